@@ -1,7 +1,10 @@
-"""Names of arguments: a misspelt one is an error that names the nearest right one."""
+"""Checks of arguments: what is wrong is said with the value received and what would be right."""
 
 import difflib
-from collections.abc import Iterable
+import inspect
+import math
+from collections.abc import Iterable, Sequence
+from numbers import Real
 
 
 def check_known_arguments(given: Iterable[str], known: Iterable[str], where: str) -> None:
@@ -22,3 +25,47 @@ def check_known_arguments(given: Iterable[str], known: Iterable[str], where: str
         nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
         hints.append(f"'{name}' (did you mean '{nearest[0]}'?)")
     raise ValueError(f"{where} received unknown argument(s): {', '.join(hints)}. Known arguments: {', '.join(known)}.")
+
+
+def constructor_arguments(cls: type) -> list[str]:
+    """
+    :param cls: a class
+    :return: the names of its constructor's arguments, without ``self`` and private ones
+    """
+    return [name for name in inspect.signature(cls).parameters if not name.startswith("_")]
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """
+    :raises ValueError: if ``value`` is not one of ``choices``
+    """
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, received {value!r}.")
+
+
+def check_positive(name: str, value: float) -> None:
+    """
+    :raises ValueError: if ``value`` is not a finite number above 0
+    """
+    if not (_is_number(value) and 0.0 < value < math.inf):
+        raise ValueError(f"{name} must be a number above 0, received {value!r}.")
+
+
+def check_unit_interval(name: str, value: float) -> None:
+    """
+    :raises ValueError: if ``value`` is not in [0, 1]
+    """
+    if not (_is_number(value) and 0.0 <= value <= 1.0):
+        raise ValueError(f"{name} must be a number in [0, 1], received {value!r}.")
+
+
+def check_at_least(name: str, value: int, minimum: int) -> None:
+    """
+    :raises ValueError: if ``value`` is not a whole number of at least ``minimum``
+    """
+    if not (_is_number(value) and value == int(value) and value >= minimum):
+        raise ValueError(f"{name} must be a whole number of at least {minimum}, received {value!r}.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

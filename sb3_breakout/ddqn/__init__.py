@@ -1,0 +1,19 @@
+"""Double DQN: acts and learns."""
+
+from sb3_breakout.ddqn.ddqn import DDQN
+from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule, boltzmann_probabilities
+from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
+from sb3_breakout.ddqn.targets import double_q_target
+
+__all__ = [
+    "DDQN",
+    "Boltzmann",
+    "CnnPolicy",
+    "DDQNPolicy",
+    "EpsilonGreedy",
+    "ExplorationRule",
+    "MlpPolicy",
+    "MultiInputPolicy",
+    "boltzmann_probabilities",
+    "double_q_target",
+]

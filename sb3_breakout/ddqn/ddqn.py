@@ -1,0 +1,488 @@
+"""Double DQN with prioritized replay, n-step returns and Boltzmann or epsilon-greedy exploration."""
+
+import inspect
+import io
+import pathlib
+import warnings
+import zipfile
+from collections.abc import Iterable
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import torch as th
+from stable_baselines3 import DQN
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.noise import ActionNoise
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, ReplayBufferSamples, Schedule
+from stable_baselines3.common.utils import polyak_update
+from stable_baselines3.common.vec_env import VecFrameStack, unwrap_vec_wrapper
+
+from sb3_breakout.ddqn.arguments import (
+    check_at_least,
+    check_choice,
+    check_known_arguments,
+    check_positive,
+    check_unit_interval,
+    constructor_arguments,
+)
+from sb3_breakout.ddqn.compilation import CompiledFunction
+from sb3_breakout.ddqn.device import choose_device
+from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
+from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
+from sb3_breakout.ddqn.targets import double_dqn_loss
+from sb3_breakout.files import written_aside
+from sb3_breakout.replay import PrioritizedReplayBuffer
+
+SelfDDQN = TypeVar("SelfDDQN", bound="DDQN")
+
+
+class DDQN(DQN):
+    """
+    Double DQN with proportional prioritized replay
+
+    Paper: https://arxiv.org/abs/1509.06461 (Double DQN), https://arxiv.org/abs/1511.05952 (prioritized replay)
+
+    SB3's DQN with four changes: the online network chooses the action that the target network values; transitions are
+    drawn by priority and their Huber loss is weighted against the bias of that; returns are n-step; and training actions
+    are drawn from a Boltzmann distribution whose temperature falls with every episode, on the scale of the Q-values.
+
+    ``predict`` never explores: with ``deterministic=False`` it is greedy up to ``evaluation_epsilon``, also in the middle
+    of training, so that evaluation, ``enjoy`` and ``record_video`` show the agent and not its exploration.
+
+    :param policy: The policy model to use (MlpPolicy, CnnPolicy, MultiInputPolicy)
+    :param env: The environment to learn from (if registered in Gym, can be str)
+    :param learning_rate: The learning rate, it can be a function
+        of the current progress remaining (from 1 to 0)
+    :param buffer_size: how many transitions the replay buffer holds
+    :param learning_starts: how many steps of random play to collect before learning starts
+    :param batch_size: Minibatch size for each gradient update
+    :param tau: the soft update coefficient ("Polyak update", between 0 and 1), 1 for a hard update
+    :param gamma: the discount factor
+    :param train_freq: Update the model every ``train_freq`` steps of the vectorised environment, or a tuple of
+        frequency and unit like ``(5, "step")`` or ``(2, "episode")``
+    :param gradient_steps: How many gradient steps to do after each rollout (see ``train_freq``);
+        ``-1`` means as many as steps done in the environment during the rollout
+    :param replay_buffer_class: :class:`~sb3_breakout.replay.PrioritizedReplayBuffer` if ``None``; SB3's
+        ``ReplayBuffer`` and ``NStepReplayBuffer`` work as well (uniform sampling)
+    :param replay_buffer_kwargs: Keyword arguments to pass to the replay buffer on creation, for instance
+        ``dict(alpha=0.5, beta=(0.4, 1.0))``. ``n_stack`` (read from the environment's ``VecFrameStack``), ``n_steps``
+        and ``gamma`` are filled in where they are not given.
+    :param optimize_memory_usage: Not supported by the prioritized buffer, which stores each frame once anyway
+    :param n_steps: length of the n-step returns, at least 1
+    :param target_update_interval: update the target network every ``target_update_interval`` environment steps
+        (counted over all environments)
+    :param exploration_fraction: fraction of the training over which epsilon is reduced
+        (``exploration="epsilon_greedy"``)
+    :param exploration_initial_eps: initial epsilon
+    :param exploration_final_eps: final epsilon
+    :param max_grad_norm: The maximum value for the gradient clipping
+    :param stats_window_size: Window size for the rollout logging, specifying the number of episodes to average
+        the reported success rate, mean episode length, and mean reward over
+    :param tensorboard_log: the log location for tensorboard (if None, no logging)
+    :param policy_kwargs: additional arguments to be passed to the policy on creation
+    :param verbose: Verbosity level: 0 for no output, 1 for info messages (such as device or wrappers used), 2 for
+        debug messages
+    :param seed: Seed for the pseudo random generators
+    :param device: Device (cpu, cuda, ...) on which the code should be run;
+        "auto" takes cuda, then mps, then cpu, the first that is available
+    :param exploration: ``"boltzmann"``, ``"epsilon_greedy"`` or an
+        :class:`~sb3_breakout.ddqn.exploration.ExplorationRule` of your own
+    :param temperature_initial: Boltzmann temperature before the first episode ends
+    :param temperature_min: floor of the temperature
+    :param temperature_decay: factor on the temperature per ``temperature_slowdown`` episodes, an episode being what
+        the learner sees end (a life, where the wrapper ends episodes with a life)
+    :param temperature_slowdown: how many episodes one factor takes
+    :param temperature_scale: ``"q_spread"`` divides Q-values by their running spread over actions before the softmax,
+        ``"raw"`` does not
+    :param evaluation_epsilon: probability of a random action in ``predict(deterministic=False)``
+    :param compile: compile the update with ``torch.compile``
+    :param autocast: compute the features (all layers but the Q head) in bfloat16
+    :param _init_setup_model: Whether or not to build the network at the creation of the instance
+    :raises ValueError: for a value that makes no sense, naming it
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "MlpPolicy": MlpPolicy,
+        "CnnPolicy": CnnPolicy,
+        "MultiInputPolicy": MultiInputPolicy,
+    }
+    DIAGNOSTICS_INTERVAL = 10_000  # environment steps between two logs of the buffer's diagnostics
+
+    policy: DDQNPolicy
+    replay_buffer_class: type[ReplayBuffer]
+
+    def __init__(
+        self,
+        policy: str | type[DDQNPolicy],
+        env: GymEnv | str,
+        learning_rate: float | Schedule = 2.5e-4,
+        buffer_size: int = 1_000_000,
+        learning_starts: int = 10_000,
+        batch_size: int = 128,
+        tau: float = 1.0,
+        gamma: float = 0.99,
+        train_freq: int | tuple[int, str] = 4,
+        gradient_steps: int = 1,
+        replay_buffer_class: type[ReplayBuffer] | None = None,
+        replay_buffer_kwargs: dict[str, Any] | None = None,
+        optimize_memory_usage: bool = False,
+        n_steps: int = 3,
+        target_update_interval: int = 500,
+        exploration_fraction: float = 0.1,
+        exploration_initial_eps: float = 1.0,
+        exploration_final_eps: float = 0.01,
+        max_grad_norm: float = 1.0,
+        stats_window_size: int = 100,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: th.device | str = "auto",
+        exploration: str | ExplorationRule = "boltzmann",
+        temperature_initial: float = 1.0,
+        temperature_min: float = 0.05,
+        temperature_decay: float = 0.995,
+        temperature_slowdown: float = 3.0,
+        temperature_scale: str = "q_spread",
+        evaluation_epsilon: float = 0.01,
+        compile: bool = False,
+        autocast: bool = False,
+        _init_setup_model: bool = True,
+    ) -> None:
+        super().__init__(
+            policy,
+            env,
+            learning_rate,
+            buffer_size,
+            learning_starts,
+            batch_size,
+            tau,
+            gamma,
+            train_freq,
+            gradient_steps,
+            replay_buffer_class=replay_buffer_class or PrioritizedReplayBuffer,
+            replay_buffer_kwargs=replay_buffer_kwargs,
+            optimize_memory_usage=optimize_memory_usage,
+            n_steps=n_steps,
+            target_update_interval=target_update_interval,
+            exploration_fraction=exploration_fraction,
+            exploration_initial_eps=exploration_initial_eps,
+            exploration_final_eps=exploration_final_eps,
+            max_grad_norm=max_grad_norm,
+            stats_window_size=stats_window_size,
+            tensorboard_log=tensorboard_log,
+            policy_kwargs=policy_kwargs,
+            verbose=verbose,
+            seed=seed,
+            device=choose_device(device),
+            _init_setup_model=False,
+        )
+        self.exploration = exploration
+        self.temperature_initial = temperature_initial
+        self.temperature_min = temperature_min
+        self.temperature_decay = temperature_decay
+        self.temperature_slowdown = temperature_slowdown
+        self.temperature_scale = temperature_scale
+        self.evaluation_epsilon = evaluation_epsilon
+        self.compile = compile
+        self.autocast = autocast
+        # Who chooses training actions; None is this model's own policy
+        self.behaviour: DDQNPolicy | None = None
+        # Mean loss of the latest call of train(); None before the first
+        self.last_loss: float | None = None
+        self._episodes_ended = 0  # in the latest step, over all environments
+        self._last_diagnostics = 0  # environment step
+
+        if _init_setup_model:
+            self._setup_model()
+
+    def _setup_model(self) -> None:
+        self._check_arguments()
+        if self.replay_buffer is None:
+            self.replay_buffer = self._make_replay_buffer()
+        with warnings.catch_warnings():
+            # SB3 warns that `n_steps` does not reach a custom buffer; _make_replay_buffer() has passed it
+            warnings.filterwarnings("ignore", message="`n_steps=")
+            super()._setup_model()
+        self.policy.exploration = self._make_exploration()
+        self.policy.set_autocast(self.autocast)
+        self._loss_function = CompiledFunction(double_dqn_loss) if self.compile else double_dqn_loss
+
+    def _check_arguments(self) -> None:
+        # Here and not in __init__(): load() and the Zoo's -i write attributes without calling it
+        if not isinstance(self.exploration, ExplorationRule):
+            check_choice("exploration", self.exploration, ("boltzmann", "epsilon_greedy"))
+        check_choice("temperature_scale", self.temperature_scale, Boltzmann.SCALES)
+        for name in ("temperature_initial", "temperature_min", "temperature_slowdown", "max_grad_norm"):
+            check_positive(name, getattr(self, name))
+        for name in ("temperature_decay", "exploration_fraction"):
+            check_positive(name, getattr(self, name))
+            check_unit_interval(name, getattr(self, name))
+        for name in ("gamma", "tau", "exploration_initial_eps", "exploration_final_eps", "evaluation_epsilon"):
+            check_unit_interval(name, getattr(self, name))
+        for name in ("n_steps", "batch_size", "buffer_size", "target_update_interval"):
+            check_at_least(name, getattr(self, name), 1)
+        check_at_least("learning_starts", self.learning_starts, 0)
+        check_at_least("gradient_steps", self.gradient_steps, -1)
+
+    def _make_replay_buffer(self) -> ReplayBuffer:
+        kwargs = self.replay_buffer_kwargs
+        if issubclass(self.replay_buffer_class, PrioritizedReplayBuffer):
+            kwargs = {"n_stack": self._frames_in_stack(), "n_steps": self.n_steps, "gamma": self.gamma, **kwargs}
+        elif issubclass(self.replay_buffer_class, NStepReplayBuffer):
+            kwargs = {"n_steps": self.n_steps, "gamma": self.gamma, **kwargs}
+        elif self.n_steps > 1:
+            raise ValueError(
+                f"n_steps={self.n_steps} with {self.replay_buffer_class.__name__}, which stores single steps: "
+                "use PrioritizedReplayBuffer or NStepReplayBuffer, or n_steps=1."
+            )
+        return self.replay_buffer_class(
+            self.buffer_size,
+            self.observation_space,
+            self.action_space,
+            device=self.device,
+            n_envs=self.n_envs,
+            optimize_memory_usage=self.optimize_memory_usage,
+            **kwargs,
+        )
+
+    def _frames_in_stack(self) -> int:
+        frame_stack = None if self.env is None else unwrap_vec_wrapper(self.env, VecFrameStack)
+        return 1 if frame_stack is None else frame_stack.stacked_obs.n_stack
+
+    def _make_exploration(self) -> ExplorationRule:
+        if isinstance(self.exploration, ExplorationRule):
+            return self.exploration
+        if self.exploration == "boltzmann":
+            return Boltzmann(
+                self.temperature_initial,
+                self.temperature_min,
+                self.temperature_decay,
+                self.temperature_slowdown,
+                self.temperature_scale,
+            )
+        return EpsilonGreedy(self.exploration_initial_eps, self.exploration_final_eps, self.exploration_fraction)
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> tuple[int, BaseCallback]:
+        if isinstance(self.replay_buffer, PrioritizedReplayBuffer):
+            self.replay_buffer.check_memory()
+        return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+
+    @property
+    def _learning(self) -> bool:
+        """Whether the random prefill is over."""
+        return self.num_timesteps > self.learning_starts
+
+    def _sample_action(
+        self,
+        learning_starts: int,
+        action_noise: ActionNoise | None = None,
+        n_envs: int = 1,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.num_timesteps < learning_starts:
+            actions = np.array([self.action_space.sample() for _ in range(n_envs)])
+        else:
+            assert self._last_obs is not None, "self._last_obs was not set"
+            actions, metrics = (self.behaviour or self.policy).explore(self._last_obs)
+            for name, value in metrics.items():
+                self.logger.record_mean(f"rollout/{name}", value)
+        return actions, actions
+
+    def _store_transition(
+        self,
+        replay_buffer: ReplayBuffer,
+        buffer_action: np.ndarray,
+        new_obs: np.ndarray | dict[str, np.ndarray],
+        reward: np.ndarray,
+        dones: np.ndarray,
+        infos: list[dict[str, Any]],
+    ) -> None:
+        try:
+            super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
+        except ValueError as error:
+            raise ValueError(f"At environment step {self.num_timesteps}: {error}") from error
+        self._episodes_ended = int(dones.sum())
+
+    def _on_step(self) -> None:
+        """
+        Update the target network and the exploration rule. Called after each step of the vectorised environment.
+        """
+        self._n_calls += 1
+        # Exact for any number of environments: has this step reached or passed a multiple of the interval?
+        if self.num_timesteps % self.target_update_interval < self.n_envs:
+            polyak_update(self.q_net.parameters(), self.q_net_target.parameters(), self.tau)
+            polyak_update(self.batch_norm_stats, self.batch_norm_stats_target, 1.0)
+        if self._learning:
+            rule = (self.behaviour or self.policy).exploration
+            assert rule is not None
+            rule.update(self._current_progress_remaining, self._episodes_ended)
+
+    def train(self, gradient_steps: int, batch_size: int = 128) -> None:
+        """
+        Sample the replay buffer and do the updates. New priorities go back to the buffer once, after the last update:
+        one synchronisation with the device per call.
+
+        :param gradient_steps: number of updates
+        :param batch_size: transitions per update
+        :raises ValueError: if the loss is not finite, naming the step
+        """
+        assert self.replay_buffer is not None
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        prioritized = isinstance(self.replay_buffer, PrioritizedReplayBuffer)
+        if prioritized:
+            self.replay_buffer.update_schedules(self._current_progress_remaining)
+
+        indices, td_errors, statistics = [], [], []
+        for _ in range(gradient_steps):
+            batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+            batch_td_errors, batch_statistics = self._update(batch)
+            td_errors.append(batch_td_errors)
+            statistics.append(batch_statistics)
+            if prioritized:
+                indices.append(batch.indices)
+
+        loss, mean_q, gradient_norm = th.stack(statistics).mean(dim=0).tolist()
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"The loss became {loss} at environment step {self.num_timesteps}, after {self._n_updates} updates. "
+                "A smaller learning_rate, a smaller max_grad_norm or autocast=False may help."
+            )
+        all_td_errors = th.cat(td_errors).cpu().numpy()
+        if prioritized:
+            self.replay_buffer.update_priorities(np.concatenate(indices), all_td_errors)
+
+        self._n_updates += gradient_steps
+        self.last_loss = loss
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record_mean("train/loss", loss)
+        self.logger.record_mean("train/td_error", float(np.abs(all_td_errors).mean()))
+        self.logger.record_mean("train/q_value", mean_q)
+        self.logger.record_mean("train/gradient_norm", gradient_norm)
+
+    def _update(self, batch: Any) -> tuple[th.Tensor, th.Tensor]:
+        """
+        One gradient step.
+
+        :param batch: samples of the replay buffer
+        :return: TD errors (batch, 1), and loss, mean Q-value and gradient norm (3,), all still on the device
+        """
+        loss, td_errors, mean_q = self._loss_function(self.q_net, self.q_net_target, *self._loss_inputs(batch))
+        self.policy.optimizer.zero_grad()
+        loss.backward()
+        gradient_norm = th.nn.utils.clip_grad_norm_(self.q_net.parameters(), self.max_grad_norm)
+        self.policy.optimizer.step()
+        return td_errors, th.stack((loss.detach(), mean_q, gradient_norm))
+
+    def _loss_inputs(self, batch: Any) -> tuple[th.Tensor, ...]:
+        observations, actions, next_observations, dones, rewards = batch[:5]
+        ones = th.ones_like(rewards)
+        discounts = self.gamma * ones if batch.discounts is None else batch.discounts
+        weights = ones if isinstance(batch, ReplayBufferSamples) else batch.weights  # SB3's buffers have no weights
+        return observations, actions, next_observations, dones, rewards, discounts, weights
+
+    def dump_logs(self) -> None:
+        """
+        Write log data; every ``DIAGNOSTICS_INTERVAL`` steps also the diagnostics of the replay buffer.
+        """
+        rule = (self.behaviour or self.policy).exploration
+        assert rule is not None
+        for name, value in rule.metrics().items():
+            self.logger.record(f"rollout/{name}", value)
+        if isinstance(self.replay_buffer, PrioritizedReplayBuffer) and self._diagnostics_due():
+            for name, value in self.replay_buffer.diagnostics().items():
+                self.logger.record(name, value)
+        super().dump_logs()
+
+    def _diagnostics_due(self) -> bool:
+        due = self._learning and abs(self.num_timesteps - self._last_diagnostics) >= self.DIAGNOSTICS_INTERVAL
+        if due:
+            self._last_diagnostics = self.num_timesteps
+        return due
+
+    def predict(
+        self,
+        observation: np.ndarray | dict[str, np.ndarray],
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+        """
+        Play, not explore: the greedy action, or with ``deterministic=False`` a random one with probability
+        ``evaluation_epsilon``, drawn for each environment. Temperature and epsilon of the training have no part in it.
+
+        :param observation: the input observation
+        :param state: The last states (passed through)
+        :param episode_start: The last masks (unused)
+        :param deterministic: Whether or not to return deterministic actions
+        :return: the model's action and the next state
+        """
+        actions, state = self.policy.predict(observation, state, episode_start, deterministic)
+        if not deterministic:
+            at_random = np.random.random(actions.shape) < self.evaluation_epsilon
+            actions = np.where(at_random, np.random.randint(self.action_space.n, size=actions.shape), actions)
+        return actions, state
+
+    def learn(
+        self: SelfDDQN,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 4,
+        tb_log_name: str = "DDQN",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> SelfDDQN:
+        return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+
+    def save(
+        self,
+        path: str | pathlib.Path | io.BufferedIOBase,
+        exclude: Iterable[str] | None = None,
+        include: Iterable[str] | None = None,
+    ) -> None:
+        """
+        Save the model in a zip file, written aside and renamed: a process killed meanwhile leaves the file that was
+        there before.
+
+        :param path: path to the file (".zip" is appended where there is no suffix) or a file-like object
+        :param exclude: names of attributes to leave out in addition to the default ones
+        :param include: names of attributes to save although they are left out by default
+        """
+        if not isinstance(path, (str, pathlib.Path)):
+            super().save(path, exclude, include)
+            return
+        path = pathlib.Path(path)
+        with written_aside(path if path.suffix else path.with_suffix(".zip")) as temporary:
+            super().save(temporary, exclude, include)
+
+    @classmethod
+    def load(cls: type[SelfDDQN], path: str | pathlib.Path | io.BufferedIOBase, *args: Any, **kwargs: Any) -> SelfDDQN:
+        """
+        Load the model from a zip file, as SB3's ``load``.
+
+        :param path: path to the file (or a file-like) where to load the agent from
+        :param args: see SB3's ``BaseAlgorithm.load``
+        :param kwargs: likewise; arguments of the constructor replace the saved values
+        :raises ValueError: for a keyword that the constructor does not know (SB3 would store it and go on), and for a
+            truncated file
+        """
+        known = {*constructor_arguments(cls), *inspect.signature(DQN.load).parameters}
+        check_known_arguments(kwargs, known, f"{cls.__name__}.load()")
+        try:
+            return super().load(path, *args, **kwargs)
+        except ValueError as error:
+            if isinstance(error.__cause__, zipfile.BadZipFile):
+                raise ValueError(f"{path} is not a complete checkpoint: the file is truncated or no zip file.") from error
+            raise
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "behaviour", "_loss_function"]
