@@ -1,0 +1,61 @@
+"""
+Stable-Baselines3 and RL Zoo, extended with prioritized Double DQN for Atari Breakout.
+
+Every public name is importable from here (``from sb3_breakout import DDQN``) and is loaded when it is first used:
+each Python process of the environment imports this package at start-up (see ``_hook.py``), so it must cost nothing.
+"""
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
+if TYPE_CHECKING:
+    from sb3_breakout._hook import install
+    from sb3_breakout.ddqn import DDQN, CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
+    from sb3_breakout.envs import BreakoutWrapper, RandomAgent, RewardShapingWrapper
+    from sb3_breakout.replay import FrameStore, PrioritizedReplayBuffer, SumTree
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DDQN",
+    "BreakoutWrapper",
+    "CnnPolicy",
+    "DDQNPolicy",
+    "FrameStore",
+    "MlpPolicy",
+    "MultiInputPolicy",
+    "PrioritizedReplayBuffer",
+    "RandomAgent",
+    "RewardShapingWrapper",
+    "SumTree",
+    "__version__",
+    "install",
+]
+
+# Where each public name lives (PEP 562)
+_HOME = {
+    "DDQN": "ddqn",
+    "CnnPolicy": "ddqn",
+    "DDQNPolicy": "ddqn",
+    "MlpPolicy": "ddqn",
+    "MultiInputPolicy": "ddqn",
+    "BreakoutWrapper": "envs",
+    "RandomAgent": "envs",
+    "RewardShapingWrapper": "envs",
+    "FrameStore": "replay",
+    "PrioritizedReplayBuffer": "replay",
+    "SumTree": "replay",
+    "install": "_hook",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,94 @@
+"""
+The start-up hook that teaches RL Zoo our algorithms.
+
+RL Zoo reads its table of algorithms before any option could name a plug-in, so the table must be extended while the Zoo
+is being imported. ``sb3_breakout.pth`` (Python <= 3.14) or ``sb3_breakout.start`` (PEP 829) calls ``install()`` in every
+Python process of the environment. That costs one entry in ``sys.meta_path``: only when one of the modules below is
+imported are the patches (``sb3_breakout.zoo.patches``) loaded and applied, right after the module has been executed.
+
+This file runs in processes that have nothing to do with reinforcement learning: it imports nothing but ``sys``.
+"""
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+PATCHED_MODULES = ("rl_zoo3.utils", "rl_zoo3.hyperparams_opt", "rl_zoo3.exp_manager", "rl_zoo3.cli")
+
+
+def _patch(module: "ModuleType") -> None:
+    """
+    Apply our patch to a module of RL Zoo; warn and leave the module alone when that fails.
+
+    :param module: one of ``PATCHED_MODULES``, completely executed
+    """
+    try:
+        from sb3_breakout.zoo.patches import PATCHES
+
+        PATCHES[module.__name__](module)
+    except Exception as error:
+        import warnings
+
+        warnings.warn(
+            f"sb3_breakout could not extend {module.__name__} ({type(error).__name__}: {error}). RL Zoo goes on without "
+            "this part of sb3_breakout; the installed rl_zoo3 is probably newer than this sb3_breakout knows.",
+            stacklevel=2,
+        )
+    module._sb3_breakout_seen = True  # type: ignore[attr-defined]
+
+
+def _patch_after_execution(loader: "Loader") -> None:
+    """
+    :param loader: what is about to execute a module of RL Zoo; our patch follows, and the loader is itself again
+    """
+    execute = loader.exec_module
+
+    def exec_module(module: "ModuleType") -> None:
+        loader.exec_module = execute  # type: ignore[method-assign]
+        execute(module)
+        _patch(module)
+
+    loader.exec_module = exec_module  # type: ignore[method-assign]
+
+
+class ZooFinder:
+    """Meta-path finder that leaves finding to the others and patches RL Zoo's modules once they are executed."""
+
+    @staticmethod
+    def find_spec(name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None) -> "ModuleSpec | None":
+        """
+        :param name: full name of the module being imported
+        :param path: where to search, for a submodule
+        :param target: the module being reloaded, if any
+        :return: the spec of one of ``PATCHED_MODULES``, which patches the module after executing it; None for all others
+        """
+        if name not in PATCHED_MODULES:
+            return None
+        others = [finder for finder in sys.meta_path if finder is not ZooFinder and hasattr(finder, "find_spec")]
+        for finder in others:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    _patch_after_execution(spec.loader)
+                return spec
+        return None
+
+
+def install() -> None:
+    """
+    Make RL Zoo know our algorithms, in this process; calling it again changes nothing.
+
+    Installed with pip, the package does this itself at interpreter start-up. Call it when the package is used from a
+    plain checkout, before or after importing ``rl_zoo3``.
+    """
+    if ZooFinder not in sys.meta_path:
+        sys.meta_path.insert(0, ZooFinder)  # type: ignore[arg-type]
+    for name in PATCHED_MODULES:
+        module = sys.modules.get(name)
+        if module is not None and not hasattr(module, "_sb3_breakout_seen"):
+            _patch(module)

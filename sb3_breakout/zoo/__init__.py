@@ -1,0 +1,1 @@
+"""RL Zoo integration: registration, default hyperparameters, search space, checks, progress, ``record_video``."""

@@ -1,0 +1,187 @@
+"""
+The patches of RL Zoo's modules, applied by ``sb3_breakout/_hook.py`` right after each has been imported.
+
+Each one touches as little as it can, does nothing for algorithms that are not ours, and looks up everything it needs before
+it changes anything: on an rl_zoo3 where something is missing it fails whole, and the hook turns that into a warning.
+"""
+
+import contextlib
+import copy
+import inspect
+import io
+import runpy
+import sys
+from collections.abc import Callable
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from sb3_breakout.zoo.registry import ALGORITHMS, hyperparameter_file, load
+
+RECORD_VIDEO = "record_video"
+
+
+def patch_utils(module: ModuleType) -> None:
+    """
+    ``--algo`` knows our algorithms.
+
+    :param module: ``rl_zoo3.utils``
+    """
+    module.ALGOS.update({name: load(algorithm.algorithm_class) for name, algorithm in ALGORITHMS.items()})
+
+
+def patch_hyperparams_opt(module: ModuleType) -> None:
+    """
+    ``-optimize`` and ``--trial-id`` know our search spaces.
+
+    :param module: ``rl_zoo3.hyperparams_opt``
+    """
+    samplers, converters = module.HYPERPARAMS_SAMPLER, module.HYPERPARAMS_CONVERTER
+    samplers.update({name: load(algorithm.sampler) for name, algorithm in ALGORITHMS.items()})
+    converters.update({name: load(algorithm.converter) for name, algorithm in ALGORITHMS.items()})
+
+
+def patch_exp_manager(module: ModuleType) -> None:
+    """
+    Our algorithms find their YAML file, refuse misspelt hyperparameters, and have their own progress bar.
+
+    :param module: ``rl_zoo3.exp_manager``
+    """
+    manager = module.ExperimentManager
+    wrappers = {
+        "__init__": _with_our_yaml(manager.__init__),
+        "read_hyperparameters": _with_checked_names(manager.read_hyperparameters, module.ALGOS),
+        "_preprocess_hyperparams": _with_checked_nested_names(manager._preprocess_hyperparams, module.ALGOS),
+        "create_callbacks": _with_our_progress_bar(manager.create_callbacks, module.ProgressBarCallback),
+    }
+    for name, wrapper in wrappers.items():
+        setattr(manager, name, wrapper)
+
+
+def patch_cli(module: ModuleType) -> None:
+    """
+    ``rl_zoo3 record_video`` works like ``python -m rl_zoo3.record_video``.
+
+    :param module: ``rl_zoo3.cli``
+    """
+    if hasattr(module, RECORD_VIDEO):  # it has learnt the command itself
+        return
+    original = module.main
+
+    @wraps(original)
+    def main() -> None:
+        if sys.argv[1:2] == [RECORD_VIDEO]:
+            del sys.argv[1]
+            # 2.9.2 has no function to call, only a script
+            runpy.run_module(f"rl_zoo3.{RECORD_VIDEO}", run_name="__main__", alter_sys=True)
+            return
+        try:
+            original()
+        except ValueError as error:
+            if str(error).startswith("The script"):
+                raise ValueError(f"{error} or '{RECORD_VIDEO}'") from None
+            raise
+
+    module.main = main  # type: ignore[attr-defined]
+
+
+PATCHES: dict[str, Callable[[ModuleType], None]] = {
+    "rl_zoo3.utils": patch_utils,
+    "rl_zoo3.hyperparams_opt": patch_hyperparams_opt,
+    "rl_zoo3.exp_manager": patch_exp_manager,
+    "rl_zoo3.cli": patch_cli,
+}
+
+
+def _with_our_yaml(original: Callable[..., None]) -> Callable[..., None]:
+    signature = inspect.signature(original)
+    if not {"algo", "config"} <= signature.parameters.keys():
+        raise AttributeError("ExperimentManager() has no argument 'algo' or 'config'")
+
+    @wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        bound = signature.bind(self, *args, **kwargs)
+        if bound.arguments["algo"] in ALGORITHMS and bound.arguments.get("config") is None:
+            bound.arguments["config"] = hyperparameter_file(bound.arguments["algo"])
+        original(*bound.args, **bound.kwargs)
+
+    return __init__
+
+
+def _with_checked_names(original: Callable[..., Any], algos: dict[str, Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def read_hyperparameters(self: Any) -> Any:
+        hyperparams, saved_hyperparams = original(self)
+        if self.algo in ALGORITHMS:
+            from sb3_breakout.zoo.checks import check_hyperparameters
+
+            check_hyperparameters(self.algo, algos[self.algo], hyperparams)
+            if self.trial_id:
+                _keep_buffer_arguments_of_yaml(self, original, hyperparams, saved_hyperparams)
+            _use_env_kwargs_everywhere(self, hyperparams)
+        return hyperparams, saved_hyperparams
+
+    return read_hyperparameters
+
+
+def _keep_buffer_arguments_of_yaml(self: Any, read: Callable[..., Any], *loaded: dict[str, Any]) -> None:
+    """
+    A trial varies some of the ``replay_buffer_kwargs`` and leaves the others as the YAML file has them; loading the trial
+    does the same, where RL Zoo would replace them all.
+
+    :param self: the experiment manager
+    :param read: its original ``read_hyperparameters``
+    :param loaded: dictionaries of hyperparameters, with those of the trial in them
+    """
+    without_trial = copy.copy(self)
+    without_trial.trial_id = None
+    without_trial.custom_hyperparams = None
+    with contextlib.redirect_stdout(io.StringIO()):
+        from_yaml = read(without_trial)[0].get("replay_buffer_kwargs")
+    for hyperparams in loaded:
+        if isinstance(from_yaml, dict) and "replay_buffer_kwargs" not in (self.custom_hyperparams or {}):
+            hyperparams["replay_buffer_kwargs"] = {**from_yaml, **hyperparams["replay_buffer_kwargs"]}
+
+
+def _use_env_kwargs_everywhere(self: Any, hyperparams: dict[str, Any]) -> None:
+    """
+    Evaluate and record in the environment that we train in: RL Zoo hands the ``env_kwargs`` of the YAML file neither to the
+    evaluation environment nor (through args.yml) to ``record_video``.
+
+    :param self: the experiment manager
+    :param hyperparams: what it has read
+    """
+    env_kwargs = hyperparams.get("env_kwargs")
+    if not env_kwargs:
+        return
+    if self._eval_env_kwargs_args is None:
+        self.eval_env_kwargs = dict(env_kwargs)
+    if self.args.env_kwargs is None:
+        self.args.env_kwargs = dict(env_kwargs)
+
+
+def _with_checked_nested_names(original: Callable[..., Any], algos: dict[str, Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def _preprocess_hyperparams(self: Any, hyperparams: dict[str, Any]) -> Any:
+        processed = original(self, hyperparams)
+        if self.algo in ALGORITHMS:
+            from sb3_breakout.zoo.checks import check_nested_arguments
+
+            check_nested_arguments(self.algo, algos[self.algo], processed[0])
+        return processed
+
+    return _preprocess_hyperparams
+
+
+def _with_our_progress_bar(original: Callable[..., None], replaced: type) -> Callable[..., None]:
+    @wraps(original)
+    def create_callbacks(self: Any) -> None:
+        original(self)
+        if self.algo in ALGORITHMS:
+            from sb3_breakout.zoo.progress import TrainingProgressCallback
+
+            self.callbacks = [
+                TrainingProgressCallback() if type(callback) is replaced else callback for callback in self.callbacks
+            ]
+
+    return create_callbacks

@@ -1,0 +1,143 @@
+"""The progress bar of ``-P``: how well the agent plays, what it still gets wrong, how much it explores."""
+
+import sys
+import time
+from collections import deque
+
+from rich.progress import BarColumn, TimeRemainingColumn
+from stable_baselines3.common.callbacks import ProgressBarCallback
+from stable_baselines3.common.utils import safe_mean
+from tqdm.rich import FractionColumn, RateColumn
+from tqdm.rich import tqdm as RichBar
+
+
+class PostfixBar(RichBar):
+    """tqdm's rich bar with the postfix that it leaves out; the postfix comes first, so that narrow terminals show it."""
+
+    def __init__(self, total: int) -> None:
+        """
+        :param total: how many environment steps the bar stands for
+        """
+        columns = (
+            "{task.percentage:>3.0f}%",
+            "{task.fields[postfix]}",
+            BarColumn(bar_width=None),
+            FractionColumn(unit_scale=True),
+            TimeRemainingColumn(),
+            RateColumn(unit="it"),
+        )
+        super().__init__(total=total, progress=columns, postfix="")
+
+    def display(self, *_: object, **__: object) -> None:
+        if hasattr(self, "_task_id"):
+            self._prog.update(self._task_id, completed=self.n, description=self.desc, postfix=self.postfix or "")
+
+
+class TrainingProgressCallback(ProgressBarCallback):
+    """
+    Progress bar with the training's key figures, or plain lines where the output is no terminal.
+
+    - ``reward``: raw score of whole games, averaged over the last ``window`` games
+    - ``loss``: training loss, averaged over the last ``window`` episodes (as the learner sees them: lives)
+    - ``temp`` or ``eps``: temperature of Boltzmann exploration, or epsilon of epsilon-greedy
+
+    :param window: how many games or episodes the figures are averaged over
+    :param every_percent: where the output is no terminal, how many percent of the training lie between two lines
+    """
+
+    REFRESH_INTERVAL = 0.2  # seconds between two looks at the figures
+
+    pbar: PostfixBar | None = None
+
+    def __init__(self, window: int = 10, every_percent: int = 5) -> None:
+        super().__init__()
+        self.window = window
+        self.every_percent = every_percent
+        self._losses: deque[float] = deque(maxlen=window)  # mean loss of each of the last episodes
+        self._running_losses: list[float] = []  # loss of each train() call in the running episode
+        self._finished = True
+
+    def _on_training_start(self) -> None:
+        self._first_step = self.model.num_timesteps
+        self._total = self.locals["total_timesteps"] - self._first_step
+        self._seen_episodes = self._episodes()
+        self._seen_updates = self._updates()
+        self._started = self._refreshed = time.monotonic()
+        self._next_percent = self.every_percent
+        self._finished = False
+        self.pbar = PostfixBar(self._total) if sys.stdout.isatty() else None
+
+    def _on_rollout_start(self) -> None:
+        # train() runs between two rollouts
+        loss = getattr(self.model, "last_loss", None)
+        if loss is not None and self._updates() != self._seen_updates:
+            self._seen_updates = self._updates()
+            self._running_losses.append(loss)
+
+    def _on_step(self) -> bool:
+        if self._episodes() != self._seen_episodes:
+            self._seen_episodes = self._episodes()
+            if self._running_losses:
+                self._losses.append(safe_mean(self._running_losses))
+                self._running_losses = []
+        if self.pbar is None:
+            self._maybe_print_line()
+        else:
+            self.pbar.update(self.training_env.num_envs)
+            if time.monotonic() - self._refreshed > self.REFRESH_INTERVAL:
+                self._refreshed = time.monotonic()
+                self.pbar.set_postfix_str(self.summary())
+        return True
+
+    def _on_training_end(self) -> None:
+        if self._finished:  # RL Zoo ends its first callback a second time
+            return
+        self._finished = True
+        if self.pbar is None:
+            self._maybe_print_line(last=True)
+        else:
+            self.pbar.set_postfix_str(self.summary())
+            self.pbar.close()
+
+    def figures(self) -> dict[str, float]:
+        """
+        :return: what the bar shows, without the figures that do not exist yet (``reward`` before the first whole game,
+            ``loss`` before the first update)
+        """
+        figures: dict[str, float] = {}
+        games = [game["r"] for game in self.model.ep_info_buffer or ()][-self.window :]
+        if games:
+            figures["reward"] = safe_mean(games)
+        losses = self._losses or self._running_losses
+        if losses:
+            figures["loss"] = safe_mean(losses)
+        for attribute, name in (("temperature", "temp"), ("epsilon", "eps")):
+            value = getattr(self.model, attribute, None)
+            if value is not None:
+                figures[name] = value
+        return figures
+
+    def summary(self) -> str:
+        """
+        :return: the figures in one line
+        """
+        formats = {"reward": ".2f", "loss": ".3g", "temp": ".3f", "eps": ".3f"}
+        return ", ".join(f"{name}={value:{formats[name]}}" for name, value in self.figures().items())
+
+    def _maybe_print_line(self, last: bool = False) -> None:
+        done = self.model.num_timesteps - self._first_step
+        percent = 100 * done // max(self._total, 1)
+        if percent < self._next_percent and not last:
+            return
+        if last and percent < self._next_percent - self.every_percent + 1:
+            return  # the line of this percentage has been printed
+        self._next_percent = percent - percent % self.every_percent + self.every_percent
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        parts = [f"{percent:3d}%", f"{done}/{self._total} steps", f"{done / seconds:.0f} it/s", self.summary()]
+        print(" | ".join(part for part in parts if part), flush=True)
+
+    def _episodes(self) -> int:
+        return getattr(self.model, "_episode_num", 0)
+
+    def _updates(self) -> int:
+        return getattr(self.model, "_n_updates", 0)

@@ -1,0 +1,51 @@
+"""Which algorithms we add to RL Zoo, and where their parts are: the one place to add another."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import sb3_breakout
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """
+    What RL Zoo needs to know of one algorithm; the parts are named, not imported, so that listing them costs nothing.
+
+    :param algorithm_class: ``"module:class"`` of the algorithm
+    :param sampler: ``"module:function"`` which samples hyperparameters for an Optuna trial
+    :param converter: ``"module:function"`` which turns the parameters of a finished trial into hyperparameters
+    """
+
+    algorithm_class: str
+    sampler: str
+    converter: str
+
+
+ALGORITHMS = {
+    "ddqn_per": Algorithm(
+        algorithm_class="sb3_breakout.ddqn:DDQN",
+        sampler="sb3_breakout.zoo.search_space:sample_ddqn_per_params",
+        converter="sb3_breakout.zoo.search_space:convert_ddqn_per_params",
+    ),
+}
+
+
+def load(reference: str) -> Any:
+    """
+    :param reference: ``"module:name"``
+    :return: what the module calls by that name
+    """
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)
+
+
+def hyperparameter_file(algo: str) -> str:
+    """
+    :param algo: a key of ``ALGORITHMS``
+    :return: path of its default hyperparameters: inside the installed package, or beside the package in a checkout
+    """
+    package = Path(sb3_breakout.__file__).parent
+    installed = package / "hyperparams" / f"{algo}.yml"
+    return str(installed if installed.is_file() else package.parent / "hyperparams" / f"{algo}.yml")
