@@ -1,0 +1,5 @@
+from sb3_breakout.envs.breakout import BreakoutWrapper
+from sb3_breakout.envs.random_agent import RandomAgent
+from sb3_breakout.envs.reward_shaping import RewardShapingWrapper
+
+__all__ = ["BreakoutWrapper", "RandomAgent", "RewardShapingWrapper"]
