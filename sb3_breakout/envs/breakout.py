@@ -5,7 +5,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from ale_py import AtariEnv
+from ale_py.env import AtariEnv
 from gymnasium import spaces
 from gymnasium.wrappers import ResizeObservation
 from stable_baselines3.common.atari_wrappers import ClipRewardEnv, MaxAndSkipEnv, NoopResetEnv, StickyActionEnv, WarpFrame
@@ -204,7 +204,7 @@ def _check_game_length(env: gym.Env, presses: int) -> None:
     :raises ValueError: if no frame may be left
     """
     emulator_limit = env.unwrapped.ale.getInt("max_num_frames_per_episode")  # type: ignore[attr-defined]
-    time_limit = env.unwrapped.spec.max_episode_steps if env.unwrapped.spec is not None else None
+    time_limit = env.spec.max_episode_steps if env.spec is not None else None
     limit = min((frames for frames in (emulator_limit, time_limit) if frames), default=math.inf)
     if limit <= presses:
         raise ValueError(
