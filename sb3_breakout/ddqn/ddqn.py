@@ -278,6 +278,16 @@ class DDQN(DQN):
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
 
     @property
+    def temperature(self) -> float | None:
+        """The current Boltzmann temperature, ``None`` under another exploration rule."""
+        return getattr(self.policy.exploration, "temperature", None)
+
+    @property
+    def epsilon(self) -> float | None:
+        """The current epsilon of epsilon-greedy exploration, ``None`` under another rule."""
+        return getattr(self.policy.exploration, "epsilon", None)
+
+    @property
     def _learning(self) -> bool:
         """Whether the random prefill is over."""
         return self.num_timesteps > self.learning_starts
@@ -477,11 +487,14 @@ class DDQN(DQN):
         """
         known = {*constructor_arguments(cls), *inspect.signature(DQN.load).parameters}
         check_known_arguments(kwargs, known, f"{cls.__name__}.load()")
+        incomplete = f"{path} is not a complete checkpoint: the file is truncated or no zip file of a model."
         try:
             return super().load(path, *args, **kwargs)
+        except AssertionError as error:  # SB3 opened an inner archive of a truncated file and found no data in it
+            raise ValueError(incomplete) from error
         except ValueError as error:
             if isinstance(error.__cause__, zipfile.BadZipFile):
-                raise ValueError(f"{path} is not a complete checkpoint: the file is truncated or no zip file.") from error
+                raise ValueError(incomplete) from error
             raise
 
     def _excluded_save_params(self) -> list[str]:
