@@ -1,0 +1,280 @@
+"""Every frame once: stacks of observations are put together when they are sampled."""
+
+from typing import Any
+
+import numpy as np
+
+from sb3_breakout.replay.memory import BlockPool
+from sb3_breakout.replay.snapshot import StreamedArray
+
+
+class FrameStore:
+    """
+    The observations of the last ``capacity`` steps of several environments.
+
+    A stack of k frames shares k - 1 of them with the stack before it, so only the newest frame of each is stored.
+    Frame ``t`` is the newest of observation ``t``; frame ``t + 1`` completes the next observation of step ``t``,
+    unless observation ``t + 1`` starts anew (an episode ended, or the environment was reset in between).
+    Then the frame that ended the segment moves to ``finals``::
+
+        step            0   1   2   3 | 4   5           an episode ends with step 3
+        ring            f0  f1  f2  f3  f4  f5  f6      f6: newest frame of the next observation of step 5
+        finals                      F4                  next observation of step 3, k = 3: f2 f3 F4
+        observation 4               0   0   f4          zeros before a start, as VecFrameStack has them
+
+    ``capacity + k`` rows of the ring hold all that ``capacity`` steps need. Memory is taken as it is filled.
+
+    :param capacity: steps to hold per environment, at least 1
+    :param n_envs: number of environments
+    :param obs_shape: shape of one observation, the stack on its first axis, newest frame last
+    :param dtype: data type of the observations
+    :param n_stack: k, number of frames in an observation; 1 for observations which are no stacks
+    :param name: what to call the observations in messages
+    :raises ValueError: if ``n_stack`` is less than 1 or does not divide the first axis
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        n_envs: int,
+        obs_shape: tuple[int, ...],
+        dtype: Any,
+        n_stack: int = 1,
+        name: str = "observation",
+    ):
+        self.frame_shape = frame_shape(obs_shape, n_stack, name)
+        self.capacity = capacity
+        self.n_envs = n_envs
+        self.obs_shape = obs_shape
+        self.dtype = np.dtype(dtype)
+        self.n_stack = n_stack
+        self.name = name
+        self.step = 0  # how many steps were added
+        self.rows = capacity + n_stack
+        zero = self.rows * n_envs  # the slot behind the ring: one frame of zeros
+        self._frames = np.zeros((zero + 1, *self.frame_shape), self.dtype)
+        self._finals = np.zeros((0, *self.frame_shape), self.dtype)
+        self._unused_finals: list[int] = []
+        # For each frame of the ring: how many frames before it belong to its stack, and what comes after it in place of the
+        # next frame of the ring (a slot of `finals`, or -1)
+        self._history = np.zeros((self.rows, n_envs), np.min_scalar_type(n_stack))
+        self._final_slot = np.full((self.rows, n_envs), -1, np.int32)
+        self._expected: np.ndarray | None = None  # the next observations of the newest step
+        self._overlap: np.ndarray | None = None
+        self._pool = BlockPool()
+
+    # ---------------------------------------------------------------- writing
+
+    def continues(self, obs: np.ndarray) -> np.ndarray:
+        """
+        :param obs: (n_envs, *obs_shape) observations about to be added
+        :return: (n_envs,) bool, whether each is the next observation of the step before
+        """
+        if self._expected is None:
+            return np.zeros(self.n_envs, bool)
+        same = self._expected == obs
+        if same.all():
+            return np.ones(self.n_envs, bool)
+        return same.reshape(self.n_envs, -1).all(axis=1)
+
+    def check(self, obs: np.ndarray, next_obs: np.ndarray, starts: np.ndarray) -> None:
+        """
+        Refuse what could not be given back as it is.
+
+        :param obs: (n_envs, *obs_shape) observations about to be added
+        :param next_obs: (n_envs, *obs_shape) what followed them, the last observation of an episode where it ended
+        :param starts: (n_envs,) bool, observations that do not continue the step before
+        :raises ValueError: if an observation is NaN, if one that starts anew is not padded with zeros, or if
+            a next observation is not its observation moved on by one frame
+        """
+        if self.dtype.kind == "f":
+            for what, array in ((self.name, obs), (f"next {self.name}", next_obs)):
+                if np.isnan(array).any():
+                    env = int(np.isnan(array).reshape(self.n_envs, -1).any(axis=1).argmax())
+                    raise ValueError(f"NaN in the {what} of environment {env} at step {self.step}: nothing was stored.")
+        if self.n_stack == 1:
+            return
+        old = self.obs_shape[0] - self.frame_shape[0]  # channels of the frames before the newest
+        if starts.any():
+            unpadded = obs[starts, :old].reshape(int(starts.sum()), -1).any(axis=1)
+            if unpadded.any():
+                env = int(np.flatnonzero(starts)[unpadded.argmax()])
+                raise ValueError(
+                    f"The {self.name} of environment {env} at step {self.step} neither continues the step before it nor starts "
+                    f"an episode (one new frame behind {self.n_stack - 1} frames of zeros, as VecFrameStack makes it). "
+                    f"With n_stack={self.n_stack} only stacks that move on by one frame per step can be stored, newest frame "
+                    "last on the first axis; use n_stack=1 for observations that are not such stacks."
+                )
+        if not self._moves_on(obs, next_obs):
+            shifted = self._close(next_obs[:, :old], obs[:, self.frame_shape[0] :])
+            wrong = ~shifted.reshape(self.n_envs, -1).all(axis=1)
+            if wrong.any():
+                raise ValueError(
+                    f"The next {self.name} of environment {int(wrong.argmax())} at step {self.step} is not its {self.name} moved "
+                    f"on by one frame, as n_stack={self.n_stack} promises (at the end of an episode: the terminal observation, "
+                    "not the first one of the next episode). Use n_stack=1 for observations that are not such stacks."
+                )
+
+    def add(self, obs: np.ndarray, next_obs: np.ndarray, starts: np.ndarray) -> None:
+        """
+        Store one step of every environment; ``check`` comes first.
+
+        :param obs: (n_envs, *obs_shape)
+        :param next_obs: (n_envs, *obs_shape)
+        :param starts: (n_envs,) bool, observations that do not continue the step before
+        """
+        row = self.step % self.rows
+        next_row = (row + 1) % self.rows
+        before = row - 1  # -1 is the last row
+        self._release_finals(row)
+        if starts.any():
+            envs = np.flatnonzero(starts)
+            if self._expected is not None:
+                self._keep_finals(before, row, envs)
+            self._ring[row, envs] = self._newest(obs)[envs]
+            self._history[row] = np.where(starts, 0, np.minimum(self._history[before] + 1, self.n_stack - 1))
+        elif self.n_stack > 1:
+            np.minimum(self._history[before] + 1, self.n_stack - 1, out=self._history[row], casting="unsafe")
+        self._ring[next_row] = self._newest(next_obs)
+        if self._expected is None or self._expected.strides != next_obs.strides:
+            self._expected = next_obs.copy(order="K")
+        else:
+            np.copyto(self._expected, next_obs)
+        self.step += 1
+
+    @property
+    def _ring(self) -> np.ndarray:
+        return self._frames[:-1].reshape(self.rows, self.n_envs, *self.frame_shape)
+
+    def _newest(self, obs: np.ndarray) -> np.ndarray:
+        return obs[:, -self.frame_shape[0] :]
+
+    def _keep_finals(self, before: int, row: int, envs: np.ndarray) -> None:
+        """The frames that ended a segment make room for the ones that start the next."""
+        while len(self._unused_finals) < len(envs):
+            self._grow_finals()
+        for env in envs:
+            slot = self._unused_finals.pop()
+            self._finals[slot] = self._ring[row, env]
+            self._final_slot[before, env] = slot
+
+    def _release_finals(self, row: int) -> None:
+        slots = self._final_slot[row]
+        if (slots >= 0).any():
+            self._unused_finals.extend(slots[slots >= 0].tolist())
+            self._final_slot[row] = -1
+
+    def _grow_finals(self) -> None:
+        size = len(self._finals)
+        grown = size + max(size // 8, 16)
+        # In place (no array looks into it for longer than a call): a copy would need the memory twice for a moment
+        self._finals.resize((grown, *self.frame_shape), refcheck=False)
+        self._unused_finals.extend(range(grown - 1, size - 1, -1))
+
+    def _moves_on(self, obs: np.ndarray, next_obs: np.ndarray) -> bool:
+        """
+        Compare the k - 1 shared frames, as one run over memory where both arrays lie in it alike.
+
+        Moving on by a frame is a shift by a constant number of elements; what it carries over the edge of a stack is masked.
+        """
+        moved = self.frame_shape[0]
+        if self._overlap is None or self._overlap.shape != obs.shape:
+            self._overlap = np.empty_like(obs, dtype=bool, subok=False)
+            self._overlap[:, :-moved] = True
+            self._overlap[:, -moved:] = False
+        expected_strides = tuple(stride * self.dtype.itemsize for stride in self._overlap.strides)
+        if obs.strides != expected_strides or next_obs.strides != expected_strides:
+            return bool((next_obs[:, :-moved] == obs[:, moved:]).all())
+        shift = moved * self._overlap.strides[1]
+        differs = next_obs.ravel(order="K")[:-shift] != obs.ravel(order="K")[shift:]
+        differs &= self._overlap.ravel(order="K")[:-shift]
+        return not differs.any()
+
+    def _close(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Equal; for floats up to rounding, since VecNormalize scales terminal observations there and back."""
+        return np.isclose(a, b, rtol=1e-4, atol=1e-4) if self.dtype.kind == "f" else a == b
+
+    # ---------------------------------------------------------------- reading
+
+    def gather(self, steps: np.ndarray, envs: np.ndarray, spans: np.ndarray, n_steps: int) -> tuple[np.ndarray, int]:
+        """
+        Put observations together. Where possible, observation and next observation share their frames in the result.
+
+        :param steps: (batch,) int64, which steps, of the last ``capacity``
+        :param envs: (batch,) int64, of which environments
+        :param spans: (batch,) int64 in [1, n_steps], how many steps ahead the next observation lies
+        :param n_steps: the largest span there can be
+        :return: ``block`` (batch, width, *obs_shape[1:]) and ``ahead``: with C = obs_shape[0], the observations are
+            ``block[:, :C]`` and the next observations are ``block[:, ahead : ahead + C]``
+        """
+        k = self.n_stack
+        stack = np.arange(1 - k, 1)
+        if n_steps < k and (n_steps == 1 or (spans == n_steps).all()):
+            ahead = n_steps
+            offsets = np.arange(1 - k, n_steps + 1)[None, :]  # (1, k + n_steps)
+        else:  # a next observation nearer than n_steps would need other frames in the shared places
+            ahead = k
+            offsets = np.concatenate((np.broadcast_to(stack, (len(steps), k)), spans[:, None] + stack), axis=1)  # (batch, 2k)
+        row = steps % self.rows  # (batch,)
+        rows = row[:, None] + offsets  # (batch, width)
+        rows[rows < 0] += self.rows
+        rows[rows >= self.rows] -= self.rows
+        slots = rows * self.n_envs + envs[:, None]
+        if k > 1:
+            slots[offsets < -self._history[row, envs].astype(np.int64)[:, None]] = len(self._frames) - 1
+        block = self._pool.empty((*slots.shape, *self.frame_shape), self.dtype)
+        # "clip" spares numpy a buffered copy; the slots are in range
+        self._frames.take(slots, axis=0, out=block, mode="clip")
+        finals = self._final_slot[(steps + spans - 1) % self.rows, envs]  # (batch,)
+        ended = np.flatnonzero(finals >= 0)
+        if len(ended):
+            block[ended, -1] = self._finals[finals[ended]]
+        channels = self.frame_shape[0]
+        return block.reshape(len(steps), slots.shape[1] * channels, *self.frame_shape[1:]), ahead * channels
+
+    # ---------------------------------------------------------------- bookkeeping
+
+    def check_valid(self) -> None:
+        """Assert what must hold between two calls."""
+        assert not self._frames[-1].any(), "the frame of zeros was written to"
+        used = self._final_slot[self._final_slot >= 0]
+        assert sorted([*used.tolist(), *self._unused_finals]) == list(
+            range(len(self._finals))
+        ), "a final is lost or used twice"
+        assert self._history.max(initial=0) < self.n_stack
+
+    def __getstate__(self) -> dict[str, Any]:
+        used = min(self.step + 1, self.rows)
+        state = self.__dict__ | {
+            "_frames": StreamedArray(self._frames, used * self.n_envs),
+            "_finals": StreamedArray(self._finals, len(self._finals)),
+            "_history": StreamedArray(self._history, used),
+            "_final_slot": StreamedArray(self._final_slot + 1, used),  # beyond `used` a stream gives zeros
+            "_overlap": None,
+        }
+        del state["_pool"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._final_slot -= 1
+        self._pool = BlockPool()
+
+
+def frame_shape(obs_shape: tuple[int, ...], n_stack: int, name: str = "observation") -> tuple[int, ...]:
+    """
+    :param obs_shape: shape of one observation, the stack on its first axis
+    :param n_stack: number of frames in it
+    :param name: what to call it in messages
+    :return: shape of one frame
+    :raises ValueError: if ``n_stack`` is less than 1 or does not divide the first axis
+    """
+    if n_stack < 1:
+        raise ValueError(f"n_stack must be at least 1, got {n_stack}.")
+    channels = obs_shape[0] if obs_shape else 1
+    if channels % n_stack:
+        raise ValueError(
+            f"n_stack={n_stack} must divide the first axis of the {name}, which has shape {obs_shape}: the stack lies there, "
+            "channels first (as VecTransposeImage leaves images)."
+        )
+    return (channels // n_stack, *obs_shape[1:])
