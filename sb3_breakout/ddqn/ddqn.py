@@ -19,7 +19,7 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, ReplayB
 from stable_baselines3.common.utils import polyak_update
 from stable_baselines3.common.vec_env import VecFrameStack, unwrap_vec_wrapper
 
-from sb3_breakout.ddqn.arguments import (
+from sb3_breakout.arguments import (
     check_at_least,
     check_choice,
     check_known_arguments,
@@ -471,8 +471,8 @@ class DDQN(DQN):
             super().save(path, exclude, include)
             return
         path = pathlib.Path(path)
-        with written_aside(path if path.suffix else path.with_suffix(".zip")) as temporary:
-            super().save(temporary, exclude, include)
+        with written_aside(path if path.suffix else path.with_suffix(".zip")) as temporary, open(temporary, "wb") as file:
+            super().save(file, exclude, include)
 
     @classmethod
     def load(cls: type[SelfDDQN], path: str | pathlib.Path | io.BufferedIOBase, *args: Any, **kwargs: Any) -> SelfDDQN:
@@ -496,6 +496,39 @@ class DDQN(DQN):
             if isinstance(error.__cause__, zipfile.BadZipFile):
                 raise ValueError(incomplete) from error
             raise
+
+    def save_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase) -> None:
+        """
+        Save the replay buffer; a prioritized one is written aside and renamed, like the model.
+
+        :param path: path to the file (".pkl" is appended where there is no suffix) or a file-like object
+        """
+        if isinstance(self.replay_buffer, PrioritizedReplayBuffer) and isinstance(path, (str, pathlib.Path)):
+            self.replay_buffer.save(path)
+        else:
+            super().save_replay_buffer(path)
+
+    def load_replay_buffer(
+        self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True
+    ) -> None:
+        """
+        Load a replay buffer. The schedules of alpha and beta are those of this model, not those saved with the buffer.
+
+        :param path: path to the pickled replay buffer
+        :param truncate_last_traj: see SB3; only for ``HerReplayBuffer``
+        :raises ValueError: if the file is truncated, or holds what this model cannot learn from
+        """
+        mine = self.replay_buffer
+        if not (isinstance(mine, PrioritizedReplayBuffer) and isinstance(path, (str, pathlib.Path))):
+            super().load_replay_buffer(path, truncate_last_traj)
+            return
+        loaded = type(mine).load(path, device=self.device)
+        for name in ("observation_space", "action_space", "n_envs", "n_stack", "n_steps", "gamma"):
+            here, there = getattr(mine, name), getattr(loaded, name)
+            if here != there:
+                raise ValueError(f"{path} holds a replay buffer with {name}={there}, this model has {name}={here}.")
+        loaded.alpha_schedule, loaded.beta_schedule = mine.alpha_schedule, mine.beta_schedule
+        self.replay_buffer = loaded
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "behaviour", "_loss_function"]

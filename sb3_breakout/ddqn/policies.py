@@ -4,15 +4,13 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from stable_baselines3.common.torch_layers import CombinedExtractor, NatureCNN
-from stable_baselines3.common.type_aliases import PyTorchObs
-from stable_baselines3.dqn.policies import DQNPolicy
-from stable_baselines3.dqn.policies import QNetwork as DQNQNetwork
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.dqn import policies as dqn_policies
 
 from sb3_breakout.ddqn.exploration import ExplorationRule, action_gap, entropy, sample_actions
 
 
-class QNetwork(DQNQNetwork):
+class QNetwork(dqn_policies.QNetwork):
     """
     SB3's Q-network whose features can be computed in bfloat16. The head stays in float32: at Q near 1, bfloat16
     moves in steps of 0.004 to 0.008, coarser than the action gaps of Breakout.
@@ -30,7 +28,7 @@ class QNetwork(DQNQNetwork):
         return self.q_net(features.float())
 
 
-class DDQNPolicy(DQNPolicy):
+class DDQNPolicy(dqn_policies.DQNPolicy):
     """
     Policy of :class:`~sb3_breakout.ddqn.ddqn.DDQN`: online and target Q-network, and the exploration rule that
     training actions are drawn from. ``predict`` is greedy, as in SB3; the rule's state (temperature, epsilon)
@@ -42,6 +40,11 @@ class DDQNPolicy(DQNPolicy):
     exploration: ExplorationRule | None = None  # set by the algorithm
     q_net: QNetwork
     q_net_target: QNetwork
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        if self.optimizer_class is th.optim.Adam:
+            self.optimizer_kwargs = {"fused": True, **self.optimizer_kwargs}  # the same step in one pass over the weights
+        super()._build(lr_schedule)
 
     def make_q_net(self) -> QNetwork:
         # Each network gets its own features extractor, see SB3's DQNPolicy
@@ -87,19 +90,13 @@ class DDQNPolicy(DQNPolicy):
 MlpPolicy = DDQNPolicy
 
 
-class CnnPolicy(DDQNPolicy):
+class CnnPolicy(DDQNPolicy, dqn_policies.CnnPolicy):
     """
     :class:`DDQNPolicy` for images: Nature CNN (3 convolutions and a linear layer) and a linear head.
     """
 
-    def __init__(self, *args: Any, features_extractor_class: type = NatureCNN, **kwargs: Any) -> None:
-        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
 
-
-class MultiInputPolicy(DDQNPolicy):
+class MultiInputPolicy(DDQNPolicy, dqn_policies.MultiInputPolicy):
     """
     :class:`DDQNPolicy` for dictionary observations.
     """
-
-    def __init__(self, *args: Any, features_extractor_class: type = CombinedExtractor, **kwargs: Any) -> None:
-        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)

@@ -6,7 +6,7 @@ from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from sb3_breakout.ddqn.arguments import check_known_arguments
+from sb3_breakout.arguments import check_known_arguments
 
 # Read by ExperimentManager itself, and by create_test_env when the saved config.yml is loaded
 ZOO_KEYS = frozenset(

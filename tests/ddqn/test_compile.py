@@ -1,0 +1,58 @@
+"""torch.compile and bfloat16: the same update, the same file, and a way out where they fail."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+
+from sb3_breakout import DDQN
+from sb3_breakout.ddqn.compilation import CompiledFunction
+from tests.ddqn.environments import Corridor
+
+FAST: dict[str, Any] = dict(learning_starts=50, buffer_size=1000, batch_size=16, seed=0)
+
+
+def test_failing_compilation_warns_once_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(function: Any, **_: Any) -> Any:
+        def run(*args: Any) -> Any:
+            raise RuntimeError("no C++ compiler")
+
+        return run
+
+    monkeypatch.setattr(th, "compile", broken)
+    function = CompiledFunction(lambda x: x + 1)
+    with pytest.warns(UserWarning, match="torch.compile failed .*no C.. compiler.*uncompiled"):
+        assert function(1) == 2
+    assert function(2) == 3  # no second warning: it would be an error here
+
+
+def test_an_error_of_the_function_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(th, "compile", lambda function, **_: function)
+    with pytest.raises(ZeroDivisionError):
+        CompiledFunction(lambda x: 1 / x)(0)
+
+
+def test_autocast_keeps_the_head_in_float32() -> None:
+    model = DDQN("CnnPolicy", Corridor("image"), autocast=True, **FAST)
+    dtypes: dict[str, th.dtype] = {}
+    model.q_net.features_extractor.register_forward_hook(lambda _, __, output: dtypes.update(features=output.dtype))
+    model.q_net.q_net.register_forward_hook(lambda _, __, output: dtypes.update(head=output.dtype))
+    model.learn(60)
+    assert dtypes == {"features": th.bfloat16, "head": th.float32}
+    assert all(parameter.dtype == th.float32 for parameter in model.policy.parameters())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler, not ours
+def test_compiled_update_equals_eager(tmp_path: Path) -> None:
+    eager = DDQN("MlpPolicy", Corridor(), **FAST).learn(300)
+    compiled = DDQN("MlpPolicy", Corridor(), compile=True, **FAST).learn(300)
+    for mine, other in zip(eager.q_net.parameters(), compiled.q_net.parameters(), strict=True):
+        np.testing.assert_allclose(mine.detach().numpy(), other.detach().numpy(), atol=1e-4)
+    compiled.save(tmp_path / "model")
+    loaded = DDQN.load(tmp_path / "model", compile=False)
+    assert loaded.policy.state_dict().keys() == eager.policy.state_dict().keys()
+    observation = np.eye(6, dtype=np.float32)
+    np.testing.assert_array_equal(loaded.policy.q_values(observation), compiled.policy.q_values(observation))

@@ -1,0 +1,105 @@
+"""Exploration rules: probabilities by hand, temperature against its formula, sampling against probabilities."""
+
+import numpy as np
+import pytest
+
+from sb3_breakout.ddqn.exploration import (
+    Boltzmann,
+    EpsilonGreedy,
+    action_gap,
+    boltzmann_probabilities,
+    entropy,
+    epsilon_greedy_probabilities,
+    sample_actions,
+)
+
+
+def test_boltzmann_by_hand() -> None:
+    q_values = np.log(np.array([[1.0, 2.0, 5.0]]))
+    np.testing.assert_allclose(boltzmann_probabilities(q_values, 1.0), [[0.125, 0.25, 0.625]])
+    # Half the temperature squares the odds: 1 : 4 : 25
+    np.testing.assert_allclose(boltzmann_probabilities(q_values, 0.5), [[1 / 30, 4 / 30, 25 / 30]])
+
+
+def test_boltzmann_does_not_overflow_and_forgets_a_common_offset() -> None:
+    q_values = np.array([[0.0, 1.0], [1e6, 1e6 + 1.0]])
+    probabilities = boltzmann_probabilities(q_values, 0.5)
+    np.testing.assert_allclose(probabilities[0], probabilities[1])
+    np.testing.assert_allclose(boltzmann_probabilities(np.array([[0.0, 1e9]]), 1e-3), [[0.0, 1.0]])
+
+
+def test_epsilon_greedy_by_hand() -> None:
+    q_values = np.array([[0.0, 3.0, 1.0, 2.0], [9.0, 3.0, 1.0, 2.0]])
+    np.testing.assert_allclose(
+        epsilon_greedy_probabilities(q_values, 0.2), [[0.05, 0.85, 0.05, 0.05], [0.85, 0.05, 0.05, 0.05]]
+    )
+
+
+def test_entropy_and_gap_by_hand() -> None:
+    assert entropy(np.full((3, 4), 0.25)) == pytest.approx(np.log(4))
+    assert entropy(np.array([[1.0, 0.0]])) == 0.0
+    assert action_gap(np.array([[1.0, 4.0, 3.5], [0.0, 0.0, 2.0]])) == pytest.approx((0.5 + 2.0) / 2)
+    assert action_gap(np.array([[1.0]])) == 0.0
+
+
+def test_sampled_frequencies_follow_the_probabilities() -> None:
+    np.random.seed(0)
+    probabilities = np.tile([0.5, 0.0, 0.3, 0.2], (100_000, 1))
+    frequencies = np.bincount(sample_actions(probabilities), minlength=4) / 100_000
+    np.testing.assert_allclose(frequencies, probabilities[0], atol=0.006)  # about 4 standard errors
+    assert frequencies[1] == 0.0
+
+
+@pytest.mark.parametrize("episodes", [0, 1, 3, 300, 1797, 5000])
+def test_temperature_follows_the_original_formula(episodes: int) -> None:
+    rule = Boltzmann(initial=1.0, minimum=0.05, decay=0.995, slowdown=3, scale="raw")
+    for _ in range(episodes):
+        rule.update(progress_remaining=1.0, episodes_ended=1)
+    assert rule.temperature == pytest.approx(max(0.05, 0.995 ** (episodes / 3)))
+
+
+def test_raw_temperature_is_blind_to_small_gaps_and_the_scaled_one_is_not() -> None:
+    """The trap on Breakout: with gaps of 0.01, softmax(Q / 0.05) is random play; on the scale of Q it is not."""
+    q_values = np.array([[0.50, 0.51, 0.505, 0.495]] * 8, dtype=np.float32)
+    rules = [Boltzmann(initial=0.05, minimum=0.05, decay=1.0, slowdown=1, scale=scale) for scale in ("raw", "q_spread")]
+    raw, scaled = (entropy(rule.probabilities(q_values)) for rule in rules)
+    assert raw > 0.99 * np.log(4)
+    assert scaled < 0.1
+
+
+def test_scaled_boltzmann_does_not_depend_on_the_unit_of_the_reward() -> None:
+    q_values = np.random.default_rng(0).normal(size=(8, 4))
+    small, large = (Boltzmann(0.3, 0.05, 1.0, 1, "q_spread").probabilities(unit * q_values) for unit in (1e-3, 1e3))
+    np.testing.assert_allclose(small, large)
+
+
+def test_running_spread_follows_a_change_of_scale() -> None:
+    rule = Boltzmann(1.0, 0.05, 0.995, 3, "q_spread")
+    q_values = np.array([[-1.0, 1.0]])
+    rule.probabilities(q_values)
+    assert rule.q_spread == 1.0  # the first batch counts whole
+    rule.probabilities(3 * q_values)
+    assert rule.q_spread == pytest.approx(1.0 + 0.01 * 2.0)
+    for _ in range(1000):
+        rule.probabilities(3 * q_values)
+    assert rule.q_spread == pytest.approx(3.0, rel=1e-3)
+
+
+def test_equal_q_values_give_uniform_play() -> None:
+    np.testing.assert_allclose(Boltzmann(0.05, 0.05, 1.0, 1, "q_spread").probabilities(np.ones((2, 4))), 0.25)
+
+
+@pytest.mark.parametrize(("progress_remaining", "epsilon"), [(1.0, 1.0), (0.99, 0.505), (0.98, 0.01), (0.5, 0.01), (0.0, 0.01)])
+def test_epsilon_falls_over_the_first_200k_of_10m_steps(progress_remaining: float, epsilon: float) -> None:
+    rule = EpsilonGreedy(initial=1.0, final=0.01, fraction=0.02)
+    rule.update(progress_remaining, episodes_ended=0)
+    assert rule.epsilon == pytest.approx(epsilon)
+
+
+def test_state_round_trip() -> None:
+    rule = Boltzmann(1.0, 0.05, 0.995, 3, "q_spread")
+    rule.update(0.5, episodes_ended=70)
+    rule.probabilities(np.array([[0.0, 2.0]]))
+    other = Boltzmann(1.0, 0.05, 0.995, 3, "q_spread")
+    other.set_state(rule.get_state())
+    assert (other.temperature, other.q_spread) == (rule.temperature, rule.q_spread)

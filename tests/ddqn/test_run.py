@@ -1,0 +1,226 @@
+"""DDQN runs and learns: every kind of observation, several environments, every option."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+from sb3_contrib import QRDQN
+from stable_baselines3 import DQN
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
+
+from sb3_breakout import DDQN, PrioritizedReplayBuffer
+from tests.ddqn.environments import Corridor
+
+FAST: dict[str, Any] = dict(learning_starts=100, buffer_size=2000, batch_size=32, train_freq=4, learning_rate=1e-3, seed=0)
+
+
+def policy_for(observation: str) -> str:
+    return {"vector": "MlpPolicy", "image": "CnnPolicy", "dict": "MultiInputPolicy"}[observation]
+
+
+class MemoryWriter(KVWriter):
+    """Keeps everything that is logged."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
+        self.rows.append(dict(key_values))
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("n_envs", [1, 3])
+@pytest.mark.parametrize("observation", ["vector", "image", "dict"])
+def test_every_kind_of_observation(observation: str, n_envs: int) -> None:
+    env = make_vec_env(lambda: Corridor(observation), n_envs=n_envs)
+    model = DDQN(policy_for(observation), env, **FAST | dict(batch_size=8)).learn(160)
+    assert model._n_updates > 0 and np.isfinite(model.last_loss)
+
+
+@pytest.mark.parametrize("exploration", ["boltzmann", "epsilon_greedy"])
+def test_learns_the_corridor(exploration: str) -> None:
+    model = DDQN("MlpPolicy", Corridor(), exploration=exploration, target_update_interval=50, **FAST).learn(3000)
+    mean, std = evaluate_policy(model, model.get_env(), n_eval_episodes=5, deterministic=True)
+    assert (mean, std) == (1.0, 0.0)
+    # The value of the start, four steps before the rewarded one, is gamma⁴
+    start = np.eye(6, dtype=np.float32)[:1]
+    assert model.policy.q_values(start).max() == pytest.approx(0.99**4, abs=0.05)
+
+
+@pytest.mark.parametrize("n_steps", [1, 3])
+@pytest.mark.parametrize("buffer_class", [PrioritizedReplayBuffer, NStepReplayBuffer])
+def test_buffers(buffer_class: type[ReplayBuffer], n_steps: int) -> None:
+    model = DDQN("MlpPolicy", Corridor(), replay_buffer_class=buffer_class, n_steps=n_steps, **FAST).learn(200)
+    assert isinstance(model.replay_buffer, buffer_class)
+    assert model.replay_buffer.n_steps == n_steps
+
+
+def test_uniform_buffer_of_sb3() -> None:
+    assert DDQN("MlpPolicy", Corridor(), replay_buffer_class=ReplayBuffer, n_steps=1, **FAST).learn(200)._n_updates > 0
+
+
+@pytest.mark.parametrize("algorithm", [DQN, QRDQN])
+def test_prioritized_buffer_in_other_algorithms(algorithm: type[DQN]) -> None:
+    """They never send priorities back: the buffer then samples uniformly."""
+    model = algorithm(
+        "MlpPolicy",
+        Corridor(),
+        replay_buffer_class=PrioritizedReplayBuffer,
+        replay_buffer_kwargs=dict(n_steps=3, gamma=0.99),
+        learning_starts=50,
+        buffer_size=500,
+    ).learn(300)
+    assert model.replay_buffer is not None
+    np.testing.assert_allclose(model.replay_buffer.sample(64).weights, 1.0)
+
+
+def test_frame_stack_is_read_from_the_environment() -> None:
+    env = VecFrameStack(make_vec_env(lambda: Corridor("image"), n_envs=2), n_stack=4)
+    model = DDQN("CnnPolicy", env, **FAST | dict(batch_size=8)).learn(150)
+    assert model.replay_buffer.n_stack == 4
+
+
+def test_vec_normalize() -> None:
+    env = VecNormalize(make_vec_env(Corridor, n_envs=2))
+    assert DDQN("MlpPolicy", env, **FAST).learn(200)._n_updates > 0
+
+
+@pytest.mark.parametrize("n_envs", [1, 3, 8])
+def test_target_network_is_synchronised_every_interval(n_envs: int) -> None:
+    class Watch(BaseCallback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.synchronised_at: list[int] = []
+
+        def _on_rollout_end(self) -> None:  # after the step, before the update
+            pairs = zip(self.model.q_net.parameters(), self.model.q_net_target.parameters(), strict=True)
+            if all(th.equal(online, target) for online, target in pairs):
+                self.synchronised_at.append(self.num_timesteps)
+
+        def _on_step(self) -> bool:
+            return True
+
+    watch = Watch()
+    env = make_vec_env(Corridor, n_envs=n_envs)
+    settings = FAST | dict(train_freq=1, learning_starts=20, target_update_interval=100)
+    DDQN("MlpPolicy", env, **settings).learn(1000, callback=watch)
+    # The first call in which num_timesteps reaches or passes each multiple of 100, once updates have begun
+    expected = [-(-multiple // n_envs) * n_envs for multiple in range(100, 1001, 100)]
+    assert [step for step in watch.synchronised_at if step > 20 + n_envs] == expected
+
+
+def test_gradient_steps_and_train_freq() -> None:
+    model = DDQN("MlpPolicy", Corridor(), **FAST | dict(train_freq=5, gradient_steps=10)).learn(300)
+    assert model._n_updates == 10 * (300 - 100) // 5
+
+
+def test_gradient_norm_is_clipped_at_one() -> None:
+    env = make_vec_env(Corridor)
+    model = DDQN("MlpPolicy", env, **FAST).learn(200)
+    for parameter in model.q_net.parameters():
+        parameter.data.mul_(50.0)  # so that errors are large
+    model.train(gradient_steps=1, batch_size=32)
+    norm = th.cat([parameter.grad.flatten() for parameter in model.q_net.parameters()]).norm().item()
+    assert norm == pytest.approx(1.0, rel=1e-3)
+    assert model.logger.name_to_value["train/gradient_norm"] > 1.0  # what is logged is the norm before
+
+
+def test_priorities_are_the_absolute_td_errors() -> None:
+    """Recompute the TD error of every sampled transition with the networks as they were, by the plain formula."""
+    model = DDQN("MlpPolicy", Corridor(), replay_buffer_kwargs=dict(alpha=1.0), **FAST).learn(400)
+    batch = model.replay_buffer.sample(16)
+    with th.no_grad():
+        best = model.q_net(batch.next_observations).argmax(1, keepdim=True)
+        future = model.q_net_target(batch.next_observations).gather(1, best)
+        target = batch.rewards + (1 - batch.dones) * batch.discounts * future
+        expected = target - model.q_net(batch.observations).gather(1, batch.actions)
+    errors, _ = model._update(batch)
+    np.testing.assert_allclose(errors.numpy(), expected.numpy(), atol=1e-6)
+
+
+def test_prefill_is_uniformly_random_and_leaves_the_temperature() -> None:
+    model = DDQN("MlpPolicy", Corridor(), **FAST | dict(learning_starts=400)).learn(400)
+    assert model.temperature == 1.0 and model._n_updates == 0
+    actions = model.replay_buffer.sample(400).actions
+    assert 0.4 < actions.float().mean() < 0.6
+
+
+def test_logged_values() -> None:
+    writer = MemoryWriter()
+    model = DDQN("MlpPolicy", Corridor(), **FAST)
+    model.DIAGNOSTICS_INTERVAL = 200  # type: ignore[misc]
+    model.set_logger(Logger(folder=None, output_formats=[writer]))
+    model.learn(1500)
+    last = writer.rows[-1]
+    for key in ("train/loss", "train/td_error", "train/q_value", "train/gradient_norm", "train/n_updates"):
+        assert np.isfinite(last[key]), key
+    assert 0.05 <= last["rollout/temperature"] < 1.0
+    assert 0.0 <= last["rollout/entropy"] <= np.log(2) + 1e-6
+    assert last["rollout/action_gap"] >= 0.0
+    diagnostics = [row for row in writer.rows if "per/alpha" in row]
+    assert 3 <= len(diagnostics) <= 8  # every so often, not every time
+    names = {key for row in writer.rows for key in row}
+    assert {"per/alpha", "per/beta"} <= names
+    assert not [key for key in names if "intrinsic" in key or "combined" in key]
+
+
+def test_seed_makes_runs_equal() -> None:
+    first, second = (DDQN("MlpPolicy", Corridor(), **FAST).learn(400).policy.state_dict() for _ in range(2))
+    for key, value in first.items():
+        assert th.equal(value, second[key]) if isinstance(value, th.Tensor) else value == second[key]
+
+
+def test_prediction_is_near_greedy_in_the_middle_of_training() -> None:
+    model = DDQN("MlpPolicy", Corridor(), evaluation_epsilon=0.01, **FAST)
+    assert model.temperature == 1.0  # training actions are close to random here
+    observations = np.random.default_rng(0).random((20_000, 6), dtype=np.float32)
+    greedy = model.policy.q_values(observations).argmax(axis=1)
+    assert np.array_equal(model.predict(observations, deterministic=True)[0], greedy)
+    differing = (model.predict(observations, deterministic=False)[0] != greedy).mean()
+    assert differing == pytest.approx(0.01 / 2, abs=0.002)  # half of the random actions are the greedy one
+    explored = (model.policy.explore(observations)[0] != greedy).mean()
+    assert explored > 0.1
+
+
+def test_predict_takes_a_single_observation() -> None:
+    model = DDQN("MlpPolicy", Corridor(), evaluation_epsilon=1.0, **FAST)
+    actions = [model.predict(np.zeros(6, np.float32))[0] for _ in range(50)]
+    assert {np.shape(action) for action in actions} == {()} and set(map(int, actions)) == {0, 1}
+
+
+def test_eval_callback_sees_the_agent_and_not_its_exploration() -> None:
+    """At T = 1 the training agent wanders; a trained network under evaluation walks straight to the end."""
+    model = DDQN("MlpPolicy", Corridor(), target_update_interval=50, **FAST).learn(3000)
+    model.policy.exploration.episodes = 0  # T = 1 again
+    callback = EvalCallback(
+        DummyVecEnv([lambda: Corridor()]), n_eval_episodes=10, eval_freq=1, deterministic=False, verbose=0, warn=False
+    )
+    callback.init_callback(model)
+    callback.n_calls = 1
+    callback._on_step()
+    assert model.temperature == 1.0 and callback.last_mean_reward == 1.0
+
+
+def test_behaviour_chooses_the_training_actions() -> None:
+    class Left(BaseCallback):
+        def _on_training_start(self) -> None:
+            policy = self.model.policy_class(
+                self.model.observation_space, self.model.action_space, self.model.lr_schedule, **self.model.policy_kwargs
+            )
+            policy.explore = lambda observation: (np.zeros(len(observation), np.int64), {})
+            policy.exploration = self.model.policy.exploration
+            self.model.behaviour = policy
+
+        def _on_step(self) -> bool:
+            return True
+
+    model = DDQN("MlpPolicy", Corridor(), **FAST | dict(learning_starts=0)).learn(100, callback=Left())
+    assert not model.replay_buffer.sample(100).actions.any()

@@ -1,0 +1,86 @@
+"""What is saved comes back; a broken file says so; a killed save leaves the old file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+
+from sb3_breakout import DDQN
+from tests.ddqn.environments import Corridor
+
+FAST: dict[str, Any] = dict(learning_starts=50, buffer_size=1000, batch_size=16, seed=0)
+
+
+@pytest.fixture(scope="module")
+def model() -> DDQN:
+    return DDQN("MlpPolicy", Corridor(), **FAST).learn(400)
+
+
+def test_temperature_and_weights_travel(model: DDQN, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    loaded = DDQN.load(tmp_path / "model.zip")
+    assert model.temperature is not None and model.temperature < 1.0
+    assert loaded.temperature == model.temperature
+    assert loaded.policy.exploration.get_state() == model.policy.exploration.get_state()
+    for key, value in model.policy.state_dict().items():
+        if isinstance(value, th.Tensor):
+            assert th.equal(value, loaded.policy.state_dict()[key])
+    saved, restored = model.policy.optimizer.state_dict(), loaded.policy.optimizer.state_dict()
+    assert th.equal(saved["state"][0]["exp_avg"], restored["state"][0]["exp_avg"])
+
+
+def test_loading_reserves_no_memory_for_the_buffer(tmp_path: Path) -> None:
+    """A buffer of 10¹² transitions fits nowhere; playing needs none of it."""
+    model = DDQN("MlpPolicy", Corridor(), **FAST)
+    model.buffer_size = 10**12
+    model.save(tmp_path / "model")
+    assert DDQN.load(tmp_path / "model").predict(np.zeros(6, np.float32))[0] in (0, 1)
+
+
+def test_training_goes_on_after_loading(model: DDQN, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    model.save_replay_buffer(tmp_path / "buffer")
+    loaded = DDQN.load(tmp_path / "model", env=Corridor())
+    loaded.load_replay_buffer(tmp_path / "buffer")
+    assert loaded.replay_buffer.size() == model.replay_buffer.size()
+    temperature = loaded.temperature
+    loaded.learn(300, reset_num_timesteps=False)
+    assert loaded.num_timesteps == 700
+    assert loaded.temperature < temperature
+
+
+def test_arguments_can_be_changed_on_load(model: DDQN, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    loaded = DDQN.load(tmp_path / "model", temperature_min=0.5, temperature_initial=0.5)
+    assert loaded.temperature == 0.5
+
+
+def test_interrupted_save_keeps_the_old_file(model: DDQN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model.save(tmp_path / "model")
+    before = (tmp_path / "model.zip").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(th, "save", lambda *_: (_ for _ in ()).throw(OSError("No space left on device")))
+        with pytest.raises(OSError, match="No space left"):
+            model.save(tmp_path / "model")
+    assert (tmp_path / "model.zip").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model.zip"]
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.1, 0.5, 0.99])
+def test_truncated_checkpoint(model: DDQN, tmp_path: Path, fraction: float) -> None:
+    model.save(tmp_path / "model")
+    whole = (tmp_path / "model.zip").read_bytes()
+    (tmp_path / "model.zip").write_bytes(whole[: int(fraction * len(whole))])
+    with pytest.raises(ValueError, match=r"model\.zip is not a complete checkpoint"):
+        DDQN.load(tmp_path / "model.zip")
+
+
+def test_own_exploration_rule_is_saved(tmp_path: Path) -> None:
+    from sb3_breakout.ddqn import EpsilonGreedy
+
+    model = DDQN("MlpPolicy", Corridor(), exploration=EpsilonGreedy(0.7, 0.1, 0.5), **FAST).learn(200)
+    model.save(tmp_path / "model")
+    loaded = DDQN.load(tmp_path / "model")
+    assert loaded.epsilon == model.epsilon
