@@ -101,8 +101,9 @@ def _with_our_yaml(original: Callable[..., None]) -> Callable[..., None]:
     @wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         bound = signature.bind(self, *args, **kwargs)
-        if bound.arguments["algo"] in ALGORITHMS and bound.arguments.get("config") is None:
-            bound.arguments["config"] = hyperparameter_file(bound.arguments["algo"])
+        algo, config = bound.arguments["algo"], bound.arguments.get("config")
+        if algo in ALGORITHMS:
+            bound.arguments["config"] = hyperparameter_file(algo, config)
         original(*bound.args, **bound.kwargs)
 
     return __init__

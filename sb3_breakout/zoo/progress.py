@@ -126,14 +126,14 @@ class TrainingProgressCallback(ProgressBarCallback):
 
     def _maybe_print_line(self, last: bool = False) -> None:
         done = self.model.num_timesteps - self._first_step
-        percent = 100 * done // max(self._total, 1)
+        percent = min(100 * done // max(self._total, 1), 100)
         if percent < self._next_percent and not last:
             return
         if last and percent < self._next_percent - self.every_percent + 1:
             return  # the line of this percentage has been printed
         self._next_percent = percent - percent % self.every_percent + self.every_percent
         seconds = max(time.monotonic() - self._started, 1e-9)
-        parts = [f"{percent:3d}%", f"{done}/{self._total} steps", f"{done / seconds:.0f} it/s", self.summary()]
+        parts = [f"{percent:3d}%", f"{done}/{self._total} steps", f"{done / seconds:.0f} steps/s", self.summary()]
         print(" | ".join(part for part in parts if part), flush=True)
 
     def _episodes(self) -> int:

@@ -41,11 +41,24 @@ def load(reference: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def hyperparameter_file(algo: str) -> str:
+def hyperparameter_file(algo: str, config: str | None = None) -> str:
     """
     :param algo: a key of ``ALGORITHMS``
-    :return: path of its default hyperparameters: inside the installed package, or beside the package in a checkout
+    :param config: what ``-conf`` names: a file or Python package of the user's, or one of our presets by its bare name
+        (``ddqn_per_original``); None for the algorithm's default hyperparameters
+    :return: path of our file where ours is meant, else ``config``
+    """
+    if config is None:
+        return str(_our_file(algo))
+    preset = _our_file(config.removesuffix(".yml"))
+    return str(preset) if preset.is_file() and not Path(config).exists() else config
+
+
+def _our_file(name: str) -> Path:
+    """
+    :param name: bare name of a file of hyperparameters
+    :return: its path: inside the installed package, or beside the package in a checkout
     """
     package = Path(sb3_breakout.__file__).parent
-    installed = package / "hyperparams" / f"{algo}.yml"
-    return str(installed if installed.is_file() else package.parent / "hyperparams" / f"{algo}.yml")
+    folder = package / "hyperparams"
+    return (folder if folder.is_dir() else package.parent / "hyperparams") / f"{name}.yml"

@@ -13,8 +13,6 @@ def convert_ddqn_per_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
     hyperparams = sampled_params.copy()
     hyperparams["gamma"] = 1 - hyperparams.pop("one_minus_gamma")
     hyperparams["batch_size"] = 2 ** hyperparams.pop("batch_size_pow")
-    # Updates per environment step: 1 / subsample_steps
-    hyperparams["gradient_steps"] = max(hyperparams["train_freq"] // hyperparams.pop("subsample_steps"), 1)
     # beta ends at 1, where the importance weights correct the whole bias (Schaul et al. 2016, section 3.4)
     hyperparams["replay_buffer_kwargs"] = {
         "alpha": hyperparams.pop("alpha"),
@@ -37,7 +35,7 @@ def _sample_exploration(trial: optuna.Trial) -> dict[str, Any]:
         "temperature_initial": trial.suggest_float("temperature_initial", 0.1, 10.0, log=True),
         "temperature_min": trial.suggest_float("temperature_min", 0.001, 0.1, log=True),
         "temperature_decay": trial.suggest_float("temperature_decay", 0.9, 0.9999),
-        "temperature_slowdown": trial.suggest_float("temperature_slowdown", 1.0, 10.0, log=True),
+        "temperature_slowdown": trial.suggest_float("temperature_slowdown", 0.3, 10.0, log=True),
     }
 
 
@@ -53,13 +51,12 @@ def sample_ddqn_per_params(
     :param additional_args: RL Zoo passes the ``replay_buffer_kwargs`` of the YAML file under ``"her_kwargs"``
     :return: arguments of :class:`~sb3_breakout.ddqn.ddqn.DDQN` that differ from those of the YAML file
     """
-    train_freq = trial.suggest_int("train_freq", 1, 8)
     sampled = {
         "one_minus_gamma": trial.suggest_float("one_minus_gamma", 0.0001, 0.03, log=True),
         "learning_rate": trial.suggest_float("learning_rate", 1e-5, 2e-3, log=True),
         "batch_size_pow": trial.suggest_int("batch_size_pow", 4, 8),  # 16 to 256
-        "train_freq": train_freq,
-        "subsample_steps": trial.suggest_int("subsample_steps", 1, train_freq),
+        "train_freq": trial.suggest_int("train_freq", 1, 8),  # in steps of the vectorised environment
+        "gradient_steps": trial.suggest_int("gradient_steps", 1, 10),
         "target_update_interval": trial.suggest_int("target_update_interval", 10, 20_000, log=True),
         "n_steps": trial.suggest_int("n_steps", 1, 10),
         "alpha": trial.suggest_float("alpha", 0.0, 1.0),
@@ -68,7 +65,7 @@ def sample_ddqn_per_params(
     }
     hyperparams = convert_ddqn_per_params(sampled)
     # Display true values
-    for name in ("gamma", "batch_size", "gradient_steps"):
+    for name in ("gamma", "batch_size"):
         trial.set_user_attr(name, hyperparams[name])
     from_yaml = additional_args.get("her_kwargs") or {}
     hyperparams["replay_buffer_kwargs"] = {**from_yaml, **hyperparams["replay_buffer_kwargs"]}

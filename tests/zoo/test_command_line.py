@@ -1,0 +1,197 @@
+"""What a user types: train, continue, optimize, enjoy, record_video; short trainings on CartPole-v1 and one on Breakout."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from sb3_breakout import DDQN
+from tests.zoo.command_line import RL_ZOO3, TRAIN, TRAIN_SEVERAL, run
+
+CARTPOLE = ("--env", "CartPole-v1", "-f", "logs")
+BREAKOUT = ("--env", "BreakoutNoFrameskip-v4", "-f", "logs")
+
+
+@pytest.fixture(scope="module")
+def cartpole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Folder and output of one training with most of the options that RL Zoo has."""
+    folder = tmp_path_factory.mktemp("cartpole")
+    command = "-n 600 --seed 1 --device cpu -P -tb board --save-freq 200 --save-replay-buffer --eval-freq 300".split()
+    output = run(*TRAIN, *CARTPOLE, *command, "-params", "learning_starts:100", "batch_size:16", folder=folder)
+    return folder, output
+
+
+@pytest.fixture(scope="module")
+def breakout(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Folder and output of a training on the game, with one of our presets, too short to learn anything."""
+    folder = tmp_path_factory.mktemp("breakout")
+    preset = ("-conf", "ddqn_per_original", "--eval-freq", "100000", "-n", "400")
+    small = ("-params", "learning_starts:300", "gradient_steps:1", "batch_size:8", "buffer_size:1000")
+    return folder, run(*TRAIN, *BREAKOUT, *preset, *small, folder=folder)
+
+
+def test_training_writes_what_the_zoo_writes(cartpole: tuple[Path, str]):
+    folder, output = cartpole
+    run_folder = folder / "logs" / "ddqn_per" / "CartPole-v1_1"
+    written = {path.name for path in run_folder.iterdir()}
+    checkpoints = {f"rl_model_{steps}_steps.zip" for steps in (200, 400, 600)}
+    assert written >= {"CartPole-v1.zip", "best_model.zip", "evaluations.npz", "replay_buffer.pkl", *checkpoints}
+    assert output.count("Eval num_timesteps=") == 2
+    config = yaml.unsafe_load((run_folder / "CartPole-v1" / "config.yml").read_text())
+    assert config["learning_starts"] == 100  # -params
+    assert config["buffer_size"] == 100_000  # the section CartPole-v1 of our YAML, which no option named
+
+
+def test_progress_lines_where_output_is_no_terminal(cartpole: tuple[Path, str]):
+    lines = [line for line in cartpole[1].splitlines() if "steps/s" in line]
+    assert [int(line.split("%")[0]) for line in lines] == list(range(5, 101, 5))
+    assert "reward=" in lines[-1] and "loss=" in lines[-1] and "temp=" in lines[-1]
+    assert "\r" not in cartpole[1]
+
+
+def test_nothing_intrinsic_is_logged(cartpole: tuple[Path, str]):
+    (log,) = (cartpole[0] / "board" / "CartPole-v1").iterdir()
+    board = EventAccumulator(str(log))
+    board.Reload()
+    keys = board.Tags()["scalars"]
+    assert {"rollout/ep_rew_mean", "rollout/temperature", "train/loss", "eval/mean_reward"} <= set(keys)
+    for text in [*keys, cartpole[1]]:
+        assert "intrinsic" not in text and "combined" not in text
+
+
+def test_continue_training_in_a_subprocess_environment(cartpole: tuple[Path, str]):
+    folder, _ = cartpole
+    trained = folder / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip"
+    changed = ("temperature_min:0.9", "learning_starts:0")
+    options = ("-n", "100", "--eval-freq", "-1", "--vec-env", "subproc", "-P", "-f", "continued")
+    output = run(*TRAIN, "--env", "CartPole-v1", *options, "-i", trained, "-params", *changed, folder=folder)
+    assert "Loading pretrained agent" in output and "Loading replay buffer" in output
+    assert "temp=0.900" in output
+    assert (folder / "continued" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip").is_file()
+
+
+def test_enjoy(cartpole: tuple[Path, str]):
+    output = run(
+        RL_ZOO3, "enjoy", "--algo", "ddqn_per", *CARTPOLE, "-n", "200", "--no-render", "--load-best", folder=cartpole[0]
+    )
+    assert "Mean reward:" in output
+
+
+def test_optimize_completes_all_trials_and_trains_with_one_of_them(tmp_path: Path):
+    study = ("--storage", "study.log", "--study-name", "short")
+    optimize = ("-optimize", "--n-trials", "3", "--no-optim-plots", "--n-evaluations", "1", "--eval-episodes", "1")
+    small = ("-params", "learning_starts:250", "n_timesteps:300")
+    invocations = [
+        ["--algo", "ddqn_per", *CARTPOLE, *study, *optimize, *small],
+        ["--algo", "ddqn_per", *CARTPOLE, *study, "--trial-id", "2", "--eval-freq", "-1", *small],
+    ]
+    output = run(sys.executable, "-c", TRAIN_SEVERAL, json.dumps(invocations), folder=tmp_path)
+    assert output.count("ENDED well") == 2, output
+    trials = read_trials(tmp_path)
+    assert [trial["state"] for trial in trials] == ["COMPLETE"] * 3
+
+    (config,) = (tmp_path / "logs" / "ddqn_per").glob("*/CartPole-v1/config.yml")
+    loaded = yaml.unsafe_load(config.read_text())
+    assert loaded["replay_buffer_kwargs"]["alpha"] == pytest.approx(float(trials[2]["params_alpha"]))
+    assert loaded["n_steps"] == int(trials[2]["params_n_steps"])
+
+
+def read_trials(folder: Path) -> list[dict[str, str]]:
+    (report,) = (folder / "logs" / "ddqn_per").glob("report_*.csv")
+    with report.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_misspelt_names_are_refused_before_anything_starts(cartpole: tuple[Path, str], tmp_path: Path):
+    trained = cartpole[0] / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip"
+    (tmp_path / "mine.yml").write_text("CartPole-v1: {policy: MlpPolicy, n_timesteps: 100, temperature_decoy: 0.9}")
+    common = ["--algo", "ddqn_per", *CARTPOLE, "-n", "100"]
+    misspelt = {
+        "'temperature_decoy' (did you mean 'temperature_decay'?)": ["-conf", "mine.yml"],
+        "'learning_rte' (did you mean 'learning_rate'?)": ["-params", "learning_rte:0.1"],
+        "'temprature_min' (did you mean 'temperature_min'?)": ["-i", str(trained), "-params", "temprature_min:0.1"],
+        "'frame_stak' (did you mean 'frame_stack'?)": ["-optimize", "--n-trials", "1", "-params", "frame_stak:4"],
+        "'alhpa' (did you mean 'alpha'?)": ["-params", "replay_buffer_kwargs:dict(alhpa=0.5)"],
+        "'net_arc' (did you mean 'net_arch'?)": ["-params", "policy_kwargs:'dict(net_arc=[8])'"],
+        "'seed' is not a hyperparameter, use the option --seed": ["-params", "seed:3"],
+    }
+    invocations = json.dumps([[*common, *options] for options in misspelt.values()])
+    output = run(sys.executable, "-c", TRAIN_SEVERAL, invocations, folder=tmp_path)
+    ends = [line for line in output.splitlines() if line.startswith("ENDED")]
+    for end, message in zip(ends, misspelt, strict=True):
+        assert end.startswith("ENDED ValueError ddqn_per: ") and message in end
+    assert not (tmp_path / "logs").exists()
+
+
+def test_other_algorithms_of_the_zoo_are_as_before(tmp_path: Path):
+    short = ["-n", "100", "--eval-freq", "-1", "-P", *CARTPOLE]
+    invocations = json.dumps([["--algo", "dqn", *short], ["--algo", "ppo", *short, "-params", "n_steps:32"]])
+    output = run(sys.executable, "-c", TRAIN_SEVERAL, invocations, folder=tmp_path)
+    assert output.count("ENDED well") == 2, output
+    assert "/rl_zoo3/hyperparams/dqn.yml" in output and "/rl_zoo3/hyperparams/ppo.yml" in output
+    assert "steps/s" not in output  # our progress lines
+    assert (tmp_path / "logs" / "dqn" / "CartPole-v1_1" / "CartPole-v1.zip").is_file()
+
+
+def test_breakout_is_trained_evaluated_and_recorded_in_the_same_environment(breakout: tuple[Path, str]):
+    folder, output = breakout
+    assert "ddqn_per_original.yml" in output
+    assert "eval_env_kwargs={'max_num_frames_per_episode': 40000}" in output
+    arguments = (folder / "logs" / "ddqn_per" / "BreakoutNoFrameskip-v4_1" / "BreakoutNoFrameskip-v4" / "args.yml").read_text()
+    assert yaml.unsafe_load(arguments)["env_kwargs"] == {"max_num_frames_per_episode": 40000}
+
+
+def test_breakout_scores_are_raw_under_shaped_rewards(breakout: tuple[Path, str]):
+    monitor = (breakout[0] / "logs" / "ddqn_per" / "BreakoutNoFrameskip-v4_1" / "0.monitor.csv").read_text()
+    scores = [float(line.split(",")[0]) for line in monitor.splitlines()[2:]]
+    assert scores and all(score >= 0 and score == int(score) for score in scores)  # no -0.001 per step, no -1 per life
+
+
+def test_record_video_of_breakout_needs_no_memory_for_the_buffer(breakout: tuple[Path, str]):
+    folder, _ = breakout
+    path = folder / "logs" / "ddqn_per" / "BreakoutNoFrameskip-v4_1" / "BreakoutNoFrameskip-v4.zip"
+    DDQN.load(path, buffer_size=10**9, device="cpu").save(path)  # 7 terabytes of frames
+    common = ("--algo", "ddqn_per", *BREAKOUT, "-n", "40")
+    run(RL_ZOO3, "record_video", *common, "-o", "by_command", folder=folder)
+    run(sys.executable, "-m", "rl_zoo3.record_video", *common, "-o", "by_module", folder=folder)
+    for videos in ("by_command", "by_module"):
+        (video,) = (folder / videos).glob("*.mp4")
+        assert video.stat().st_size > 1000
+    output = run(RL_ZOO3, "enjoy", *common, "--no-render", folder=folder)
+    assert "Stacking 8 frames" in output
+
+
+def test_unknown_script_is_told_of_record_video(tmp_path: Path):
+    output = run(RL_ZOO3, "record_vidoe", folder=tmp_path, code=1)
+    assert "The script record_vidoe is unknown" in output and "or 'record_video'" in output
+
+
+@pytest.mark.slow
+def test_optimize_on_breakout(tmp_path: Path):
+    options = (
+        "-optimize",
+        "--n-trials",
+        "3",
+        "-n",
+        "1500",
+        "--no-optim-plots",
+        "--n-evaluations",
+        "1",
+        "--eval-episodes",
+        "1",
+    )
+    small = ("-params", "learning_starts:500", "n_envs:2", "buffer_size:5000")
+    run(*TRAIN, *BREAKOUT, *options, *small, folder=tmp_path)
+    assert [trial["state"] for trial in read_trials(tmp_path)] == ["COMPLETE"] * 3
+
+
+@pytest.mark.slow
+def test_track_with_weights_and_biases_offline(tmp_path: Path):
+    pytest.importorskip("wandb")
+    output = run(*TRAIN, *CARTPOLE, "--track", "-n", "300", "--eval-freq", "-1", folder=tmp_path, WANDB_MODE="offline")
+    assert "Saving to" in output
+    assert list(tmp_path.glob("wandb/offline-run-*"))

@@ -1,0 +1,174 @@
+"""The start-up hook: what it costs, where it reaches, and that a changed RL Zoo survives it."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import sb3_breakout
+from sb3_breakout import _hook
+from sb3_breakout.zoo import patches
+
+CHECKOUT = Path(sb3_breakout.__file__).parent.parent
+START_UP_LINE = "import sb3_breakout._hook; sb3_breakout._hook.install()"
+
+
+def run_python(code: str, *options: str, path: Path | None = None) -> str:
+    """Run code in a fresh interpreter; ``path`` comes first on its sys.path."""
+    environment = {"PYTHONPATH": str(path)} if path else {}
+    result = subprocess.run(
+        [sys.executable, *options, "-c", code], capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout + result.stderr
+
+
+def test_hook_runs_when_python_starts():
+    assert run_python("import sys; print('sb3_breakout._hook' in sys.modules)").strip() == "True"
+
+
+def test_start_up_files_agree():
+    assert (CHECKOUT / "sb3_breakout.pth").read_text().strip() == START_UP_LINE
+    assert (CHECKOUT / "sb3_breakout.start").read_text().strip() == "sb3_breakout._hook:install"
+
+
+def test_start_up_imports_nothing_but_sys():
+    code = f"import sys; before = set(sys.modules); {START_UP_LINE}; print(sorted(set(sys.modules) - before))"
+    # -I -S: an interpreter that has not imported anything on anybody's behalf yet
+    added = run_python(f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); {code}", "-I", "-S")
+    assert added.strip() == "['sb3_breakout', 'sb3_breakout._hook']"
+
+
+def test_start_up_takes_less_than_a_millisecond():
+    measured = f"from time import perf_counter; t = perf_counter(); {START_UP_LINE}; print(perf_counter() - t)"
+    code = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); {measured}"
+    seconds = [float(run_python(code, "-I", "-S")) for _ in range(7)]
+    assert min(seconds) < 1e-3  # the others had the processor taken away from them
+
+
+def test_installing_twice_changes_nothing():
+    _hook.install()
+    finders = list(sys.meta_path)
+    _hook.install()
+    assert sys.meta_path == finders
+    assert finders.count(_hook.ZooFinder) == 1
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+def test_hook_reaches_child_processes(tmp_path: Path, method: str):
+    (tmp_path / "child.py").write_text("""
+import multiprocessing, sys
+
+def work(queue):
+    queue.put([str(finder) for finder in sys.meta_path])
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    queue = context.Queue()
+    process = context.Process(target=work, args=(queue,))
+    process.start()
+    print(queue.get(timeout=60))
+    process.join()
+""")
+    result = subprocess.run([sys.executable, tmp_path / "child.py", method], capture_output=True, text=True, timeout=120)
+    assert "ZooFinder" in result.stdout, result.stderr
+
+
+def test_modules_imported_before_install_are_patched(tmp_path: Path):
+    """A checkout that is not installed: ``install()`` comes after ``import rl_zoo3``."""
+    make_zoo(tmp_path, cli="def main():\n    print('original')\n")
+    output = run_python(
+        "import sys\n"
+        f"sys.path.insert(0, {str(CHECKOUT)!r})\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import rl_zoo3.cli\n"
+        "original = rl_zoo3.cli.main\n"
+        "import sb3_breakout\n"
+        "sb3_breakout.install()\n"
+        "patched = rl_zoo3.cli.main\n"
+        "sb3_breakout.install()\n"
+        "print(patched is original, rl_zoo3.cli.main is patched)\n",
+        "-I",
+        "-S",
+    )
+    assert output.strip() == "False True"
+
+
+# What a future rl_zoo3 may look like: nothing is where it was
+FUTURE_ZOO = {
+    "utils": "ALGORITHMS = {}\n",
+    "hyperparams_opt": "SEARCH_SPACES = {}\n",
+    "exp_manager": "class ExperimentManager:\n    def __init__(self, settings):\n        pass\n",
+    "cli": "def run():\n    pass\n",
+}
+
+
+def make_zoo(folder: Path, **modules: str) -> None:
+    (folder / "rl_zoo3").mkdir()
+    (folder / "rl_zoo3" / "__init__.py").touch()
+    for name, code in modules.items():
+        (folder / "rl_zoo3" / f"{name}.py").write_text(code)
+
+
+def test_future_zoo_goes_on_with_one_warning_for_each_lost_part(tmp_path: Path):
+    make_zoo(tmp_path, **FUTURE_ZOO)
+    code = """
+import importlib, sys, warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for name in ("utils", "hyperparams_opt", "exp_manager", "cli"):
+        importlib.import_module(f"rl_zoo3.{name}")
+    import sb3_breakout
+    sb3_breakout.install()
+for warning in caught:
+    print(warning.category.__name__, warning.message)
+from rl_zoo3.exp_manager import ExperimentManager
+ExperimentManager(settings=None)
+print("the Zoo goes on")
+"""
+    lines = run_python(code, path=tmp_path).splitlines()
+    assert len(lines) == 5, lines
+    for line, name in zip(lines, FUTURE_ZOO, strict=False):
+        assert line.startswith(f"UserWarning sb3_breakout could not extend rl_zoo3.{name} (AttributeError: ")
+    assert lines[-1] == "the Zoo goes on"
+
+
+@pytest.mark.parametrize("name", list(FUTURE_ZOO))
+def test_failing_patch_leaves_the_module_as_it_is(name: str):
+    module = ModuleType(f"rl_zoo3.{name}")
+    exec(FUTURE_ZOO[name], module.__dict__)
+    before = dict(module.__dict__)
+    with pytest.raises(AttributeError):
+        patches.PATCHES[module.__name__](module)
+    assert module.__dict__ == before
+
+
+def test_manager_that_lost_one_method_is_not_patched_by_halves():
+    class ExperimentManager:
+        def __init__(self, algo: str, config: str) -> None: ...
+
+        def read_hyperparameters(self) -> None: ...
+
+    module = ModuleType("rl_zoo3.exp_manager")
+    module.ExperimentManager, module.ALGOS = ExperimentManager, {}
+    before = dict(vars(ExperimentManager))
+    with pytest.raises(AttributeError):
+        patches.patch_exp_manager(module)
+    assert dict(vars(ExperimentManager)) == before
+
+
+def test_zoo_that_knows_record_video_itself_keeps_its_own():
+    module = ModuleType("rl_zoo3.cli")
+    module.main = module.record_video = print
+    patches.patch_cli(module)
+    assert module.main is print
+
+
+def test_public_names_are_lazy_and_complete():
+    for name in sb3_breakout.__all__:
+        assert getattr(sb3_breakout, name) is not None
+        assert name in dir(sb3_breakout)
+    with pytest.raises(AttributeError, match="no attribute 'DQNN'"):
+        sb3_breakout.DQNN
