@@ -34,6 +34,8 @@ class BreakoutWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     Frames are not stacked here: ``frame_stack`` in the RL Zoo's YAML (``VecFrameStack``) does that. A ``Monitor``
     below this wrapper, which is where ``make_vec_env`` and the RL Zoo put it, reports raw scores of whole games.
+    A limit on the length of games goes below too: ``env_kwargs={"max_num_frames_per_episode": 40_000}``, in emulator
+    frames. A ``TimeLimit`` above would cut lives off without ending games, and evaluations count ended games.
 
     The random numbers of sticky actions are the environment's, not the emulator's, and so no part of
     ``clone_state(include_rng=True)``. Where games must be replayed from such a state, leave
@@ -154,8 +156,11 @@ def _check_game(env: gym.Env) -> None:
             f"BreakoutWrapper needs native RGB pictures, (height, width, 3), received {space} of {env}: "
             "use obs_type='rgb' and no other wrapper that changes observations."
         )
-    if not isinstance(env.action_space, spaces.Discrete):
-        raise ValueError(f"BreakoutWrapper needs discrete actions, received {env.action_space}: use continuous=False.")
+    if not isinstance(env.action_space, spaces.Discrete) or game.get_action_meanings()[0] != "NOOP":
+        raise ValueError(
+            f"BreakoutWrapper needs discrete actions, the first a NOOP, received {game.get_action_meanings()} in "
+            f"{env.action_space}: use continuous=False, or full_action_space=True for a game whose minimal set has no NOOP."
+        )
 
 
 def _check_count(name: str, value: int, at_least: int) -> None:
