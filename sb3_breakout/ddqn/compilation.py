@@ -29,5 +29,6 @@ class CompiledFunction:
             self._active = self._eager
             result = self._eager(*args)  # an error of the function itself is raised again here
             reason = str(error).strip().split("\n", 1)[0]
-            warnings.warn(f"torch.compile failed ({type(error).__name__}: {reason}); training goes on uncompiled.")
+            message = f"torch.compile failed ({type(error).__name__}: {reason}); training goes on uncompiled."
+            warnings.warn(message, stacklevel=2)
             return result

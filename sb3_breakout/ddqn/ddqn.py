@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch as th
+from gymnasium import spaces
 from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
@@ -110,6 +111,7 @@ class DDQN(DQN):
     }
     DIAGNOSTICS_INTERVAL = 10_000  # environment steps between two logs of the buffer's diagnostics
 
+    action_space: spaces.Discrete
     policy: DDQNPolicy
     replay_buffer_class: type[ReplayBuffer]
 
@@ -348,17 +350,17 @@ class DDQN(DQN):
         assert self.replay_buffer is not None
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
-        prioritized = isinstance(self.replay_buffer, PrioritizedReplayBuffer)
-        if prioritized:
-            self.replay_buffer.update_schedules(self._current_progress_remaining)
+        prioritized = self.replay_buffer if isinstance(self.replay_buffer, PrioritizedReplayBuffer) else None
+        if prioritized is not None:
+            prioritized.update_schedules(self._current_progress_remaining)
 
         indices, td_errors, statistics = [], [], []
         for _ in range(gradient_steps):
-            batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+            batch: Any = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
             batch_td_errors, batch_statistics = self._update(batch)
             td_errors.append(batch_td_errors)
             statistics.append(batch_statistics)
-            if prioritized:
+            if prioritized is not None:
                 indices.append(batch.indices)
 
         loss, mean_q, gradient_norm = th.stack(statistics).mean(dim=0).tolist()
@@ -368,8 +370,8 @@ class DDQN(DQN):
                 "A smaller learning_rate, a smaller max_grad_norm or autocast=False may help."
             )
         all_td_errors = th.cat(td_errors).cpu().numpy()
-        if prioritized:
-            self.replay_buffer.update_priorities(np.concatenate(indices), all_td_errors)
+        if prioritized is not None:
+            prioritized.update_priorities(np.concatenate(indices), all_td_errors)
 
         self._n_updates += gradient_steps
         self.last_loss = loss
@@ -508,9 +510,7 @@ class DDQN(DQN):
         else:
             super().save_replay_buffer(path)
 
-    def load_replay_buffer(
-        self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True
-    ) -> None:
+    def load_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
         """
         Load a replay buffer. The schedules of alpha and beta are those of this model, not those saved with the buffer.
 

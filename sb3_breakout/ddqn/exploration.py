@@ -78,7 +78,7 @@ class ExplorationRule(ABC):
         :return: action probabilities, same shape, rows sum to 1
         """
 
-    def update(self, progress_remaining: float, episodes_ended: int) -> None:
+    def update(self, progress_remaining: float, episodes_ended: int) -> None:  # noqa: B027 (need not be overridden)
         """
         Called after each step of the vectorised environment, once the random prefill is over.
 
@@ -98,7 +98,7 @@ class ExplorationRule(ABC):
         """
         return {}
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def set_state(self, state: dict[str, Any]) -> None:  # noqa: B027 (need not be overridden)
         """
         :param state: what :meth:`get_state` returned
         """

@@ -1,6 +1,6 @@
 """Policies of DDQN: SB3's, with an exploration rule that is saved with them and a bfloat16 trunk on request."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch as th
@@ -37,6 +37,7 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
     All parameters are those of SB3's ``DQNPolicy``.
     """
 
+    q_net_class: ClassVar[type[QNetwork]] = QNetwork  # replace it in a subclass for another network
     exploration: ExplorationRule | None = None  # set by the algorithm
     q_net: QNetwork
     q_net_target: QNetwork
@@ -49,7 +50,7 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
     def make_q_net(self) -> QNetwork:
         # Each network gets its own features extractor, see SB3's DQNPolicy
         net_args = self._update_features_extractor(self.net_args, features_extractor=None)
-        return QNetwork(**net_args).to(self.device)
+        return self.q_net_class(**net_args).to(self.device)
 
     def set_autocast(self, enabled: bool) -> None:
         """

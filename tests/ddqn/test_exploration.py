@@ -89,7 +89,9 @@ def test_equal_q_values_give_uniform_play() -> None:
     np.testing.assert_allclose(Boltzmann(0.05, 0.05, 1.0, 1, "q_spread").probabilities(np.ones((2, 4))), 0.25)
 
 
-@pytest.mark.parametrize(("progress_remaining", "epsilon"), [(1.0, 1.0), (0.99, 0.505), (0.98, 0.01), (0.5, 0.01), (0.0, 0.01)])
+@pytest.mark.parametrize(
+    ("progress_remaining", "epsilon"), [(1.0, 1.0), (0.99, 0.505), (0.98, 0.01), (0.5, 0.01), (0.0, 0.01)]
+)
 def test_epsilon_falls_over_the_first_200k_of_10m_steps(progress_remaining: float, epsilon: float) -> None:
     rule = EpsilonGreedy(initial=1.0, final=0.01, fraction=0.02)
     rule.update(progress_remaining, episodes_ended=0)

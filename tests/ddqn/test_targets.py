@@ -28,7 +28,7 @@ def test_double_q_target_is_not_the_max_of_the_target_network() -> None:
 
 
 def test_weighted_huber_loss_by_hand() -> None:
-    # Huber: 0.5 * 0.5² = 0.125 and |−3| − 0.5 = 2.5; weighted 2 and 0.1, averaged over two
+    # Huber: 0.5 * 0.5² = 0.125 and |-3| - 0.5 = 2.5; weighted 2 and 0.1, averaged over two
     loss = weighted_huber_loss(column(0.5, -3.0), column(2.0, 0.1))
     assert loss.item() == pytest.approx((2 * 0.125 + 0.1 * 2.5) / 2)
 
@@ -47,9 +47,7 @@ def test_loss_equals_sb3_where_the_networks_agree() -> None:
     observations, next_observations = th.randn(2, 32, 6)
     actions, rewards, dones = th.randint(4, (32, 1)), th.randn(32, 1), (th.rand(32, 1) < 0.3).float()
     discounts = th.full((32, 1), 0.97)
-    result = double_dqn_loss(
-        net, net, observations, actions, next_observations, dones, rewards, discounts, th.ones(32, 1)
-    )
+    result = double_dqn_loss(net, net, observations, actions, next_observations, dones, rewards, discounts, th.ones(32, 1))
     with th.no_grad():
         target = rewards + (1 - dones) * discounts * net(next_observations).max(dim=1, keepdim=True).values
         estimate = net(observations).gather(1, actions)
