@@ -87,7 +87,7 @@ def install() -> None:
     plain checkout, before or after importing ``rl_zoo3``.
     """
     if ZooFinder not in sys.meta_path:
-        sys.meta_path.insert(0, ZooFinder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, ZooFinder)
     for name in PATCHED_MODULES:
         module = sys.modules.get(name)
         if module is not None and not hasattr(module, "_sb3_breakout_seen"):

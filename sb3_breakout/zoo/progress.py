@@ -4,36 +4,51 @@ import sys
 import time
 from collections import deque
 
-from rich.progress import BarColumn, TimeRemainingColumn
-from stable_baselines3.common.callbacks import ProgressBarCallback
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+from rich.text import Text
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import safe_mean
-from tqdm.rich import FractionColumn, RateColumn
-from tqdm.rich import tqdm as RichBar
 
 
-class PostfixBar(RichBar):
-    """tqdm's rich bar with the postfix that it leaves out; the postfix comes first, so that narrow terminals show it."""
+class RateColumn(ProgressColumn):
+    """Environment steps per second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:.0f} it/s", style="progress.data.speed")
+
+
+class ProgressBar:
+    """
+    SB3's bar (rich, which keeps printed text above the bar) with a postfix, put first so that narrow terminals show it.
+
+    :param total: how many environment steps the bar stands for
+    """
 
     def __init__(self, total: int) -> None:
-        """
-        :param total: how many environment steps the bar stands for
-        """
-        columns = (
+        self.progress = Progress(
             "{task.percentage:>3.0f}%",
             "{task.fields[postfix]}",
             BarColumn(bar_width=None),
-            FractionColumn(unit_scale=True),
+            MofNCompleteColumn(),
             TimeRemainingColumn(),
-            RateColumn(unit="it"),
+            RateColumn(),
         )
-        super().__init__(total=total, progress=columns, postfix="")
+        self.task_id = self.progress.add_task("", total=total, postfix="")
+        self.progress.start()
 
-    def display(self, *_: object, **__: object) -> None:
-        if hasattr(self, "_task_id"):
-            self._prog.update(self._task_id, completed=self.n, description=self.desc, postfix=self.postfix or "")
+    def update(self, completed: int, postfix: str) -> None:
+        """
+        :param completed: environment steps so far
+        :param postfix: the training's key figures
+        """
+        self.progress.update(self.task_id, completed=completed, postfix=postfix)
+
+    def close(self) -> None:
+        """Draw the bar for the last time and give the terminal back."""
+        self.progress.stop()
 
 
-class TrainingProgressCallback(ProgressBarCallback):
+class TrainingProgressCallback(BaseCallback):
     """
     Progress bar with the training's key figures, or plain lines where the output is no terminal.
 
@@ -45,9 +60,7 @@ class TrainingProgressCallback(ProgressBarCallback):
     :param every_percent: where the output is no terminal, how many percent of the training lie between two lines
     """
 
-    REFRESH_INTERVAL = 0.2  # seconds between two looks at the figures
-
-    pbar: PostfixBar | None = None
+    REFRESH_INTERVAL = 0.2  # seconds between two updates of the bar
 
     def __init__(self, window: int = 10, every_percent: int = 5) -> None:
         super().__init__()
@@ -55,6 +68,7 @@ class TrainingProgressCallback(ProgressBarCallback):
         self.every_percent = every_percent
         self._losses: deque[float] = deque(maxlen=window)  # mean loss of each of the last episodes
         self._running_losses: list[float] = []  # loss of each train() call in the running episode
+        self._bar: ProgressBar | None = None
         self._finished = True
 
     def _on_training_start(self) -> None:
@@ -65,7 +79,7 @@ class TrainingProgressCallback(ProgressBarCallback):
         self._started = self._refreshed = time.monotonic()
         self._next_percent = self.every_percent
         self._finished = False
-        self.pbar = PostfixBar(self._total) if sys.stdout.isatty() else None
+        self._bar = ProgressBar(self._total) if sys.stdout.isatty() else None
 
     def _on_rollout_start(self) -> None:
         # train() runs between two rollouts
@@ -80,24 +94,22 @@ class TrainingProgressCallback(ProgressBarCallback):
             if self._running_losses:
                 self._losses.append(safe_mean(self._running_losses))
                 self._running_losses = []
-        if self.pbar is None:
+        if self._bar is None:
             self._maybe_print_line()
-        else:
-            self.pbar.update(self.training_env.num_envs)
-            if time.monotonic() - self._refreshed > self.REFRESH_INTERVAL:
-                self._refreshed = time.monotonic()
-                self.pbar.set_postfix_str(self.summary())
+        elif time.monotonic() - self._refreshed > self.REFRESH_INTERVAL:
+            self._refreshed = time.monotonic()
+            self._bar.update(self._done(), self.summary())
         return True
 
     def _on_training_end(self) -> None:
         if self._finished:  # RL Zoo ends its first callback a second time
             return
         self._finished = True
-        if self.pbar is None:
+        if self._bar is None:
             self._maybe_print_line(last=True)
         else:
-            self.pbar.set_postfix_str(self.summary())
-            self.pbar.close()
+            self._bar.update(self._done(), self.summary())
+            self._bar.close()
 
     def figures(self) -> dict[str, float]:
         """
@@ -125,7 +137,7 @@ class TrainingProgressCallback(ProgressBarCallback):
         return ", ".join(f"{name}={value:{formats[name]}}" for name, value in self.figures().items())
 
     def _maybe_print_line(self, last: bool = False) -> None:
-        done = self.model.num_timesteps - self._first_step
+        done = self._done()
         percent = min(100 * done // max(self._total, 1), 100)
         if percent < self._next_percent and not last:
             return
@@ -135,6 +147,9 @@ class TrainingProgressCallback(ProgressBarCallback):
         seconds = max(time.monotonic() - self._started, 1e-9)
         parts = [f"{percent:3d}%", f"{done}/{self._total} steps", f"{done / seconds:.0f} steps/s", self.summary()]
         print(" | ".join(part for part in parts if part), flush=True)
+
+    def _done(self) -> int:
+        return self.model.num_timesteps - self._first_step
 
     def _episodes(self) -> int:
         return getattr(self.model, "_episode_num", 0)

@@ -75,9 +75,8 @@ def test_continue_training_in_a_subprocess_environment(cartpole: tuple[Path, str
 
 
 def test_enjoy(cartpole: tuple[Path, str]):
-    output = run(
-        RL_ZOO3, "enjoy", "--algo", "ddqn_per", *CARTPOLE, "-n", "200", "--no-render", "--load-best", folder=cartpole[0]
-    )
+    options = ("-n", "200", "--no-render", "--load-best")
+    output = run(RL_ZOO3, "enjoy", "--algo", "ddqn_per", *CARTPOLE, *options, folder=cartpole[0])
     assert "Mean reward:" in output
 
 
@@ -172,20 +171,9 @@ def test_unknown_script_is_told_of_record_video(tmp_path: Path):
 
 @pytest.mark.slow
 def test_optimize_on_breakout(tmp_path: Path):
-    options = (
-        "-optimize",
-        "--n-trials",
-        "3",
-        "-n",
-        "1500",
-        "--no-optim-plots",
-        "--n-evaluations",
-        "1",
-        "--eval-episodes",
-        "1",
-    )
-    small = ("-params", "learning_starts:500", "n_envs:2", "buffer_size:5000")
-    run(*TRAIN, *BREAKOUT, *options, *small, folder=tmp_path)
+    optimize = ("-optimize", "--n-trials", "3", "--no-optim-plots", "--n-evaluations", "1", "--eval-episodes", "1")
+    small = ("-n", "1500", "-params", "learning_starts:500", "n_envs:2", "buffer_size:5000")
+    run(*TRAIN, *BREAKOUT, *optimize, *small, folder=tmp_path)
     assert [trial["state"] for trial in read_trials(tmp_path)] == ["COMPLETE"] * 3
 
 

@@ -171,4 +171,4 @@ def test_public_names_are_lazy_and_complete():
         assert getattr(sb3_breakout, name) is not None
         assert name in dir(sb3_breakout)
     with pytest.raises(AttributeError, match="no attribute 'DQNN'"):
-        sb3_breakout.DQNN
+        _ = sb3_breakout.DQNN

@@ -1,0 +1,72 @@
+"""Names of hyperparameters: everything that is read is accepted, everything else refused."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from stable_baselines3.common.buffers import ReplayBuffer
+
+from sb3_breakout import DDQN
+from sb3_breakout.zoo.checks import ZOO_KEYS, argument_names, check_hyperparameters, check_nested_arguments
+from sb3_breakout.zoo.registry import ALGORITHMS, hyperparameter_file, load
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_our_yaml_files_are_found_and_know_their_names(algo: str):
+    files = sorted(Path(hyperparameter_file(algo)).parent.glob(f"{algo}*.yml"))
+    assert Path(hyperparameter_file(algo)) in files
+    for file in files:
+        for section in yaml.safe_load(file.read_text()).values():
+            check_hyperparameters(algo, load(ALGORITHMS[algo].algorithm_class), section)
+
+
+def test_presets_are_found_by_their_bare_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    preset = hyperparameter_file("ddqn_per", "ddqn_per_original")
+    assert Path(preset).is_file()
+    assert hyperparameter_file("ddqn_per", "ddqn_per_original.yml") == preset
+    # The user's own files and packages come first
+    assert hyperparameter_file("ddqn_per", "mine.yml") == "mine.yml"
+    assert hyperparameter_file("ddqn_per", "my_package.hyperparams") == "my_package.hyperparams"
+    (tmp_path / "ddqn_per_original.yml").touch()
+    assert hyperparameter_file("ddqn_per", "ddqn_per_original.yml") == "ddqn_per_original.yml"
+
+
+def test_every_constructor_argument_and_zoo_key_is_known():
+    names = argument_names(DDQN, without=["env", "tensorboard_log", "verbose", "seed", "device", "_init_setup_model"])
+    check_hyperparameters("ddqn_per", DDQN, [*names, *ZOO_KEYS])
+
+
+@pytest.mark.parametrize(
+    "misspelt, nearest",
+    [("gama", "gamma"), ("temperature_minimum", "temperature_min"), ("n_env", "n_envs"), ("env_wraper", "env_wrapper")],
+)
+def test_misspelt_name_is_told_the_nearest(misspelt: str, nearest: str):
+    with pytest.raises(ValueError, match=f"'{misspelt}' .did you mean '{nearest}'"):
+        check_hyperparameters("ddqn_per", DDQN, ["policy", misspelt])
+
+
+def test_names_that_only_the_command_line_sets():
+    with pytest.raises(ValueError, match="'tensorboard_log' is not a hyperparameter, use the option -tb instead"):
+        check_hyperparameters("ddqn_per", DDQN, ["tensorboard_log"])
+
+
+def test_nested_names():
+    check_nested_arguments("ddqn_per", DDQN, {"policy": "MlpPolicy", "policy_kwargs": {"net_arch": [8]}})
+    check_nested_arguments("ddqn_per", DDQN, {"replay_buffer_kwargs": {"alpha": 0.5, "beta": 0.4}})
+    with pytest.raises(ValueError, match=r"policy_kwargs received .*'net_arhc' .did you mean 'net_arch'"):
+        check_nested_arguments("ddqn_per", DDQN, {"policy": "CnnPolicy", "policy_kwargs": {"net_arhc": [8]}})
+    with pytest.raises(ValueError, match=r"replay_buffer_kwargs received .*'betta' .did you mean 'beta'"):
+        check_nested_arguments("ddqn_per", DDQN, {"replay_buffer_kwargs": {"betta": 0.4}})
+
+
+def test_nested_names_are_those_of_the_given_buffer_class():
+    with pytest.raises(ValueError, match="'alpha'"):
+        check_nested_arguments("ddqn_per", DDQN, {"replay_buffer_class": ReplayBuffer, "replay_buffer_kwargs": {"alpha": 1}})
+
+
+def test_class_with_free_keywords_accepts_any():
+    class Anything:
+        def __init__(self, **kwargs: object) -> None: ...
+
+    assert argument_names(Anything) is None

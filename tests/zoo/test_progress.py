@@ -1,0 +1,155 @@
+"""The bar of ``-P``: which figures, averaged over what, and where they go when there is no terminal."""
+
+import sys
+from types import SimpleNamespace
+
+import gymnasium as gym
+import pytest
+from stable_baselines3 import DQN
+from stable_baselines3.common.monitor import Monitor
+
+from sb3_breakout import DDQN
+from sb3_breakout.zoo.progress import ProgressBar, TrainingProgressCallback
+
+
+def make_ddqn(**kwargs: object) -> DDQN:
+    return DDQN("MlpPolicy", Monitor(gym.make("CartPole-v1")), learning_starts=50, batch_size=8, device="cpu", **kwargs)
+
+
+class FakeModel:
+    """What the callback reads of a model, changeable at will."""
+
+    def __init__(self) -> None:
+        self.num_timesteps = self._n_updates = self._episode_num = 0
+        self.ep_info_buffer: list[dict[str, float]] = []
+        self.last_loss: float | None = None
+        self.temperature: float | None = None
+        self.epsilon: float | None = None
+        self.logger = SimpleNamespace()
+        self.env = SimpleNamespace(num_envs=1)
+
+    def get_env(self) -> SimpleNamespace:
+        return self.env
+
+
+def start(model: FakeModel, total_timesteps: int = 100) -> TrainingProgressCallback:
+    callback = TrainingProgressCallback()
+    callback.init_callback(model)
+    callback.on_training_start({"total_timesteps": total_timesteps}, {})
+    return callback
+
+
+def step(model: FakeModel, callback: TrainingProgressCallback, loss: float | None = None, episode_ends: bool = False) -> None:
+    """One environment step, and one call of train() if there is a loss."""
+    callback.on_rollout_start()
+    model.num_timesteps += 1
+    callback.on_step()
+    model._episode_num += episode_ends  # SB3 counts the episode after the callback
+    if loss is not None:
+        model.last_loss = loss
+        model._n_updates += 1
+
+
+def test_loss_is_the_mean_over_the_last_ten_episodes():
+    model = FakeModel()
+    callback = start(model)
+    assert "loss" not in callback.figures()
+    # Episode k has two updates with losses k and k + 1, so a mean of k + 0.5
+    for k in range(12):
+        step(model, callback, loss=k)
+        step(model, callback, loss=k + 1, episode_ends=True)
+    step(model, callback)
+    # Episodes 2 to 11: their means are 2.5 to 11.5
+    assert callback.figures()["loss"] == pytest.approx(7.0)
+
+
+def test_loss_of_the_running_episode_until_one_has_ended():
+    model = FakeModel()
+    callback = start(model)
+    for loss in (1.0, 3.0, None):
+        step(model, callback, loss=loss)
+    assert callback.figures()["loss"] == 2.0
+
+
+def test_one_update_counts_once_however_many_rollouts_see_it():
+    model = FakeModel()
+    callback = start(model)
+    step(model, callback, loss=4.0)
+    for _ in range(3):
+        step(model, callback)
+    step(model, callback, loss=1.0)
+    step(model, callback)
+    assert callback.figures()["loss"] == 2.5
+
+
+def test_reward_is_the_mean_over_the_last_ten_games():
+    model = FakeModel()
+    callback = start(model)
+    assert "reward" not in callback.figures()
+    model.ep_info_buffer = [{"r": float(score)} for score in range(13)]
+    assert callback.figures()["reward"] == 7.5  # 3 to 12
+
+
+def test_exploration_is_named_after_its_rule():
+    model = FakeModel()
+    callback = start(model)
+    assert callback.figures() == {}
+    model.temperature = 0.5
+    assert callback.summary() == "temp=0.500"
+    model.temperature, model.epsilon = None, 0.25
+    assert callback.summary() == "eps=0.250"
+
+
+def test_lines_every_five_percent_without_a_terminal(capsys: pytest.CaptureFixture[str]):
+    make_ddqn().learn(200, callback=TrainingProgressCallback())
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("|")[0].strip() for line in lines] == [f"{percent}%" for percent in range(5, 101, 5)]
+    assert "reward=" in lines[-1] and "loss=" in lines[-1] and "temp=" in lines[-1]
+    assert "temp=" in lines[0] and "loss=" not in lines[0]  # nothing learnt yet
+
+
+def test_last_line_when_training_is_interrupted(capsys: pytest.CaptureFixture[str]):
+    model = FakeModel()
+    callback = start(model)
+    for _ in range(7):
+        step(model, callback)
+    callback.on_training_end()
+    callback.on_training_end()  # RL Zoo does that
+    percentages = [line.split("%")[0].strip() for line in capsys.readouterr().out.splitlines()]
+    assert percentages == ["5", "7"]
+
+
+def test_ending_before_the_start_is_no_error():
+    TrainingProgressCallback().on_training_end()
+
+
+def test_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    callback = TrainingProgressCallback()
+    make_ddqn(exploration="epsilon_greedy").learn(200, callback=callback)
+    shown = next(line for line in reversed(capsys.readouterr().out.splitlines()) if "%" in line)
+    assert shown.startswith("100% reward=") and ", loss=" in shown and ", eps=" in shown
+    assert "200/200" in shown and shown.endswith("it/s")
+    assert len(shown) <= 80
+
+
+def test_bar_keeps_the_figures_in_a_narrow_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    bar = ProgressBar(total=10_000_000)
+    bar.update(500_000, "reward=312.40, loss=0.000123, temp=0.050")
+    bar.close()
+    assert "5% reward=312.40, loss=0.000123, temp=0.050" in capsys.readouterr().out
+
+
+def test_continued_training_counts_only_its_own_steps(capsys: pytest.CaptureFixture[str]):
+    model = make_ddqn().learn(60)
+    model.learn(100, callback=TrainingProgressCallback(), reset_num_timesteps=False)
+    assert "100/100 steps" in capsys.readouterr().out
+
+
+def test_works_with_a_model_that_has_none_of_our_attributes(capsys: pytest.CaptureFixture[str]):
+    DQN("MlpPolicy", Monitor(gym.make("CartPole-v1")), learning_starts=50, device="cpu").learn(
+        100, callback=TrainingProgressCallback()
+    )
+    assert "reward=" in capsys.readouterr().out
