@@ -55,9 +55,9 @@ class FrameStore:
         self._frames = np.zeros((zero + 1, *self.frame_shape), self.dtype)
         self._finals = np.zeros((0, *self.frame_shape), self.dtype)
         self._unused_finals: list[int] = []
-        # For each frame of the ring: how many frames before it belong to its stack, and what comes after it in place of the
-        # next frame of the ring (a slot of `finals`, or -1)
-        self._history = np.zeros((self.rows, n_envs), np.min_scalar_type(n_stack))
+        # For each frame of the ring: how far back its stack reaches (0 at a start, down to 1 - k), and what comes after it in
+        # place of the next frame of the ring (a slot of `finals`, or -1)
+        self._reach = np.zeros((self.rows, n_envs), np.int16)
         self._final_slot = np.full((self.rows, n_envs), -1, np.int32)
         self._expected: np.ndarray | None = None  # the next observations of the newest step
         self._overlap: np.ndarray | None = None
@@ -100,8 +100,8 @@ class FrameStore:
             if unpadded.any():
                 env = int(np.flatnonzero(starts)[unpadded.argmax()])
                 raise ValueError(
-                    f"The {self.name} of environment {env} at step {self.step} neither continues the step before it nor starts "
-                    f"an episode (one new frame behind {self.n_stack - 1} frames of zeros, as VecFrameStack makes it). "
+                    f"The {self.name} of environment {env} at step {self.step} neither continues the step before it nor "
+                    f"starts an episode (one new frame behind {self.n_stack - 1} frames of zeros, as VecFrameStack makes it). "
                     f"With n_stack={self.n_stack} only stacks that move on by one frame per step can be stored, newest frame "
                     "last on the first axis; use n_stack=1 for observations that are not such stacks."
                 )
@@ -110,9 +110,9 @@ class FrameStore:
             wrong = ~shifted.reshape(self.n_envs, -1).all(axis=1)
             if wrong.any():
                 raise ValueError(
-                    f"The next {self.name} of environment {int(wrong.argmax())} at step {self.step} is not its {self.name} moved "
-                    f"on by one frame, as n_stack={self.n_stack} promises (at the end of an episode: the terminal observation, "
-                    "not the first one of the next episode). Use n_stack=1 for observations that are not such stacks."
+                    f"The next {self.name} of environment {int(wrong.argmax())} at step {self.step} is not its {self.name} "
+                    f"moved on by one frame, as n_stack={self.n_stack} promises (at the end of an episode: its terminal "
+                    "observation, not the first one of the next). Use n_stack=1 for observations that are not such stacks."
                 )
 
     def add(self, obs: np.ndarray, next_obs: np.ndarray, starts: np.ndarray) -> None:
@@ -124,43 +124,39 @@ class FrameStore:
         :param starts: (n_envs,) bool, observations that do not continue the step before
         """
         row = self.step % self.rows
-        next_row = (row + 1) % self.rows
         before = row - 1  # -1 is the last row
+        ring = self._frames[:-1].reshape(self.rows, self.n_envs, *self.frame_shape)
         self._release_finals(row)
+        if self.n_stack > 1:
+            np.maximum(self._reach[before] - 1, 1 - self.n_stack, out=self._reach[row])
         if starts.any():
             envs = np.flatnonzero(starts)
             if self._expected is not None:
-                self._keep_finals(before, row, envs)
-            self._ring[row, envs] = self._newest(obs)[envs]
-            self._history[row] = np.where(starts, 0, np.minimum(self._history[before] + 1, self.n_stack - 1))
-        elif self.n_stack > 1:
-            np.minimum(self._history[before] + 1, self.n_stack - 1, out=self._history[row], casting="unsafe")
-        self._ring[next_row] = self._newest(next_obs)
+                self._keep_finals(before, ring[row], envs)
+            ring[row, envs] = self._newest(obs)[envs]
+            self._reach[row, envs] = 0
+        ring[(row + 1) % self.rows] = self._newest(next_obs)
         if self._expected is None or self._expected.strides != next_obs.strides:
             self._expected = next_obs.copy(order="K")
         else:
             np.copyto(self._expected, next_obs)
         self.step += 1
 
-    @property
-    def _ring(self) -> np.ndarray:
-        return self._frames[:-1].reshape(self.rows, self.n_envs, *self.frame_shape)
-
     def _newest(self, obs: np.ndarray) -> np.ndarray:
         return obs[:, -self.frame_shape[0] :]
 
-    def _keep_finals(self, before: int, row: int, envs: np.ndarray) -> None:
+    def _keep_finals(self, before: int, announced: np.ndarray, envs: np.ndarray) -> None:
         """The frames that ended a segment make room for the ones that start the next."""
         while len(self._unused_finals) < len(envs):
             self._grow_finals()
         for env in envs:
             slot = self._unused_finals.pop()
-            self._finals[slot] = self._ring[row, env]
+            self._finals[slot] = announced[env]
             self._final_slot[before, env] = slot
 
     def _release_finals(self, row: int) -> None:
         slots = self._final_slot[row]
-        if (slots >= 0).any():
+        if slots.max() >= 0:
             self._unused_finals.extend(slots[slots >= 0].tolist())
             self._final_slot[row] = -1
 
@@ -208,24 +204,26 @@ class FrameStore:
             ``block[:, :C]`` and the next observations are ``block[:, ahead : ahead + C]``
         """
         k = self.n_stack
-        stack = np.arange(1 - k, 1)
-        if n_steps < k and (n_steps == 1 or (spans == n_steps).all()):
+        if n_steps < k and (n_steps == 1 or spans.min() == n_steps):
             ahead = n_steps
             offsets = np.arange(1 - k, n_steps + 1)[None, :]  # (1, k + n_steps)
-        else:  # a next observation nearer than n_steps would need other frames in the shared places
+        else:  # a next observation nearer than n_steps needs other frames in the places to be shared
             ahead = k
+            stack = np.arange(1 - k, 1)
             offsets = np.concatenate((np.broadcast_to(stack, (len(steps), k)), spans[:, None] + stack), axis=1)  # (batch, 2k)
         row = steps % self.rows  # (batch,)
-        rows = row[:, None] + offsets  # (batch, width)
-        rows[rows < 0] += self.rows
-        rows[rows >= self.rows] -= self.rows
-        slots = rows * self.n_envs + envs[:, None]
+        newest = row * self.n_envs + envs  # (batch,) slots of the newest frames
+        slots = newest[:, None] + offsets * self.n_envs  # (batch, width)
+        if row.min() < k - 1 or row.max() + n_steps >= self.rows:  # around the end of the ring
+            slots %= self.rows * self.n_envs
         if k > 1:
-            slots[offsets < -self._history[row, envs].astype(np.int64)[:, None]] = len(self._frames) - 1
+            reach = self._reach.reshape(-1).take(newest)  # (batch,)
+            np.putmask(slots, offsets < reach[:, None], self.rows * self.n_envs)
         block = self._pool.empty((*slots.shape, *self.frame_shape), self.dtype)
         # "clip" spares numpy a buffered copy; the slots are in range
         self._frames.take(slots, axis=0, out=block, mode="clip")
-        finals = self._final_slot[(steps + spans - 1) % self.rows, envs]  # (batch,)
+        last = newest if n_steps == 1 else (steps + (spans - 1)) % self.rows * self.n_envs + envs
+        finals = self._final_slot.reshape(-1).take(last)  # (batch,)
         ended = np.flatnonzero(finals >= 0)
         if len(ended):
             block[ended, -1] = self._finals[finals[ended]]
@@ -241,14 +239,14 @@ class FrameStore:
         assert sorted([*used.tolist(), *self._unused_finals]) == list(
             range(len(self._finals))
         ), "a final is lost or used twice"
-        assert self._history.max(initial=0) < self.n_stack
+        assert 1 - self.n_stack <= self._reach.min() and self._reach.max() <= 0
 
     def __getstate__(self) -> dict[str, Any]:
         used = min(self.step + 1, self.rows)
         state = self.__dict__ | {
             "_frames": StreamedArray(self._frames, used * self.n_envs),
             "_finals": StreamedArray(self._finals, len(self._finals)),
-            "_history": StreamedArray(self._history, used),
+            "_reach": StreamedArray(self._reach, used),
             "_final_slot": StreamedArray(self._final_slot + 1, used),  # beyond `used` a stream gives zeros
             "_overlap": None,
         }

@@ -267,8 +267,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             self._release(self.dones[row] | timeout)
 
     def _as_stored(self, store: FrameStore, obs: np.ndarray | dict[str, np.ndarray]) -> np.ndarray:
-        array = np.asarray(obs[store.name] if isinstance(obs, dict) else obs)
-        return array.reshape((self.n_envs, *store.obs_shape)).astype(store.dtype, copy=False)
+        array = np.asarray(obs[store.name] if isinstance(obs, dict) else obs, store.dtype)
+        return array if array.shape[1:] == store.obs_shape else array.reshape((self.n_envs, *store.obs_shape))
 
     def _cut(self, starts: np.ndarray) -> None:
         """Where something else follows than was announced, the step before ends its segment and bootstraps."""
@@ -334,25 +334,27 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :param weights: (batch,) importance weights; 1 where not given
         :return: the batch
         """
-        steps, envs = np.divmod(batch_inds, self.n_envs)  # (batch,), (batch,)
         leaves = batch_inds % (self.buffer_size * self.n_envs)
         rewards, spans, last = self._returns(leaves, env)
         # A time limit is no end of the task: only true ends stop the bootstrap
-        dones = self.dones.reshape(-1)[last] & ~self.timeouts.reshape(-1)[last]
+        dones = self.dones.reshape(-1).take(last) & ~self.timeouts.reshape(-1).take(last)
         discounts = self.gamma ** spans.astype(np.float32)
-        observations, next_observations = self._observations(steps - self._first_step, envs, spans, env)
-        if weights is None:
-            weights = np.ones(len(batch_inds))
+        observations, next_observations = self._observations(batch_inds, spans, env)
         return PrioritizedReplayBufferSamples(
             observations=observations,
-            actions=self.to_torch(self.actions.reshape(-1, self.action_dim)[leaves], copy=False),
+            actions=self._to_tensor(self.actions.reshape(-1, self.action_dim).take(leaves, axis=0)),
             next_observations=next_observations,
-            dones=self.to_torch(dones[:, None].astype(np.float32), copy=False),
-            rewards=self.to_torch(rewards[:, None], copy=False),
-            discounts=self.to_torch(discounts[:, None], copy=False),
-            weights=self.to_torch(weights[:, None].astype(np.float32), copy=False),
+            dones=self._to_tensor(dones[:, None].astype(np.float32)),
+            rewards=self._to_tensor(rewards[:, None]),
+            discounts=self._to_tensor(discounts[:, None]),
+            weights=self._to_tensor((np.ones(len(leaves)) if weights is None else weights)[:, None].astype(np.float32)),
             indices=batch_inds,
         )
+
+    def _to_tensor(self, array: np.ndarray) -> th.Tensor:
+        """Without a copy on the CPU."""
+        tensor = th.from_numpy(array)
+        return tensor if self.device.type == "cpu" else tensor.to(self.device)
 
     def _returns(self, leaves: np.ndarray, env: VecNormalize | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """
@@ -363,47 +365,43 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :return: (batch,) float32 returns, (batch,) int64 spans in steps, (batch,) int64 places of the last step of each
         """
         if self.n_steps == 1:
-            rewards = self._normalize_reward(self.rewards.reshape(-1)[leaves], env)
+            rewards = self._normalize_reward(self.rewards.reshape(-1).take(leaves), env)
             return rewards, np.ones_like(leaves), leaves
         steps = np.arange(self.n_steps)
         places = (leaves[:, None] + steps * self.n_envs) % (self.buffer_size * self.n_envs)  # (batch, n_steps)
-        ends = self.dones.reshape(-1)[places] | self.timeouts.reshape(-1)[places]
+        ends = self.dones.reshape(-1).take(places) | self.timeouts.reshape(-1).take(places)
         ends[:, -1] = True
         last = ends.argmax(axis=1)  # (batch,)
-        rewards = self._normalize_reward(self.rewards.reshape(-1)[places], env)  # (batch, n_steps)
+        rewards = self._normalize_reward(self.rewards.reshape(-1).take(places), env)  # (batch, n_steps)
         powers = self.gamma ** steps[None, :].astype(np.float32)
         returns = (rewards * powers * (steps <= last[:, None])).sum(axis=1)
         return returns, last + 1, places[np.arange(len(leaves)), last]
 
-    def _observations(
-        self, steps: np.ndarray, envs: np.ndarray, spans: np.ndarray, env: VecNormalize | None
-    ) -> tuple[Any, Any]:
+    def _observations(self, indices: np.ndarray, spans: np.ndarray, env: VecNormalize | None) -> tuple[Any, Any]:
         """
-        :param steps: (batch,) int64 counted from the first step stored
-        :param envs: (batch,) int64
+        :param indices: (batch,) int64
         :param spans: (batch,) int64 how many steps ahead the next observations lie
         :param env: normalizes observations
         :return: observations and next observations, tensors or dicts of tensors
         """
+        steps, envs = np.divmod(indices, self.n_envs) if self.n_envs > 1 else (indices, np.zeros_like(indices))
+        steps = steps - self._first_step
         before: dict[str, Any] = {}
         after: dict[str, Any] = {}
         for name, store in self._stores.items():
             block, ahead = store.gather(steps, envs, spans, self.n_steps)
-            size, shape = store.obs_shape[0], (len(steps), *get_obs_shape(self._spaces()[name]))  # type: ignore
-            if env is None:
-                tensor = self.to_torch(block, copy=False)
-                before[name], after[name] = tensor[:, :size], tensor[:, ahead : ahead + size]
-            else:
-                before[name], after[name] = block[:, :size], block[:, ahead : ahead + size]
-            if not shape[1:]:
-                before[name], after[name] = before[name].reshape(shape), after[name].reshape(shape)
-        is_dict = isinstance(self.observation_space, spaces.Dict)
-        if env is not None:
-            both = [self._normalize_obs(obs if is_dict else obs["observation"], env) for obs in (before, after)]
-            if is_dict:
-                return tuple({name: self.to_torch(array) for name, array in obs.items()} for obs in both)  # type: ignore
-            return self.to_torch(both[0]), self.to_torch(both[1])  # type: ignore[arg-type]
-        return (before, after) if is_dict else (before["observation"], after["observation"])
+            whole = self._to_tensor(block) if env is None else block
+            size = store.obs_shape[0]
+            before[name], after[name] = whole[:, :size], whole[:, ahead : ahead + size]
+            if not self._spaces()[name].shape and not isinstance(self._spaces()[name], spaces.Discrete):
+                before[name], after[name] = before[name][:, 0], after[name][:, 0]  # Box of shape ()
+        both = (before, after) if isinstance(self.observation_space, spaces.Dict) else (*before.values(), *after.values())
+        if env is None:
+            return both[0], both[1]
+        now, then = (self._normalize_obs(obs, env) for obs in both)
+        if isinstance(now, dict):
+            return tuple({name: self.to_torch(array) for name, array in obs.items()} for obs in (now, then))  # type: ignore
+        return self.to_torch(now), self.to_torch(then)  # type: ignore[arg-type]
 
     # ---------------------------------------------------------------- priorities
 

@@ -5,6 +5,7 @@ import numpy as np
 FAN_OUT = 16  # children of a node: one block of 16 float64 is two cache lines
 TOP_SIZE = 4096  # a level this short is searched as a whole and needs no parent
 JUST_BELOW_ONE = 1.0 - 2.0**-52
+INFINITY_BITS = np.array(np.inf).view(np.uint64)
 
 
 class SumTree:
@@ -52,7 +53,7 @@ class SumTree:
         :param indices: (n,) integers in ``[0, capacity)``
         :return: (n,) float64 priorities
         """
-        return self.leaves[indices]
+        return self.leaves.take(indices)
 
     def set(self, indices: np.ndarray, priorities: np.ndarray) -> None:
         """
@@ -62,11 +63,11 @@ class SumTree:
         :param priorities: (n,) finite, not negative
         :raises ValueError: if an index or a priority is out of its range, nothing is written then
         """
-        indices = np.asarray(indices, dtype=np.int64)
-        priorities = np.asarray(priorities, dtype=np.float64)
+        indices = np.ascontiguousarray(indices, dtype=np.int64)
+        priorities = np.ascontiguousarray(priorities, dtype=np.float64)
         if indices.size == 0:
             return
-        if indices.min() < 0 or indices.max() >= self.capacity:
+        if indices.view(np.uint64).max() >= self.capacity:  # a negative one is huge when read without its sign
             raise ValueError(f"Indices must lie in [0, {self.capacity}), got {indices.min()} to {indices.max()}.")
         self._check_priorities(priorities)
         self.leaves[indices] = priorities
@@ -79,6 +80,7 @@ class SumTree:
         :param priorities: (n,) with n at most ``capacity``, finite, not negative
         :raises ValueError: if a priority is out of its range, nothing is written then
         """
+        priorities = np.ascontiguousarray(priorities, dtype=np.float64)
         self._check_priorities(priorities)
         self.leaves[: len(priorities)] = priorities
         self.leaves[len(priorities) :] = 0.0
@@ -147,6 +149,8 @@ class SumTree:
 
     @staticmethod
     def _check_priorities(priorities: np.ndarray) -> None:
-        if len(priorities) and not (priorities.min() >= 0.0 and priorities.max() < np.inf):
+        # Read as integers, the floats from 0 up to (not including) infinity come first, in order: one pass for four conditions
+        if len(priorities) and priorities.view(np.uint64).max() >= INFINITY_BITS:
             wrong = priorities[~((priorities >= 0.0) & (priorities < np.inf))]
-            raise ValueError(f"Priorities must be finite and not negative, got {wrong[:5]}.")
+            if len(wrong):  # else it was a -0.0
+                raise ValueError(f"Priorities must be finite and not negative, got {wrong[:5]}.")
