@@ -57,7 +57,8 @@ class DDQN(DQN):
     :param learning_rate: The learning rate, it can be a function
         of the current progress remaining (from 1 to 0)
     :param buffer_size: how many transitions the replay buffer holds
-    :param learning_starts: how many steps of random play to collect before learning starts
+    :param learning_starts: how many steps to collect before learning starts, by random play unless the model has
+        learned before
     :param batch_size: Minibatch size for each gradient update
     :param tau: the soft update coefficient ("Polyak update", between 0 and 1), 1 for a hard update
     :param gamma: the discount factor
@@ -290,9 +291,9 @@ class DDQN(DQN):
         return getattr(self.policy.exploration, "epsilon", None)
 
     @property
-    def _learning(self) -> bool:
-        """Whether the random prefill is over."""
-        return self.num_timesteps > self.learning_starts
+    def _prefilling(self) -> bool:
+        """Whether the buffer is still being filled by random play; a model that has learned before plays itself."""
+        return self.num_timesteps < self.learning_starts and self._n_updates == 0
 
     def _sample_action(
         self,
@@ -300,7 +301,7 @@ class DDQN(DQN):
         action_noise: ActionNoise | None = None,
         n_envs: int = 1,
     ) -> tuple[np.ndarray, np.ndarray]:
-        if self.num_timesteps < learning_starts:
+        if self._prefilling:
             actions = np.array([self.action_space.sample() for _ in range(n_envs)])
         else:
             assert self._last_obs is not None, "self._last_obs was not set"
@@ -333,7 +334,7 @@ class DDQN(DQN):
         if self.num_timesteps % self.target_update_interval < self.n_envs:
             polyak_update(self.q_net.parameters(), self.q_net_target.parameters(), self.tau)
             polyak_update(self.batch_norm_stats, self.batch_norm_stats_target, 1.0)
-        if self._learning:
+        if not self._prefilling:
             rule = (self.behaviour or self.policy).exploration
             assert rule is not None
             rule.update(self._current_progress_remaining, self._episodes_ended)
@@ -352,6 +353,8 @@ class DDQN(DQN):
         self._update_learning_rate(self.policy.optimizer)
         prioritized = self.replay_buffer if isinstance(self.replay_buffer, PrioritizedReplayBuffer) else None
         if prioritized is not None:
+            if prioritized.n_eligible() == 0:  # no n-step return is known yet
+                return
             prioritized.update_schedules(self._current_progress_remaining)
 
         indices, td_errors, statistics = [], [], []
@@ -416,7 +419,7 @@ class DDQN(DQN):
         super().dump_logs()
 
     def _diagnostics_due(self) -> bool:
-        due = self._learning and abs(self.num_timesteps - self._last_diagnostics) >= self.DIAGNOSTICS_INTERVAL
+        due = not self._prefilling and abs(self.num_timesteps - self._last_diagnostics) >= self.DIAGNOSTICS_INTERVAL
         if due:
             self._last_diagnostics = self.num_timesteps
         return due

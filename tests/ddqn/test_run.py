@@ -122,6 +122,11 @@ def test_gradient_steps_and_train_freq() -> None:
     assert model._n_updates == 10 * (300 - 100) // 5
 
 
+def test_learning_from_the_first_step_waits_for_the_first_return() -> None:
+    model = DDQN("MlpPolicy", Corridor(), **FAST | dict(learning_starts=0, train_freq=1), n_steps=3).learn(10)
+    assert model._n_updates == 8  # not in the first two steps
+
+
 def test_gradient_norm_is_clipped_at_one() -> None:
     env = make_vec_env(Corridor)
     model = DDQN("MlpPolicy", env, **FAST).learn(200)

@@ -1,0 +1,51 @@
+"""The presets carry the values that they promise, and train on the real game."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sb3_breakout import DDQN
+from tests.zoo.command_line import TRAIN, run
+
+HYPERPARAMS = Path(__file__).parent.parent / "hyperparams"
+GAME = "BreakoutNoFrameskip-v4"
+
+
+def section(name: str) -> dict[str, Any]:
+    return yaml.safe_load((HYPERPARAMS / f"{name}.yml").read_text())[GAME]
+
+
+def train(preset: str, steps: int, *params: str, folder: Path) -> DDQN:
+    options = ("-conf", preset, "--env", GAME, "-n", str(steps), "--eval-freq", "-1", "--seed", "0", "--device", "cpu")
+    run(*TRAIN, *options, "-params", *params, folder=folder)
+    return DDQN.load(folder / "logs" / "ddqn_per" / f"{GAME}_1" / f"{GAME}.zip")
+
+
+def test_original_values() -> None:
+    values = section("ddqn_per_original")
+    assert values["batch_size"] == 128 and values["learning_rate"] == 2.5e-4 and values["max_grad_norm"] == 1.0
+    assert values["gradient_steps"] == 10 and values["train_freq"] == 1 and "n_envs" not in values
+    assert values["target_update_interval"] == 500 and values["buffer_size"] == 1_000_000
+    assert values["temperature_scale"] == "raw"
+    temperatures = [values[f"temperature_{name}"] for name in ("initial", "min", "decay", "slowdown")]
+    assert temperatures == [1.0, 0.05, 0.995, 3]
+    assert values["exploration_fraction"] * values["n_timesteps"] == 200_000
+    assert "sb3_breakout.envs.RewardShapingWrapper" in values["env_wrapper"]  # shaping on, outside ...
+    assert values["env_wrapper"][0] == {"sb3_breakout.envs.BreakoutWrapper": {"clip_reward": False}}
+    assert values["frame_stack"] == 8
+
+
+def test_original_trains(tmp_path: Path) -> None:
+    model = train("ddqn_per_original", 212, "learning_starts:200", "batch_size:8", folder=tmp_path)
+    assert model._n_updates == 10 * 12
+    assert model.observation_space.shape == (8, 84, 84)
+
+
+def test_rgb_at_native_size_trains_a_thousand_steps(tmp_path: Path) -> None:
+    params = ("learning_starts:600", "buffer_size:1500", "n_envs:4", "batch_size:4", "gradient_steps:1")
+    model = train("ddqn_per_rgb", 1000, *params, folder=tmp_path)
+    assert model.num_timesteps == 1000 and model._n_updates == 100
+    assert model.observation_space.shape == (24, 210, 160)  # 8 frames of 3 channels
+    assert model.last_loss is not None and model.last_loss > 0.0
+    assert section("ddqn_per_rgb")["env_wrapper"][0]["sb3_breakout.envs.BreakoutWrapper"]["frame_skip"] == 2
