@@ -1,0 +1,26 @@
+SHELL = /bin/bash
+CODE = sb3_breakout tests scripts benchmarks
+
+pytest:
+	python -m pytest
+
+pytest-slow:
+	python -m pytest -m slow
+
+type:
+	python -m mypy
+
+lint:
+	python -m ruff check $(wildcard $(CODE))
+
+format:
+	python -m ruff check --select I --fix $(wildcard $(CODE))
+	python -m black $(wildcard $(CODE))
+
+check-codestyle:
+	python -m ruff check --select I $(wildcard $(CODE))
+	python -m black --check $(wildcard $(CODE))
+
+commit-checks: format type lint
+
+.PHONY: pytest pytest-slow type lint format check-codestyle commit-checks

@@ -1,0 +1,91 @@
+"""The package as pip installs it, away from the checkout: what a user gets, and what is left of it after ``pip uninstall``."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sb3_breakout
+from tests.zoo.command_line import run
+
+CHECKOUT = Path(sb3_breakout.__file__).parent.parent
+PARTS = ("sb3_breakout", "hyperparams", "sb3_breakout.pth", "sb3_breakout.start", "pyproject.toml", "README.md", "LICENSE")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (CHECKOUT / "pyproject.toml").is_file(), reason="needs the checkout to install from"),
+]
+
+
+class Environment:
+    """
+    A fresh virtual environment that sees the dependencies installed for the tests, but not their .pth files, so no other
+    sb3_breakout starts up in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+        self.python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+        code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        self.site_packages = Path(run(self.python, "-c", code, folder=folder).strip())
+        (self.site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+        self.workplace = folder / "workplace"
+        self.workplace.mkdir()
+
+    def pip(self, *arguments: str | Path) -> str:
+        return run(self.python, "-m", "pip", *arguments, folder=self.workplace)
+
+    def zoo(self, script: str, *arguments: str) -> str:
+        command = (self.python, "-m", f"rl_zoo3.{script}", "--algo", "ddqn_per", "--env", "CartPole-v1", "-f", "logs")
+        return run(*command, *arguments, folder=self.workplace)
+
+    def files(self) -> set[Path]:
+        return {path for path in self.site_packages.rglob("*") if "pip" not in path.relative_to(self.site_packages).parts}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """What the package is built from, without anything that lies about in the checkout."""
+    copy = tmp_path / "source"
+    copy.mkdir()
+    archive = subprocess.run(["tar", "-c", "--exclude=__pycache__", *PARTS], cwd=CHECKOUT, check=True, capture_output=True)
+    subprocess.run(["tar", "-x"], cwd=copy, input=archive.stdout, check=True)
+    return copy
+
+
+@pytest.fixture(params=["wheel", "editable"])
+def installed(request: pytest.FixtureRequest, source: Path, tmp_path: Path) -> Iterator[Environment]:
+    environment = Environment(tmp_path)
+    before = environment.files()
+    options = ("--no-deps", "--no-build-isolation")
+    if request.param == "wheel":
+        environment.pip("wheel", *options, "-w", tmp_path / "dist", source)
+        (wheel,) = (tmp_path / "dist").iterdir()
+        environment.pip("install", "--no-deps", wheel)
+    else:
+        environment.pip("install", *options, "-e", source)
+    yield environment
+    environment.pip("uninstall", "-y", "sb3-breakout")
+    assert environment.files() == before
+    assert "ddqn_per" not in run(environment.python, "-m", "rl_zoo3.train", "--help", folder=environment.workplace)
+
+
+def test_installed_package_trains_plays_and_records(installed: Environment):
+    code = "import sb3_breakout; print(sb3_breakout.__file__)"
+    package = Path(run(installed.python, "-c", code, folder=installed.workplace).strip())
+    assert installed.site_packages.parents[3] in package.parents and CHECKOUT not in package.parents
+
+    output = installed.zoo("train", "-n", "200", "--eval-freq", "-1", "-P", "-params", "learning_starts:100")
+    assert f"{Path('hyperparams', 'ddqn_per.yml')}" in output
+    assert "100% | 200/200 steps" in output
+    assert "Mean reward" in installed.zoo("enjoy", "-n", "100", "--no-render")
+    installed.zoo("record_video", "-n", "20", "-o", "by_module")
+    console = "import sys, rl_zoo3.cli; sys.argv[0] = 'rl_zoo3'; rl_zoo3.cli.main()"
+    record = ("record_video", "--algo", "ddqn_per", "--env", "CartPole-v1", "-f", "logs", "-n", "20", "-o", "by_command")
+    run(installed.python, "-c", console, *record, folder=installed.workplace)
+    for videos in ("by_module", "by_command"):
+        assert list((installed.workplace / videos).glob("*.mp4"))
