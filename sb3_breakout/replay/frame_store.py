@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sb3_breakout.replay.memory import BlockPool
+from sb3_breakout.replay.block_pool import BlockPool
 from sb3_breakout.replay.snapshot import StreamedArray
 
 
@@ -64,6 +64,16 @@ class FrameStore:
         self._pool = BlockPool()
 
     # ---------------------------------------------------------------- writing
+
+    def as_stored(self, obs: Any) -> np.ndarray:
+        """
+        :param obs: (n_envs, *obs_shape) or, of Discrete observations, (n_envs,)
+        :return: (n_envs, *obs_shape) in the data type of the store; not copied where it need not be
+        :raises ValueError: if it has another shape
+        """
+        array = np.asarray(obs, self.dtype)
+        shape = (self.n_envs, *self.obs_shape)
+        return array if array.shape == shape else array.reshape(shape)
 
     def continues(self, obs: np.ndarray) -> np.ndarray:
         """

@@ -1,11 +1,7 @@
-"""What memory is there, and blocks of it that are used again."""
+"""How much memory there is."""
 
 import os
 import pathlib
-import weakref
-from typing import Any
-
-import numpy as np
 
 try:
     import psutil
@@ -50,39 +46,16 @@ def _available_in_cgroup() -> int | None:
         return None
 
 
-class BlockPool:
+class NotEnoughMemoryError(ValueError):
+    """What was asked for does not fit into this machine's memory."""
+
+
+def require(n_bytes: int, what: str) -> None:
     """
-    Memory of batches that nobody holds any more.
-
-    A fresh block of some megabytes costs more in page faults than the frames copied into it. A block comes back to the pool
-    when the last array or tensor that looks into it has gone, so a batch that is still held is never written again.
-
-    :param keep: how many unused blocks to hold on to
-    :param smallest: blocks with fewer bytes are not worth keeping
+    :param n_bytes: how much memory is about to be filled
+    :param what: what needs it, for the message
+    :raises NotEnoughMemoryError: if there is less
     """
-
-    def __init__(self, keep: int = 2, smallest: int = 1 << 18):
-        self.keep = keep
-        self.smallest = smallest
-        self._unused: list[np.ndarray] = []
-
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        """
-        :param shape: shape of the array
-        :param dtype: its data type
-        :return: an array with arbitrary content, C-contiguous
-        """
-        n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if n_bytes < self.smallest:
-            return np.empty(shape, dtype)
-        fitting = [i for i, memory in enumerate(self._unused) if memory.nbytes == n_bytes]
-        memory = self._unused.pop(fitting[-1]) if fitting else np.empty(n_bytes, np.uint8)
-        # Every view made of `array` keeps `array` itself alive: numpy follows the chain of bases down to the first array
-        # that stands on something else than an array, here a memoryview.
-        array: np.ndarray = np.frombuffer(memory.data, dtype)
-        weakref.finalize(array, self._give_back, memory).atexit = False
-        return array.reshape(shape)
-
-    def _give_back(self, memory: np.ndarray) -> None:
-        self._unused.append(memory)
-        del self._unused[: -self.keep]
+    available = available_bytes()
+    if available is not None and n_bytes > available:
+        raise NotEnoughMemoryError(f"{what} needs {n_bytes / 1e9:.2f} GB of memory, {available / 1e9:.2f} GB are available.")

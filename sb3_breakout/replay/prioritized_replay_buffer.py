@@ -11,17 +11,20 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.preprocessing import get_obs_shape
 from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3_breakout.files import written_aside
 from sb3_breakout.replay import memory
+from sb3_breakout.replay.formulas import n_step_returns
 from sb3_breakout.replay.frame_store import FrameStore, frame_shape
-from sb3_breakout.replay.priorities import UnitSchedule, importance_weights, priorities_from_errors
+from sb3_breakout.replay.priority_sampler import PrioritySampler
+from sb3_breakout.replay.schedule import UnitSchedule
 from sb3_breakout.replay.snapshot import StreamedArray, with_suffix
-from sb3_breakout.replay.sum_tree import SumTree
 
-ALPHA_STEP = 0.01  # the tree is derived anew when alpha has moved this far
+ALPHA_STEP = 0.01  # all priorities are derived anew when alpha has moved this far
 FINALS_SHARE = 1 / 50  # terminal frames expected per transition, for the memory check: lives of 50 steps
+BYTES_BESIDE = 30  # per transition: reward, ends, |TD error|, priority and its share of the sums, bookkeeping of a frame
 
 
 class PrioritizedReplayBufferSamples(NamedTuple):
@@ -89,27 +92,10 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         beta: float | Sequence[float] | Schedule = (0.4, 1.0),
         eps: float = 1e-6,
     ):
-        if buffer_size < 1:
-            raise ValueError(f"buffer_size must be at least 1, got {buffer_size}.")
-        if optimize_memory_usage:
-            raise ValueError(
-                "optimize_memory_usage=True is not for PrioritizedReplayBuffer, which stores every frame once in any case "
-                "(pass n_stack for stacked frames): leave it at False."
-            )
-        if n_steps < 1:
-            raise ValueError(f"n_steps must be at least 1, got {n_steps}.")
-        if not 0.0 <= gamma <= 1.0:
-            raise ValueError(f"gamma must lie in [0, 1], got {gamma}.")
-        if not 0.0 < eps < np.inf:
-            raise ValueError(f"eps must be positive and finite, got {eps}.")
+        _check_arguments(buffer_size, n_envs, n_steps, gamma, eps, optimize_memory_usage)
         # Not ReplayBuffer's own constructor: it would set up memory for whole observations
         super(ReplayBuffer, self).__init__(buffer_size, observation_space, action_space, device, n_envs=n_envs)
         self.buffer_size = max(buffer_size // n_envs, 1)
-        if self.buffer_size < n_steps:
-            raise ValueError(
-                f"buffer_size={buffer_size} leaves {self.buffer_size} step(s) for each of {n_envs} environment(s): "
-                f"too few for returns of n_steps={n_steps}; use at least {n_steps * n_envs}."
-            )
         self.optimize_memory_usage = False
         self.handle_timeout_termination = handle_timeout_termination
         self.n_stack = n_stack
@@ -122,10 +108,23 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self.beta = self.beta_schedule(1.0)
         for name, space in self._spaces().items():
             if n_stack != 1 and not isinstance(space, spaces.Box):
-                raise ValueError(f"n_stack={n_stack} needs Box observations, {name} is {space}: use n_stack=1.")
-            frame_shape(get_obs_shape(space), n_stack, name)  # type: ignore[arg-type]
-        self._rng: np.random.Generator | None = None
-        self._step = 0  # number of the step to come; its row is `pos`
+                raise ValueError(f"n_stack={n_stack} needs Box observations, but {name} is {space}: use n_stack=1.")
+            frame_shape(_array_shape(space), n_stack, name)
+        self._step = 0  # number of the step to come
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing is stored and no memory taken."""
+        self.pos = 0
+        self.full = False
+        self._step = -(-self._step // self.buffer_size) * self.buffer_size  # indices given out before stay out of date
+        self._first_step = self._step
+        self._waiting = np.zeros(self.n_envs, np.int64)  # newest transitions whose n-step returns are not known yet
+        self._stores: dict[str, FrameStore] = {}
+        self._sampler: PrioritySampler | None = None
+
+    def reset(self) -> None:
+        """Empty the buffer and give its memory back."""
         self._forget()
 
     # ---------------------------------------------------------------- memory
@@ -135,52 +134,27 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             return dict(self.observation_space.spaces)
         return {"observation": self.observation_space}
 
-    def _forget(self) -> None:
-        """The state of a buffer without memory: nothing stored."""
-        self.pos = 0
-        self.full = False
-        self._step = -(-self._step // self.buffer_size) * self.buffer_size  # indices given out stay out of date
-        self._first_step = self._step
-        self._stores: dict[str, FrameStore] = {}
-        self._tree: SumTree | None = None
-        self._largest_error = 1.0
-        self._errors_seen = False
-        self._waiting = np.zeros(self.n_envs, np.int64)  # newest transitions whose n-step return is not known yet
-        self._stale_from = self._step  # the tree does not know of steps from here on ...
-        self._stale_leaves: list[np.ndarray] = []  # ... nor of new errors here
-        self._largest_weight = 0.0
-
-    def reset(self) -> None:
-        """Empty the buffer and give its memory back."""
-        self._forget()
-
-    def _bytes_per_transition(self) -> float:
-        spaces_ = self._spaces().values()
-        frames = sum(
-            np.dtype(space.dtype).itemsize * int(np.prod(frame_shape(get_obs_shape(space), self.n_stack)))  # type: ignore
-            for space in spaces_
-        )
-        action = self.action_dim * np.dtype(self._maybe_cast_dtype(self.action_space.dtype)).itemsize
-        # reward, error, priority with its share of the sums, done, timeout, sampled; per frame its history and final slot
-        return frames * (1.0 + FINALS_SHARE) + action + 4 + 4 + 8.6 + 3 + 5 * len(spaces_)
-
     def check_memory(self) -> None:
         """
-        Check that the buffer, once full, fits into the memory there is. Called on the first ``add``; call it before training to
-        know early. Nothing to check once memory was taken, or where the system does not tell.
+        Check that the buffer, once full, fits into the memory there is. Done on the first ``add`` too; called before training
+        it tells early. Nothing is checked once memory was taken, or where the system does not tell how much there is.
 
         :raises ValueError: naming the size that fits
         """
         available = memory.available_bytes()
         if self._stores or available is None:
             return
+        frames = sum(
+            int(np.prod(frame_shape(_array_shape(space), self.n_stack))) * np.dtype(space.dtype).itemsize
+            for space in self._spaces().values()
+        )
+        action = self.action_dim * np.dtype(self._maybe_cast_dtype(self.action_space.dtype)).itemsize
+        each = frames * (1.0 + FINALS_SHARE) + action + BYTES_BESIDE
         total = self.buffer_size * self.n_envs
-        needed = self._bytes_per_transition() * total
-        if needed > available:
-            fits = int(available / self._bytes_per_transition())
-            raise ValueError(
-                f"A replay buffer of {total} transitions needs {needed / 1e9:.2f} GB of memory, "
-                f"{available / 1e9:.2f} GB are available: the largest buffer_size that fits is {fits}."
+        if each * total > available:
+            raise memory.NotEnoughMemoryError(
+                f"A replay buffer of {total} transitions needs {each * total / 1e9:.2f} GB of memory, "
+                f"{available / 1e9:.2f} GB are available: the largest buffer_size that fits is {int(available / each)}."
             )
 
     def _allocate(self) -> None:
@@ -190,15 +164,11 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self.rewards = np.zeros(shape, np.float32)
         self.dones = np.zeros(shape, bool)
         self.timeouts = np.zeros(shape, bool)
-        self._errors = np.zeros(shape, np.float32)  # |TD error|, -1 where a transition cannot be sampled
-        self._sampled = np.zeros(shape, bool)
-        self._tree = SumTree(self.buffer_size * self.n_envs)
-        if self._rng is None:
-            self._rng = np.random.default_rng(np.random.randint(0, 2**32, size=4, dtype=np.uint32))
+        # SB3 seeds numpy's global generator; drawing our own from it makes `seed` work
+        rng = np.random.default_rng(np.random.randint(0, 2**32, size=4, dtype=np.uint32))
+        self._sampler = PrioritySampler(self.buffer_size * self.n_envs, self.alpha, self.eps, rng)
         self._stores = {
-            name: FrameStore(
-                self.buffer_size, self.n_envs, get_obs_shape(space) or (1,), space.dtype, self.n_stack, name  # type: ignore
-            )
+            name: FrameStore(self.buffer_size, self.n_envs, _array_shape(space), space.dtype, self.n_stack, name)
             for name, space in self._spaces().items()
         }
 
@@ -206,8 +176,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def add(
         self,
-        obs: np.ndarray | dict[str, np.ndarray],  # type: ignore[override]
-        next_obs: np.ndarray | dict[str, np.ndarray],  # type: ignore[override]
+        obs: np.ndarray | dict[str, np.ndarray],
+        next_obs: np.ndarray | dict[str, np.ndarray],
         action: np.ndarray,
         reward: np.ndarray,
         done: np.ndarray,
@@ -226,49 +196,50 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :param reward: (n_envs,)
         :param done: (n_envs,) whether the episode ended, for whatever reason
         :param infos: one per environment; ``TimeLimit.truncated`` tells that a time limit ended it
-        :raises ValueError: if a stack is not a sliding window of what was added before, or a value is not finite;
-            nothing is stored then
+        :raises ValueError: if a stack is not a sliding window of what was added before, or an observation is NaN, or a reward
+            not finite; nothing is stored then
         """
         reward = np.asarray(reward, np.float32).reshape(self.n_envs)
         if not np.isfinite(reward).all():
             env = int(np.isfinite(reward).argmin())
-            raise ValueError(
-                f"The reward of environment {env} at step {self._step} is {reward[env]}, not finite: nothing was stored."
-            )
-        if not self._stores:
-            self._allocate()
-        step = [(store, self._as_stored(store, obs), self._as_stored(store, next_obs)) for store in self._stores.values()]
-        starts = ~np.logical_and.reduce([store.continues(now) for store, now, _ in step])
-        for store, now, after in step:
-            store.check(now, after, starts)
-        for store, now, after in step:
-            store.add(now, after, starts)
+            raise ValueError(f"The reward of environment {env} at step {self._step} is {reward[env]}: nothing was stored.")
+        action = np.asarray(action).reshape(self.n_envs, self.action_dim)
+        done = np.asarray(done, bool).reshape(self.n_envs)
         timeout = np.zeros(self.n_envs, bool)
         if self.handle_timeout_termination:
             timeout[:] = [info.get("TimeLimit.truncated", False) for info in infos]
+        if not self._stores:
+            self._allocate()
+        starts = self._add_observations(obs, next_obs)
         self._cut(starts)
         row = self.pos
-        self.actions[row] = np.asarray(action).reshape(self.n_envs, self.action_dim)
+        self.actions[row] = action
         self.rewards[row] = reward
         self.dones[row] = done
         self.timeouts[row] = timeout
-        self._sampled[row] = False
         self._step += 1
         self.pos += 1
         if self.pos == self.buffer_size:
             self.full = True
             self.pos = 0
-        if self.n_steps == 1:
-            self._errors[row] = self._largest_error
-        else:
-            self._errors[row] = -1.0
-            self._waiting += 1
-            self._release(self._waiting == self.n_steps, only_oldest=True)
-            self._release(self.dones[row] | timeout)
+        self._admit(row, done | timeout)
 
-    def _as_stored(self, store: FrameStore, obs: np.ndarray | dict[str, np.ndarray]) -> np.ndarray:
-        array = np.asarray(obs[store.name] if isinstance(obs, dict) else obs, store.dtype)
-        return array if array.shape[1:] == store.obs_shape else array.reshape((self.n_envs, *store.obs_shape))
+    def _add_observations(
+        self, obs: np.ndarray | dict[str, np.ndarray], next_obs: np.ndarray | dict[str, np.ndarray]
+    ) -> np.ndarray:
+        """:return: (n_envs,) bool, which observations are not the next observations of the step before"""
+        continued = np.ones(self.n_envs, bool)
+        steps = []
+        for name, store in self._stores.items():
+            now, after = store.as_stored(_of(obs, name)), store.as_stored(_of(next_obs, name))
+            continued &= store.continues(now)
+            steps.append((store, now, after))
+        starts = ~continued
+        for store, now, after in steps:
+            store.check(now, after, starts)
+        for store, now, after in steps:
+            store.add(now, after, starts)
+        return starts
 
     def _cut(self, starts: np.ndarray) -> None:
         """Where something else follows than was announced, the step before ends its segment and bootstraps."""
@@ -276,30 +247,50 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             return
         before = (self._step - 1) % self.buffer_size
         cut = starts & ~self.dones[before]
-        if cut.any():
-            self.timeouts[before] |= cut
-            self._release(cut)
+        self.timeouts[before] |= cut
+        self._release(cut, self._waiting)
 
-    def _release(self, envs: np.ndarray, only_oldest: bool = False) -> None:
+    def _admit(self, row: int, ends: np.ndarray) -> None:
         """
-        Let the newest transitions of some environments be sampled: their n-step returns are known.
+        Take over the step just stored; a transition waits until its n-step return is known.
 
-        :param envs: (n_envs,) bool
-        :param only_oldest: of those that wait, only the oldest
+        :param row: where it was stored
+        :param ends: (n_envs,) bool, where it ended an episode
         """
-        for env in np.flatnonzero(envs & (self._waiting > 0)):
-            waiting = int(self._waiting[env])
-            steps = np.arange(self._step - waiting, self._step - waiting + 1 if only_oldest else self._step)
-            self._errors[steps % self.buffer_size, env] = self._largest_error
-            self._waiting[env] -= len(steps)
+        assert self._sampler is not None
+        places = np.arange(row * self.n_envs, (row + 1) * self.n_envs)
+        if self.n_steps == 1:
+            self._sampler.admit(places)
+            return
+        self._sampler.withdraw(places)
+        self._waiting += 1
+        self._release(self._waiting == self.n_steps, np.ones_like(self._waiting))
+        self._release(ends, self._waiting)
+
+    def _release(self, envs: np.ndarray, how_many: np.ndarray) -> None:
+        """
+        The oldest waiting transitions can be sampled from now on.
+
+        :param envs: (n_envs,) bool, of which environments
+        :param how_many: (n_envs,) int64, how many of each, at most as many as wait
+        """
+        assert self._sampler is not None
+        for env in np.flatnonzero(envs):
+            oldest = self._step - int(self._waiting[env])
+            steps = np.arange(oldest, oldest + int(how_many[env]))
+            if len(steps):
+                self._sampler.admit(steps % self.buffer_size * self.n_envs + env)
+                self._waiting[env] -= len(steps)
 
     # ---------------------------------------------------------------- sampling
 
     def n_eligible(self) -> int:
         """:return: how many transitions, over all environments, can be sampled"""
-        return self.size() * self.n_envs - int(self._waiting.sum())
+        return self._sampler.n_eligible if self._sampler is not None else 0
 
-    def sample(self, batch_size: int, env: VecNormalize | None = None) -> PrioritizedReplayBufferSamples:
+    def sample(  # type: ignore[override]
+        self, batch_size: int, env: VecNormalize | None = None
+    ) -> PrioritizedReplayBufferSamples:
         """
         Draw transitions with probability proportional to their priority.
 
@@ -308,46 +299,42 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :return: the batch
         :raises ValueError: if there is nothing to sample
         """
-        if self._tree is None or self.n_eligible() == 0:
+        if self._sampler is None or self._sampler.n_eligible == 0:
             raise ValueError(
-                f"Nothing can be sampled yet: {self.size()} step(s) stored, {self.n_steps} needed for a return "
-                "(unless an episode ends before)."
+                f"Nothing can be sampled yet: {self.size()} step(s) are stored and a return takes {self.n_steps}, "
+                "unless an episode ends before."
             )
-        assert self._rng is not None
-        self._update_tree()
-        leaves = self._tree.sample(batch_size, self._rng)
-        probabilities = self._tree.get(leaves) / self._tree.total
-        weights, largest = importance_weights(probabilities, self.n_eligible(), self.beta)
-        self._largest_weight = max(self._largest_weight, largest)
-        self._sampled.reshape(-1)[leaves] = True
+        places, weights = self._sampler.sample(batch_size, self.beta)
+        # Back to the running number of each step; rows from `pos` on are one lap behind
         lap_start = self._step - self.pos
-        rows = leaves // self.n_envs
-        indices = leaves + self.n_envs * np.where(rows < self.pos, lap_start, lap_start - self.buffer_size)
-        return self._get_samples(indices, env, weights)
+        laps = np.where(places < self.pos * self.n_envs, lap_start, lap_start - self.buffer_size)
+        return self._get_samples(places + laps * self.n_envs, env, weights)
 
     def _get_samples(  # type: ignore[override]
         self, batch_inds: np.ndarray, env: VecNormalize | None = None, weights: np.ndarray | None = None
     ) -> PrioritizedReplayBufferSamples:
         """
-        :param batch_inds: (batch,) int64 indices of transitions which are stored and eligible
+        :param batch_inds: (batch,) int64 indices of transitions that can be sampled
         :param env: normalizes observations and rewards
         :param weights: (batch,) importance weights; 1 where not given
         :return: the batch
         """
-        leaves = batch_inds % (self.buffer_size * self.n_envs)
-        rewards, spans, last = self._returns(leaves, env)
+        places = batch_inds % (self.buffer_size * self.n_envs)
+        rewards, spans, last = self._returns(places, env)
         # A time limit is no end of the task: only true ends stop the bootstrap
         dones = self.dones.reshape(-1).take(last) & ~self.timeouts.reshape(-1).take(last)
         discounts = self.gamma ** spans.astype(np.float32)
         observations, next_observations = self._observations(batch_inds, spans, env)
+        if weights is None:
+            weights = np.ones(len(places))
         return PrioritizedReplayBufferSamples(
             observations=observations,
-            actions=self._to_tensor(self.actions.reshape(-1, self.action_dim).take(leaves, axis=0)),
+            actions=self._to_tensor(self.actions.reshape(-1, self.action_dim).take(places, axis=0)),
             next_observations=next_observations,
             dones=self._to_tensor(dones[:, None].astype(np.float32)),
             rewards=self._to_tensor(rewards[:, None]),
             discounts=self._to_tensor(discounts[:, None]),
-            weights=self._to_tensor((np.ones(len(leaves)) if weights is None else weights)[:, None].astype(np.float32)),
+            weights=self._to_tensor(weights[:, None].astype(np.float32)),
             indices=batch_inds,
         )
 
@@ -356,26 +343,20 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         tensor = th.from_numpy(array)
         return tensor if self.device.type == "cpu" else tensor.to(self.device)
 
-    def _returns(self, leaves: np.ndarray, env: VecNormalize | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _returns(self, places: np.ndarray, env: VecNormalize | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """
-        n-step returns, as SB3's ``NStepReplayBuffer`` has them: up to the end of the episode, where it comes before.
-
-        :param leaves: (batch,) int64 places in the flat arrays
+        :param places: (batch,) int64 places in the flat arrays
         :param env: normalizes each reward before they are summed
-        :return: (batch,) float32 returns, (batch,) int64 spans in steps, (batch,) int64 places of the last step of each
+        :return: (batch,) float32 n-step returns, (batch,) int64 steps that each spans, (batch,) int64 place of its last step
         """
         if self.n_steps == 1:
-            rewards = self._normalize_reward(self.rewards.reshape(-1).take(leaves), env)
-            return rewards, np.ones_like(leaves), leaves
-        steps = np.arange(self.n_steps)
-        places = (leaves[:, None] + steps * self.n_envs) % (self.buffer_size * self.n_envs)  # (batch, n_steps)
-        ends = self.dones.reshape(-1).take(places) | self.timeouts.reshape(-1).take(places)
-        ends[:, -1] = True
-        last = ends.argmax(axis=1)  # (batch,)
-        rewards = self._normalize_reward(self.rewards.reshape(-1).take(places), env)  # (batch, n_steps)
-        powers = self.gamma ** steps[None, :].astype(np.float32)
-        returns = (rewards * powers * (steps <= last[:, None])).sum(axis=1)
-        return returns, last + 1, places[np.arange(len(leaves)), last]
+            return self._normalize_reward(self.rewards.reshape(-1).take(places), env), np.ones_like(places), places
+        horizon = np.arange(self.n_steps) * self.n_envs
+        ahead = (places[:, None] + horizon) % (self.buffer_size * self.n_envs)  # (batch, n_steps)
+        ends = self.dones.reshape(-1).take(ahead) | self.timeouts.reshape(-1).take(ahead)
+        rewards = self._normalize_reward(self.rewards.reshape(-1).take(ahead), env)
+        returns, spans = n_step_returns(rewards, ends, self.gamma)
+        return returns, spans, ahead[np.arange(len(places)), spans - 1]
 
     def _observations(self, indices: np.ndarray, spans: np.ndarray, env: VecNormalize | None) -> tuple[Any, Any]:
         """
@@ -386,22 +367,25 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         """
         steps, envs = np.divmod(indices, self.n_envs) if self.n_envs > 1 else (indices, np.zeros_like(indices))
         steps = steps - self._first_step
-        before: dict[str, Any] = {}
-        after: dict[str, Any] = {}
+        pairs: dict[str, tuple[Any, Any]] = {}
         for name, store in self._stores.items():
             block, ahead = store.gather(steps, envs, spans, self.n_steps)
-            whole = self._to_tensor(block) if env is None else block
             size = store.obs_shape[0]
-            before[name], after[name] = whole[:, :size], whole[:, ahead : ahead + size]
-            if not self._spaces()[name].shape and not isinstance(self._spaces()[name], spaces.Discrete):
-                before[name], after[name] = before[name][:, 0], after[name][:, 0]  # Box of shape ()
-        both = (before, after) if isinstance(self.observation_space, spaces.Dict) else (*before.values(), *after.values())
-        if env is None:
-            return both[0], both[1]
-        now, then = (self._normalize_obs(obs, env) for obs in both)
-        if isinstance(now, dict):
-            return tuple({name: self.to_torch(array) for name, array in obs.items()} for obs in (now, then))  # type: ignore
-        return self.to_torch(now), self.to_torch(then)  # type: ignore[arg-type]
+            whole = self._to_tensor(block) if env is None else block
+            pairs[name] = whole[:, :size], whole[:, ahead : ahead + size]
+            if get_obs_shape(self._spaces()[name]) == ():  # a single number: no axis to stack on
+                pairs[name] = whole[:, 0], whole[:, ahead]
+        if not isinstance(self.observation_space, spaces.Dict):
+            now, after = pairs["observation"]
+        else:
+            now, after = ({name: pair[i] for name, pair in pairs.items()} for i in (0, 1))
+        return (now, after) if env is None else (self._normalized(now, env), self._normalized(after, env))
+
+    def _normalized(self, obs: Any, env: VecNormalize) -> Any:
+        normalized = self._normalize_obs(obs, env)
+        if isinstance(normalized, dict):
+            return {name: self.to_torch(array) for name, array in normalized.items()}
+        return self.to_torch(normalized)
 
     # ---------------------------------------------------------------- priorities
 
@@ -416,68 +400,29 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :raises ValueError: if an error is not finite, an index was never given out or the lengths differ;
             nothing is changed then
         """
-        indices = self._flat(indices).astype(np.int64, copy=False)
-        errors = np.abs(self._flat(td_errors)).astype(np.float32, copy=False)
+        indices = _flat(indices).astype(np.int64, copy=False)
+        errors = np.abs(_flat(td_errors)).astype(np.float32, copy=False)
         if len(indices) != len(errors):
             raise ValueError(f"{len(indices)} indices and {len(errors)} TD errors: there must be one error per index.")
         if not len(indices):
             return
-        largest = errors.max()
-        if not largest < np.inf:
+        if not errors.max() < np.inf:
             wrong = int(np.isfinite(errors).argmin())
             raise ValueError(
                 f"TD error {errors[wrong]} (position {wrong} of the batch) is not finite: no priority was changed. "
                 "The loss has probably diverged, or a reward or observation was wrong."
             )
-        if indices.min() < 0 or indices.max() >= self._step * self.n_envs:
+        end = self._step * self.n_envs
+        if indices.min() < 0 or indices.max() >= end:
             raise ValueError(
-                f"Indices must be those of sampled transitions, in [0, {self._step * self.n_envs}): "
-                f"got {indices.min()} to {indices.max()}."
+                f"Indices must be those of sampled transitions, in [0, {end}), got {indices.min()} to {indices.max()}."
             )
-        leaves = indices % (self.buffer_size * self.n_envs)
         oldest = max(self._first_step, self._step - self.buffer_size) * self.n_envs
-        if not self._stores:
-            return
-        all_errors = self._errors.reshape(-1)
-        alive = (indices >= oldest) & (all_errors[leaves] >= 0.0)
-        if not alive.all():
-            leaves, errors = leaves[alive], errors[alive]
-        all_errors[leaves] = errors
-        self._stale_leaves.append(leaves)
-        if len(self._stale_leaves) > 64:
-            self._update_tree()
-        self._largest_error = max(self._largest_error, float(largest)) if self._errors_seen else float(largest)
-        self._errors_seen = True
-
-    @staticmethod
-    def _flat(values: np.ndarray | th.Tensor) -> np.ndarray:
-        if isinstance(values, th.Tensor):
-            values = values.detach().cpu().numpy()
-        return np.asarray(values).reshape(-1)
-
-    def _update_tree(self) -> None:
-        """Bring the tree up to date with the errors, which are all it is made of."""
-        assert self._tree is not None
-        stale_from = max(self._stale_from - self.n_steps + 1, self._first_step)
-        if self._step - stale_from >= self.buffer_size:
-            self._rebuild_tree()
-            return
-        if self._stale_from < self._step:
-            # Also the n - 1 steps before: they waited for their returns
-            rows = np.arange(stale_from, self._step) % self.buffer_size
-            self._stale_leaves.append((rows[:, None] * self.n_envs + np.arange(self.n_envs)).reshape(-1))
-        if self._stale_leaves:
-            leaves = np.concatenate(self._stale_leaves)
-            self._tree.set(leaves, priorities_from_errors(self._errors.reshape(-1)[leaves], self.alpha, self.eps))
-        self._stale_leaves.clear()
-        self._stale_from = self._step
-
-    def _rebuild_tree(self) -> None:
-        assert self._tree is not None
-        errors = self._errors[: self.size()].reshape(-1)
-        self._tree.rebuild(priorities_from_errors(errors, self.alpha, self.eps))
-        self._stale_leaves.clear()
-        self._stale_from = self._step
+        if indices.min() < oldest:
+            alive = indices >= oldest
+            indices, errors = indices[alive], errors[alive]
+        if self._sampler is not None:
+            self._sampler.update(indices % (self.buffer_size * self.n_envs), errors)
 
     def update_schedules(self, progress_remaining: float) -> None:
         """
@@ -493,50 +438,31 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         moved = abs(alpha - self.alpha)
         if moved >= ALPHA_STEP or (moved > 0.0 and progress_remaining <= 0.0):
             self.alpha = alpha
-            if self._tree is not None:
-                self._rebuild_tree()
+            if self._sampler is not None:
+                self._sampler.set_alpha(alpha)
 
     def diagnostics(self) -> dict[str, float]:
         """
-        :return: alpha, beta; quantiles of |TD error| + eps over the transitions that can be sampled; the share of these that
-            ever was; the largest importance weight, before its division by the batch's largest, since the last call
+        :return: alpha and beta; quantiles of |TD error| + eps over the transitions that can be sampled, the share of them that
+            ever was, and the largest importance weight since the last call, before its division by the largest of its batch
         """
-        facts = {"per/alpha": self.alpha, "per/beta": self.beta}
-        if self._stores and self.n_eligible():
-            errors = self._errors[: self.size()]
-            eligible = errors >= 0.0
-            quantiles = np.quantile(errors[eligible], [0.1, 0.5, 0.9, 1.0]) + self.eps
-            facts |= {
-                f"per/priority_{name}": float(value)
-                for name, value in zip(("p10", "p50", "p90", "max"), quantiles, strict=True)
-            }
-            facts["per/sampled_share"] = float(self._sampled[: self.size()][eligible].mean())
-            facts["per/largest_weight"] = self._largest_weight
-        self._largest_weight = 0.0
-        return facts
+        facts = {"alpha": self.alpha, "beta": self.beta}
+        if self._sampler is not None:
+            facts |= self._sampler.diagnostics()
+        return {f"per/{name}": value for name, value in facts.items()}
 
     # ---------------------------------------------------------------- keeping
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        if self._tree is not None:
-            self._update_tree()
-            state = self.__dict__.copy()
-            for name in ("actions", "rewards", "dones", "timeouts", "_errors", "_sampled"):
+        if self._stores:
+            for name in ("actions", "rewards", "dones", "timeouts"):
                 state[name] = StreamedArray(state[name], self.size())
-            state["_tree"] = StreamedArray(self._tree.leaves, self.size() * self.n_envs)
         return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if self._tree is not None:
-            leaves: np.ndarray = state["_tree"]
-            self._tree = SumTree(len(leaves))
-            self._tree.rebuild(leaves)
 
     def save(self, path: str | os.PathLike) -> None:
         """
-        Write the buffer to a file that also SB3's ``load_replay_buffer`` reads. It appears whole or not at all, and writing
+        Write the buffer to a file that also SB3's ``load_replay_buffer`` reads. It appears whole or not at all, and writing it
         needs memory for a few chunks only.
 
         :param path: the file; ``.pkl`` is added where there is no suffix
@@ -552,41 +478,78 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         Like every pickle, only to be read from a source you trust.
 
         :param path: the file; ``.pkl`` is added where there is no suffix
-        :param device: where samples go; None as it was saved
+        :param device: where samples go; None for where they went
         :return: the buffer
-        :raises ValueError: if the file is truncated, damaged or something else than a buffer
+        :raises ValueError: if the file is truncated, damaged, no buffer, or too large for the memory there is
         :raises FileNotFoundError: if there is no such file
         """
         path = with_suffix(path)
         with open(path, "rb") as file:
             try:
                 buffer = pickle.load(file)
-            except Exception as error:
+            except memory.NotEnoughMemoryError as error:
+                raise ValueError(f"{path} cannot be loaded: {error}") from error
+            except Exception as error:  # damaged bytes can make pickle raise nearly anything
                 raise ValueError(
-                    f"{path} cannot be read as a replay buffer, it is truncated or damaged: {type(error).__name__}: {error}"
+                    f"{path} cannot be read as a replay buffer, it is truncated or damaged ({type(error).__name__}: {error})."
                 ) from error
         if not isinstance(buffer, cls):
             raise ValueError(f"{path} holds a {type(buffer).__name__}, not a {cls.__name__}.")
         if device is not None:
-            buffer.device = th.device(device) if device != "auto" else buffer.device
+            buffer.device = get_device(device)
         return buffer
 
     def check_valid(self) -> None:
         """Assert what must hold between two calls; for tests."""
-        if self._tree is None:
-            assert self._step == self._first_step
+        stored = self._step - self._first_step
+        assert self.pos == self._step % self.buffer_size
+        assert self.full == (stored >= self.buffer_size)
+        if self._sampler is None:
+            assert stored == 0
             return
-        self._update_tree()
-        self._tree.check_valid()
+        self._sampler.check_valid()
+        assert self._sampler.n_eligible == self.size() * self.n_envs - self._waiting.sum()
         for store in self._stores.values():
             store.check_valid()
-            assert store.step == self._step - self._first_step
-        assert self.pos == self._step % self.buffer_size
-        assert self.full == (self._step - self._first_step >= self.buffer_size)
-        errors = self._errors.reshape(-1)
-        stored = self.size() * self.n_envs
-        assert np.isfinite(errors).all()
-        assert int((errors[:stored] >= 0.0).sum()) == self.n_eligible(), "eligible transitions miscounted"
-        assert not self._tree.leaves[stored:].any(), "a place never filled has a priority"
-        expected = priorities_from_errors(errors[:stored], self.alpha, self.eps)
-        assert np.allclose(self._tree.leaves[:stored], expected, rtol=1e-6, atol=0.0), "a priority differs from its error"
+            assert store.step == stored
+
+
+def _check_arguments(
+    buffer_size: int, n_envs: int, n_steps: int, gamma: float, eps: float, optimize_memory_usage: bool
+) -> None:
+    if buffer_size < 1:
+        raise ValueError(f"buffer_size must be at least 1, got {buffer_size}.")
+    if n_steps < 1:
+        raise ValueError(f"n_steps must be at least 1, got {n_steps}.")
+    if max(buffer_size // n_envs, 1) < n_steps:
+        raise ValueError(
+            f"buffer_size={buffer_size} leaves {max(buffer_size // n_envs, 1)} step(s) to each of {n_envs} environment(s), "
+            f"too few for returns over n_steps={n_steps}: it must be at least {n_steps * n_envs}."
+        )
+    if not 0.0 <= gamma <= 1.0:
+        raise ValueError(f"gamma must lie in [0, 1], got {gamma}.")
+    if not 0.0 < eps < np.inf:
+        raise ValueError(f"eps must be positive and finite, got {eps}.")
+    if optimize_memory_usage:
+        raise ValueError(
+            "optimize_memory_usage=True is not for PrioritizedReplayBuffer, which stores every frame once in any case "
+            "(for stacked frames, pass n_stack): leave it at False."
+        )
+
+
+def _array_shape(space: spaces.Space) -> tuple[int, ...]:
+    """:return: shape of one observation as it is stored, with at least one axis"""
+    shape = get_obs_shape(space)
+    if isinstance(shape, dict):
+        raise ValueError(f"A Dict within a Dict of observations cannot be stored: {space}. Flatten it first.")
+    return shape or (1,)
+
+
+def _of(obs: np.ndarray | dict[str, np.ndarray], name: str) -> np.ndarray:
+    return obs[name] if isinstance(obs, dict) else obs
+
+
+def _flat(values: np.ndarray | th.Tensor) -> np.ndarray:
+    if isinstance(values, th.Tensor):
+        values = values.detach().cpu().numpy()
+    return np.asarray(values).reshape(-1)

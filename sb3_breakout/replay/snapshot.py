@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from sb3_breakout.replay import memory
+
 CHUNK_BYTES = 1 << 23
 
 
@@ -28,25 +30,35 @@ class StreamedArray:
         self.used = used
 
     def __reduce_ex__(self, protocol: Any) -> tuple:
-        target = _Target(self.array.shape, self.array.dtype)
         filled = self.array[: self.used].reshape(-1).view(np.uint8)
+        target = _Target(self.array.shape, self.array.dtype, filled.nbytes)
         starts = range(0, filled.nbytes, CHUNK_BYTES)
-        return _join, (target, [_Chunk(target, start, filled[start : start + CHUNK_BYTES]) for start in starts], filled.nbytes)
+        return _join, (
+            target,
+            [_Chunk(target, start, filled[start : start + CHUNK_BYTES].data) for start in starts],
+            filled.nbytes,
+        )
 
 
 class _Target:
     """The array that chunks are read into; one object, so that the pickle refers to one array."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype):
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype, n_bytes: int):
         self.shape = shape
         self.dtype = dtype
+        self.n_bytes = n_bytes  # of the filled part
 
     def __reduce__(self) -> tuple:
-        return np.zeros, (self.shape, self.dtype)
+        return _allocate, (self.shape, self.dtype, self.n_bytes)
+
+
+def _allocate(shape: tuple[int, ...], dtype: np.dtype, n_bytes: int) -> np.ndarray:
+    memory.require(n_bytes, f"The {dtype} array of shape {shape} in it")
+    return np.zeros(shape, dtype)
 
 
 class _Chunk:
-    def __init__(self, target: _Target, start: int, data: np.ndarray):
+    def __init__(self, target: _Target, start: int, data: memoryview):
         self.target = target
         self.start = start
         self.data = data

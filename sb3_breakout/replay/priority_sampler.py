@@ -1,0 +1,153 @@
+"""Which transitions to replay."""
+
+from typing import Any
+
+import numpy as np
+
+from sb3_breakout.replay.formulas import importance_weights, priorities_from_errors
+from sb3_breakout.replay.snapshot import StreamedArray
+from sb3_breakout.replay.sum_tree import SumTree
+
+MOST_PENDING = 1024  # changes that may wait for the tree
+
+
+class PrioritySampler:
+    """
+    The |TD error| of every place of a replay buffer, the sum tree made of them, and the source of randomness.
+
+    Paper: Prioritized Experience Replay, https://arxiv.org/abs/1511.05952
+
+    The errors are kept as they are, so that another ``alpha`` can derive every priority anew. A place whose transition
+    cannot be replayed (nothing there, or its return is not known yet) has the error -1 and the priority 0: it
+    is never drawn, and nothing needs to be drawn again. The tree learns of changes when it is next sampled from.
+
+    :param n_places: number of places
+    :param alpha: how much prioritization, in [0, 1]
+    :param eps: added to every |TD error|
+    :param rng: source of randomness
+    """
+
+    def __init__(self, n_places: int, alpha: float, eps: float, rng: np.random.Generator):
+        self.alpha = alpha
+        self.eps = eps
+        self.rng = rng
+        self.errors = np.full(n_places, -1.0, np.float32)
+        self.n_eligible = 0
+        self.largest_error = 1.0  # the largest seen; 1 until one was
+        self._errors_seen = False
+        self._tree = SumTree(n_places)
+        self._pending: list[np.ndarray] = []  # places whose errors changed
+        self._sampled = np.zeros(n_places, bool)
+        self._largest_weight = 0.0
+
+    def admit(self, places: np.ndarray) -> None:
+        """
+        New transitions, to be replayed with the largest error seen (algorithm 1, line 6).
+
+        :param places: (n,) int64, no place twice
+        """
+        self.n_eligible += len(places) - int(np.count_nonzero(self.errors[places] >= 0.0))
+        self._change(places, self.largest_error)
+        self._sampled[places] = False
+
+    def withdraw(self, places: np.ndarray) -> None:
+        """
+        Transitions that cannot be replayed, or not yet.
+
+        :param places: (n,) int64, no place twice
+        """
+        self.n_eligible -= int(np.count_nonzero(self.errors[places] >= 0.0))
+        self._change(places, -1.0)
+
+    def update(self, places: np.ndarray, errors: np.ndarray) -> None:
+        """
+        Replace errors; places that cannot be replayed stay as they are. Of a place that occurs more than once the last counts.
+
+        :param places: (n,) int64
+        :param errors: (n,) float32, finite and not negative
+        """
+        if not len(errors):
+            return
+        largest = float(errors.max())
+        self.largest_error = max(self.largest_error, largest) if self._errors_seen else largest
+        self._errors_seen = True
+        eligible = self.errors.take(places) >= 0.0
+        if not eligible.all():
+            places, errors = places[eligible], errors[eligible]
+        self._change(places, errors)
+
+    def _change(self, places: np.ndarray, errors: np.ndarray | float) -> None:
+        self.errors[places] = errors
+        self._pending.append(places)
+        if len(self._pending) > MOST_PENDING:
+            self._update_tree()
+
+    def sample(self, batch_size: int, beta: float) -> tuple[np.ndarray, np.ndarray]:
+        """
+        :param batch_size: number of draws
+        :param beta: how much importance sampling correction, in [0, 1]
+        :return: (batch_size,) int64 places, and (batch_size,) float64 importance weights in (0, 1]
+        """
+        self._update_tree()
+        places = self._tree.sample(batch_size, self.rng)
+        probabilities = self._tree.get(places) / self._tree.total
+        weights, largest = importance_weights(probabilities, self.n_eligible, beta)
+        self._largest_weight = max(self._largest_weight, largest)
+        self._sampled[places] = True
+        return places, weights
+
+    def set_alpha(self, alpha: float) -> None:
+        """
+        :param alpha: how much prioritization, in [0, 1], from now on and for all that is stored
+        """
+        self.alpha = alpha
+        self._pending.clear()
+        self._tree.rebuild(priorities_from_errors(self.errors, alpha, self.eps))
+
+    def _update_tree(self) -> None:
+        if self._pending:
+            places = np.concatenate(self._pending)
+            self._pending.clear()
+            self._tree.set(places, priorities_from_errors(self.errors.take(places), self.alpha, self.eps))
+
+    def diagnostics(self) -> dict[str, float]:
+        """
+        :return: quantiles of |TD error| + eps over the transitions that can be replayed, the share of them that ever was,
+            and the largest importance weight since the last call, before its division by the largest of its batch
+        """
+        eligible = self.errors >= 0.0
+        facts = {"largest_weight": self._largest_weight}
+        if self.n_eligible:
+            quantiles = np.quantile(self.errors[eligible], [0.1, 0.5, 0.9, 1.0]) + self.eps
+            names = ("priority_p10", "priority_p50", "priority_p90", "priority_max")
+            facts |= {name: float(value) for name, value in zip(names, quantiles, strict=True)}
+            facts["sampled_share"] = float(self._sampled[eligible].mean())
+        self._largest_weight = 0.0
+        return facts
+
+    def check_valid(self) -> None:
+        """Assert that counts, errors and tree agree."""
+        self._update_tree()
+        self._tree.check_valid()
+        assert np.isfinite(self.errors).all()
+        assert np.count_nonzero(self.errors >= 0.0) == self.n_eligible, "eligible transitions are miscounted"
+        expected = priorities_from_errors(self.errors, self.alpha, self.eps)
+        assert np.allclose(self._tree.leaves, expected, rtol=1e-6, atol=0.0), "a priority differs from its error"
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._update_tree()
+        known = np.flatnonzero(self.errors >= 0.0)
+        used = int(known[-1]) + 1 if len(known) else 0
+        return self.__dict__ | {
+            "errors": StreamedArray(self.errors, used),
+            "_sampled": StreamedArray(self._sampled, used),
+            "_tree": StreamedArray(self._tree.leaves, used),
+            "_used": used,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        leaves, used = state.pop("_tree"), state.pop("_used")
+        self.__dict__.update(state)
+        self.errors[used:] = -1.0
+        self._tree = SumTree(len(leaves))
+        self._tree.rebuild(leaves)
