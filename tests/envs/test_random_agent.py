@@ -93,7 +93,7 @@ def test_evaluation_in_gym_and_vec_env(game):
 
 @pytest.mark.slow
 def test_random_play_scores_what_is_known_of_it():
-    """About 1.4 raw points per game here (published: 1.7, without FIRE pressed by the wrapper)."""
+    """About 1.4 raw points per game here (published: 1.7)."""
     vec_env = make_vec_env("BreakoutNoFrameskip-v4", n_envs=2, seed=0, wrapper_class=BreakoutWrapper)
     mean, _ = evaluate_policy(RandomAgent(vec_env, seed=0), vec_env, n_eval_episodes=100)
     assert 0.8 < mean < 2.6
