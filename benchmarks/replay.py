@@ -103,12 +103,13 @@ class FedPeer:
 
     def __init__(self, kind: type[Peer], transitions: int, batch_size: int):
         self.batch_size = batch_size
-        self.stream = StackStream(seed=0)
+        self.stream = StackStream(kind.n_envs)
         self.rng = np.random.default_rng(0)
         self.batch: tuple[th.Tensor, ...] = ()  # kept until the next one is there, as a training loop keeps it
+        kind(8).add(StackStream(kind.n_envs).step())  # imports and compiles what it needs
         before = psutil.Process().memory_info().rss
         self.peer = kind(transitions)
-        for _ in range(transitions):
+        for _ in range(transitions // kind.n_envs):
             self.peer.add(self.stream.step())
         self.bytes_per_transition = (psutil.Process().memory_info().rss - before) / transitions
 
@@ -150,15 +151,13 @@ def time_priorities(arguments: argparse.Namespace) -> Rounds:
     return Rounds(timed, arguments.rounds, arguments.repeats)
 
 
-def time_buffers(arguments: argparse.Namespace) -> tuple[Rounds, Rounds, dict[str, float]]:
-    """:return: one batch delivered; 4 adds + sample + update; resident bytes per transition"""
-    peers = available(PEERS, lambda kind: FedPeer(kind, arguments.transitions, arguments.batch_size))
+def time_buffers(peers: Mapping[str, FedPeer], arguments: argparse.Namespace) -> tuple[Rounds, Rounds]:
+    """:return: one batch delivered; 4 adds + sample + update"""
     delivered = {name: Timed(lambda: None, fed.deliver) for name, fed in peers.items()}
     trained = {name: Timed(fed.prepare_training_step, fed.training_step) for name, fed in peers.items()}
     return (
         Rounds(delivered, arguments.rounds, arguments.repeats),
         Rounds(trained, arguments.rounds, arguments.repeats),
-        {name: fed.bytes_per_transition for name, fed in peers.items()},
     )
 
 
@@ -202,8 +201,11 @@ def ratio_target(what: str, rounds: Rounds, reference: str | None, limit: float)
 
 def report_speed(arguments: argparse.Namespace) -> tuple[list[Target], dict[str, Any]]:
     """Measure the first three figures and print them."""
+    peers = available(PEERS, lambda kind: FedPeer(kind, arguments.transitions, arguments.batch_size))
+    if not arguments.default_allocator:
+        keep_freed_memory()
     priorities = time_priorities(arguments)
-    batch, training, resident = time_buffers(arguments)
+    batch, training = time_buffers(peers, arguments)
     print(
         f"Median µs (quartiles), {arguments.rounds} rounds of {arguments.repeats}, batch {arguments.batch_size}, one thread\n"
     )
@@ -220,10 +222,10 @@ def report_speed(arguments: argparse.Namespace) -> tuple[list[Target], dict[str,
             kind.name,
             kind.version(),
             *(cell(rounds, kind.name) for rounds in (priorities, batch, training)),
-            f"{resident[kind.name]:,.0f}",
+            f"{peers[kind.name].bytes_per_transition:,.0f}",
         ]
         for kind in PEERS
-        if kind.name in resident
+        if kind.name in peers
     ]
     print(markdown_table(header, rows))
     targets = [
@@ -236,7 +238,7 @@ def report_speed(arguments: argparse.Namespace) -> tuple[list[Target], dict[str,
         "priorities": priorities.microseconds,
         "batch": batch.microseconds,
         "training": training.microseconds,
-        "resident_bytes": resident,
+        "bytes_per_transition": {name: fed.bytes_per_transition for name, fed in peers.items()},
     }
     return targets, figures
 
@@ -311,8 +313,6 @@ def main() -> None:
     arguments = parse_arguments()
     warnings.filterwarnings("ignore", module="gymnasium|torchrl|tianshou")
     th.set_num_threads(1)
-    if not arguments.default_allocator:
-        keep_freed_memory()
     figures: dict[str, Any] = {"before": conditions()}
     if arguments.memory:
         targets, figures["memory"] = report_memory(arguments)

@@ -17,6 +17,7 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 from replay_streams import N_STACK, SIDE, Step
+from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.buffers import ReplayBuffer as UniformReplayBuffer
 
 ALPHA, BETA = 0.5, 0.4
@@ -26,19 +27,19 @@ ACTION_SPACE = spaces.Discrete(4)
 
 
 class Peer(ABC):
-    """A buffer filled one transition at a time, as ``train_freq`` and one environment do."""
+    """A buffer fed with one step of ``n_envs`` environments at a time."""
 
     name: ClassVar[str]
     package: ClassVar[str]
     config: ClassVar[str]
-    prioritized: ClassVar[bool] = True
+    n_envs: ClassVar[int] = 1
 
     @abstractmethod
     def __init__(self, size: int): ...
 
     @abstractmethod
     def add(self, step: Step) -> None:
-        """Store one transition."""
+        """Store one transition of every environment."""
 
     @abstractmethod
     def sample(self, batch_size: int) -> tuple[th.Tensor, ...]:
@@ -58,10 +59,9 @@ class Peer(ABC):
 class StableBaselines3(Peer):
     name, package = "SB3 uniform", "stable-baselines3"
     config = "`ReplayBuffer`, default settings (no priorities)"
-    prioritized = False
 
     def __init__(self, size: int):
-        self.buffer = UniformReplayBuffer(size, OBSERVATION_SPACE, ACTION_SPACE, device="cpu")
+        self.buffer = UniformReplayBuffer(size, OBSERVATION_SPACE, ACTION_SPACE, device="cpu", n_envs=self.n_envs)
 
     def add(self, step: Step) -> None:
         self.buffer.add(step.obs, step.next_obs, step.action, step.reward, step.done, step.infos)
@@ -71,15 +71,38 @@ class StableBaselines3(Peer):
         return batch.observations, batch.next_observations, batch.actions, batch.rewards, batch.dones
 
 
+class StableBaselines3NStep(StableBaselines3):
+    name = "SB3 uniform, 3-step"
+    config = "`NStepReplayBuffer(n_steps=3)`"
+
+    def __init__(self, size: int):
+        self.buffer = NStepReplayBuffer(size, OBSERVATION_SPACE, ACTION_SPACE, device="cpu", n_steps=3)
+
+
+class StableBaselines3Envs(StableBaselines3):
+    name = "SB3 uniform, 8 envs"
+    config = "`ReplayBuffer(n_envs=8)`"
+    n_envs = 8
+
+
 class Ours(Peer):
     name, package = "sb3_breakout", "sb3-breakout"
     config = "`PrioritizedReplayBuffer(n_stack=8)`"
+    n_steps: ClassVar[int] = 1
 
     def __init__(self, size: int):
         from sb3_breakout import PrioritizedReplayBuffer
 
         self.buffer = PrioritizedReplayBuffer(
-            size, OBSERVATION_SPACE, ACTION_SPACE, device="cpu", n_stack=N_STACK, alpha=ALPHA, beta=BETA
+            size,
+            OBSERVATION_SPACE,
+            ACTION_SPACE,
+            device="cpu",
+            n_envs=self.n_envs,
+            n_stack=N_STACK,
+            n_steps=self.n_steps,
+            alpha=ALPHA,
+            beta=BETA,
         )
 
     def add(self, step: Step) -> None:
@@ -92,6 +115,18 @@ class Ours(Peer):
 
     def update(self, td_errors: np.ndarray) -> None:
         self.buffer.update_priorities(self.indices, td_errors)
+
+
+class OursNStep(Ours):
+    name = "sb3_breakout, 3-step"
+    config = "`PrioritizedReplayBuffer(n_stack=8, n_steps=3)`"
+    n_steps = 3
+
+
+class OursEnvs(Ours):
+    name = "sb3_breakout, 8 envs"
+    config = "`PrioritizedReplayBuffer(n_stack=8, n_envs=8)`"
+    n_envs = 8
 
 
 class Cpprb(Peer):
@@ -247,4 +282,16 @@ class TorchRL(Peer):
         self.buffer.update_priority(self.indices, th.from_numpy(td_errors))
 
 
-PEERS: tuple[type[Peer], ...] = (StableBaselines3, Ours, Cpprb, CpprbNextOf, CpprbCompressed, Tianshou, TorchRL)
+PEERS: tuple[type[Peer], ...] = (
+    StableBaselines3,
+    Ours,
+    Cpprb,
+    CpprbNextOf,
+    CpprbCompressed,
+    Tianshou,
+    TorchRL,
+    StableBaselines3NStep,
+    OursNStep,
+    StableBaselines3Envs,
+    OursEnvs,
+)
