@@ -84,10 +84,9 @@ def test_optimize_completes_all_trials_and_trains_with_one_of_them(tmp_path: Pat
     study = ("--storage", "study.log", "--study-name", "short")
     optimize = ("-optimize", "--n-trials", "3", "--no-optim-plots", "--n-evaluations", "1", "--eval-episodes", "1")
     small = ("-params", "learning_starts:250", "n_timesteps:300")
-    invocations = [
-        ["--algo", "ddqn_per", *CARTPOLE, *study, *optimize, *small],
-        ["--algo", "ddqn_per", *CARTPOLE, *study, "--trial-id", "2", "--eval-freq", "-1", *small],
-    ]
+    (tmp_path / "mine.yml").write_text("CartPole-v1: {policy: MlpPolicy, replay_buffer_kwargs: {alpha: 2, n_stack: 1}}")
+    common = ["--algo", "ddqn_per", *CARTPOLE, "-conf", "mine.yml", *study, *small]
+    invocations = [[*common, *optimize], [*common, "--trial-id", "2", "--eval-freq", "-1"]]
     output = run(sys.executable, "-c", TRAIN_SEVERAL, json.dumps(invocations), folder=tmp_path)
     assert output.count("ENDED well") == 2, output
     trials = read_trials(tmp_path)
@@ -95,6 +94,7 @@ def test_optimize_completes_all_trials_and_trains_with_one_of_them(tmp_path: Pat
 
     (config,) = (tmp_path / "logs" / "ddqn_per").glob("*/CartPole-v1/config.yml")
     loaded = yaml.unsafe_load(config.read_text())
+    assert loaded["replay_buffer_kwargs"]["n_stack"] == 1  # not searched: as in the YAML file
     assert loaded["replay_buffer_kwargs"]["alpha"] == pytest.approx(float(trials[2]["params_alpha"]))
     assert loaded["n_steps"] == int(trials[2]["params_n_steps"])
 
@@ -162,11 +162,6 @@ def test_record_video_of_breakout_needs_no_memory_for_the_buffer(breakout: tuple
         assert video.stat().st_size > 1000
     output = run(RL_ZOO3, "enjoy", *common, "--no-render", folder=folder)
     assert "Stacking 8 frames" in output
-
-
-def test_unknown_script_is_told_of_record_video(tmp_path: Path):
-    output = run(RL_ZOO3, "record_vidoe", folder=tmp_path, code=1)
-    assert "The script record_vidoe is unknown" in output and "or 'record_video'" in output
 
 
 @pytest.mark.slow

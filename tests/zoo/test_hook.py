@@ -166,6 +166,18 @@ def test_zoo_that_knows_record_video_itself_keeps_its_own():
     assert module.main is print
 
 
+def test_unknown_script_is_told_of_record_video(monkeypatch: pytest.MonkeyPatch):
+    def main() -> None:
+        raise ValueError("The script record_vidoe is unknown, please use one of dict_keys(['train'])")
+
+    module = ModuleType("rl_zoo3.cli")
+    module.main = main
+    patches.patch_cli(module)
+    monkeypatch.setattr(sys, "argv", ["rl_zoo3", "record_vidoe"])
+    with pytest.raises(ValueError, match=r"record_vidoe is unknown, .* or 'record_video'"):
+        module.main()
+
+
 def test_public_names_are_lazy_and_complete():
     for name in sb3_breakout.__all__:
         assert getattr(sb3_breakout, name) is not None
