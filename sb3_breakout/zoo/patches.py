@@ -117,7 +117,7 @@ def _with_checked_names(original: Callable[..., Any], algos: dict[str, Any]) -> 
             from sb3_breakout.zoo.checks import check_hyperparameters
 
             check_hyperparameters(self.algo, algos[self.algo], hyperparams)
-            if self.trial_id:
+            if getattr(self, "trial_id", None):
                 _keep_buffer_arguments_of_yaml(self, original, hyperparams, saved_hyperparams)
             _use_env_kwargs_everywhere(self, hyperparams)
         return hyperparams, saved_hyperparams
@@ -155,9 +155,9 @@ def _use_env_kwargs_everywhere(self: Any, hyperparams: dict[str, Any]) -> None:
     env_kwargs = hyperparams.get("env_kwargs")
     if not env_kwargs:
         return
-    if self._eval_env_kwargs_args is None:
+    if getattr(self, "_eval_env_kwargs_args", None) is None:  # no --eval-env-kwargs
         self.eval_env_kwargs = dict(env_kwargs)
-    if self.args.env_kwargs is None:
+    if getattr(self.args, "env_kwargs", None) is None:  # no --env-kwargs
         self.args.env_kwargs = dict(env_kwargs)
 
 
