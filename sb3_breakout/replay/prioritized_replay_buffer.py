@@ -199,7 +199,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :raises ValueError: if a stack is not a sliding window of what was added before, or an observation is NaN, or a reward
             not finite; nothing is stored then
         """
-        reward = np.asarray(reward, np.float32).reshape(self.n_envs)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf and is refused
+            reward = np.asarray(reward, np.float32).reshape(self.n_envs)
         if not np.isfinite(reward).all():
             env = int(np.isfinite(reward).argmin())
             raise ValueError(f"The reward of environment {env} at step {self._step} is {reward[env]}: nothing was stored.")
@@ -373,8 +374,6 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             size = store.obs_shape[0]
             whole = self._to_tensor(block) if env is None else block
             pairs[name] = whole[:, :size], whole[:, ahead : ahead + size]
-            if get_obs_shape(self._spaces()[name]) == ():  # a single number: no axis to stack on
-                pairs[name] = whole[:, 0], whole[:, ahead]
         if not isinstance(self.observation_space, spaces.Dict):
             now, after = pairs["observation"]
         else:
@@ -401,7 +400,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             nothing is changed then
         """
         indices = _flat(indices).astype(np.int64, copy=False)
-        errors = np.abs(_flat(td_errors)).astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf and is refused
+            errors = np.abs(_flat(td_errors)).astype(np.float32, copy=False)
         if len(indices) != len(errors):
             raise ValueError(f"{len(indices)} indices and {len(errors)} TD errors: there must be one error per index.")
         if not len(indices):

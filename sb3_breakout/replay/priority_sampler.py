@@ -66,14 +66,14 @@ class PrioritySampler:
         :param places: (n,) int64
         :param errors: (n,) float32, finite and not negative
         """
+        eligible = self.errors.take(places) >= 0.0
+        if not eligible.all():
+            places, errors = places[eligible], errors[eligible]
         if not len(errors):
             return
         largest = float(errors.max())
         self.largest_error = max(self.largest_error, largest) if self._errors_seen else largest
         self._errors_seen = True
-        eligible = self.errors.take(places) >= 0.0
-        if not eligible.all():
-            places, errors = places[eligible], errors[eligible]
         self._change(places, errors)
 
     def _change(self, places: np.ndarray, errors: np.ndarray | float) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from gymnasium import spaces
 
 
 class Step(NamedTuple):
@@ -19,9 +20,9 @@ class Step(NamedTuple):
 
 class FrameStackStream:
     """
-    Environments with random frames, behind a by-the-book frame stack (zeros at a start, terminal stacks kept).
+    Environments with random frames behind a by-the-book frame stack: zeros at a start, terminal stacks kept.
 
-    Images are laid out as VecTransposeImage leaves them: a channels-first view of channels-last memory.
+    Images are laid out as VecTransposeImage leaves them, a channels-first view of channels-last memory.
 
     :param n_envs: number of environments
     :param n_stack: frames in a stack
@@ -48,6 +49,11 @@ class FrameStackStream:
         self.channels = frame_shape[0]
         self.obs_shape = (n_stack * frame_shape[0], *frame_shape[1:])
         self.stacks = np.stack([self._start() for _ in range(n_envs)])
+
+    @property
+    def space(self) -> spaces.Box:
+        low, high = (0, 255) if self.dtype is np.uint8 else (-np.inf, np.inf)
+        return spaces.Box(low, high, self.obs_shape, self.dtype)
 
     def _frame(self) -> np.ndarray:
         if self.dtype is np.uint8:

@@ -1,0 +1,129 @@
+"""Every frame once, in bounded memory, and batches that stay as they are."""
+
+import gc
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch as th
+from gymnasium import spaces
+
+from sb3_breakout.replay import FrameStore, PrioritizedReplayBuffer
+from sb3_breakout.replay.block_pool import BlockPool
+from tests.replay.streams import FrameStackStream
+
+
+def filled(stream: FrameStackStream, capacity: int, steps: int) -> tuple[FrameStore, list]:
+    store = FrameStore(capacity, stream.n_envs, stream.obs_shape, stream.dtype, stream.n_stack)
+    kept = list(islice(stream, steps))
+    for step in kept:
+        starts = ~store.continues(step.obs)
+        store.check(step.obs, step.next_obs, starts)
+        store.add(step.obs, step.next_obs, starts)
+        store.check_valid()
+    return store, kept
+
+
+@pytest.mark.parametrize("span", [1, 2, 3])
+def test_gather_gives_back_what_was_added(span):
+    """Whatever lies between: neighbours share their frames where they can, and have their own where they cannot."""
+    stream = FrameStackStream(0, n_envs=2, n_stack=4, end=0.0)
+    store, kept = filled(stream, 20, 30)
+    steps = np.arange(10, 27)
+    for spans in (np.full(17, span), np.where(steps % 2, span, 1)):
+        block, ahead = store.gather(steps, steps % 2, spans, 3)
+        for row, (step, width) in enumerate(zip(steps, spans, strict=True)):
+            np.testing.assert_array_equal(block[row, :4], kept[step].obs[step % 2])
+            np.testing.assert_array_equal(block[row, ahead : ahead + 4], kept[step + width - 1].next_obs[step % 2])
+
+
+def test_observation_and_next_observation_share_frames():
+    """9 frames per transition are moved, not 16."""
+    store, _ = filled(FrameStackStream(0, n_stack=8), 20, 20)
+    block, ahead = store.gather(np.arange(20), np.zeros(20, np.int64), np.ones(20, np.int64), 1)
+    assert block.shape[1] == 9 and ahead == 1
+
+
+def test_memory_is_bounded_when_every_step_ends_an_episode():
+    """The worst case: one frame on top for each step, their memory used again and again."""
+    store, _ = filled(FrameStackStream(0, n_envs=2, n_stack=4, end=1.0), 40, 400)
+    assert len(store._frames) == (40 + 4) * 2 + 1
+    assert 2 * 40 <= len(store._finals) <= 2 * (40 + 4) * 9 / 8 + 16
+
+
+def test_few_ends_take_little_memory():
+    store, _ = filled(FrameStackStream(0, n_stack=4, end=0.02), 1000, 3000)
+    assert len(store._finals) < 60
+
+
+def test_strides_of_any_layout_are_accepted():
+    """Channels-first memory, and a view with gaps: slower to compare, but the same."""
+    wide = np.zeros((1, 4, 2, 5), np.uint8)
+    wide[0, 3] = 7
+    nxt = np.zeros((1, 4, 2, 5), np.uint8)
+    nxt[0, 2], nxt[0, 3] = 7, 9
+    for cut in (slice(None), slice(0, 3), slice(None, None, 2)):
+        obs, next_obs = wide[..., cut], nxt[..., cut]
+        store = FrameStore(3, 1, obs.shape[1:], np.uint8, 4)
+        store.check(obs, next_obs, np.ones(1, bool))
+        store.add(obs, next_obs, np.ones(1, bool))
+        block, ahead = store.gather(np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones(1, np.int64), 1)
+        np.testing.assert_array_equal(block[:, :4], obs)
+        np.testing.assert_array_equal(block[:, ahead : ahead + 4], next_obs)
+
+
+def test_what_is_added_is_copied():
+    stream = FrameStackStream(0, n_stack=4, end=0.0)
+    buffer = PrioritizedReplayBuffer(8, stream.space, spaces.Discrete(4), device="cpu", n_stack=4)
+    first, second = islice(stream, 2)
+    expected = first.next_obs.copy()
+    buffer.add(*first)
+    first.next_obs[:] = 0  # the caller's array is used again
+    buffer.add(*second)
+    np.testing.assert_array_equal(buffer._get_samples(np.array([0])).next_observations, expected)
+
+
+def large_buffer() -> PrioritizedReplayBuffer:
+    """Its batches are large enough for the pool."""
+    space = spaces.Box(0, 255, (1, 64, 64), np.uint8)
+    buffer = PrioritizedReplayBuffer(50, space, spaces.Discrete(4), device="cpu")
+    for value in range(50):
+        obs = np.full((1, 1, 64, 64), value, np.uint8)
+        buffer.add(obs, obs + 1, np.zeros(1), np.zeros(1), np.zeros(1, bool), [{}])
+    return buffer
+
+
+def test_a_batch_that_is_held_is_never_written_again():
+    buffer = large_buffer()
+    held = [buffer.sample(64) for _ in range(5)]
+    tails = [buffer.sample(64).next_observations[3:5, :, :2] for _ in range(5)]  # only a part of the batch is kept
+    arrays = [buffer.sample(64).observations.numpy() for _ in range(2)]
+    copies = [[batch.observations.clone() for batch in held], [part.clone() for part in tails], [a.copy() for a in arrays]]
+    for _ in range(10):
+        buffer.sample(64)
+    for batch, copy in zip(held, copies[0], strict=True):
+        assert th.equal(batch.observations, copy)
+    for part, copy in zip(tails, copies[1], strict=True):
+        assert th.equal(part, copy)
+    for array, copied in zip(arrays, copies[2], strict=True):
+        np.testing.assert_array_equal(array, copied)
+
+
+def test_memory_of_a_batch_that_has_gone_is_used_again():
+    buffer = large_buffer()
+    batch = buffer.sample(64)
+    place = batch.observations.data_ptr()
+    assert buffer.sample(64).observations.data_ptr() != place
+    del batch
+    gc.collect()
+    assert place in {buffer.sample(64).observations.data_ptr() for _ in range(2)}
+
+
+def test_pool_serves_other_sizes():
+    pool = BlockPool(keep=2, smallest=8)
+    blocks = [pool.empty((64,), np.uint8) for _ in range(4)]
+    del blocks
+    assert len(pool._unused) == 2
+    smaller, other = pool.empty((5, 10), np.uint8), pool.empty((3,), np.float64)
+    assert smaller.shape == (5, 10) and other.dtype == np.float64 and other.shape == (3,)
+    assert pool.empty((1000,), np.uint8).nbytes == 1000

@@ -1,0 +1,179 @@
+"""Priorities, weights and schedules: hand-worked numbers, and frequencies against the closed form."""
+
+from itertools import islice
+from time import thread_time
+
+import numpy as np
+import pytest
+import torch as th
+from gymnasium import spaces
+
+from sb3_breakout.replay import PrioritizedReplayBuffer
+from sb3_breakout.replay.formulas import importance_weights, n_step_returns, priorities_from_errors
+from sb3_breakout.replay.schedule import UnitSchedule
+from tests.replay.streams import FrameStackStream
+
+
+def filled(n: int = 50, **kwargs) -> PrioritizedReplayBuffer:
+    stream = FrameStackStream(0, frame_shape=(2,))
+    buffer = PrioritizedReplayBuffer(n, stream.space, spaces.Discrete(4), device="cpu", **kwargs)
+    for step in islice(stream, n):
+        buffer.add(*step)
+    return buffer
+
+
+def test_priorities_by_hand():
+    """p = (|delta| + eps)^alpha; -1 marks what cannot be sampled."""
+    errors = np.array([3.0, 0.0, -1.0, 8.0], np.float32)
+    np.testing.assert_allclose(priorities_from_errors(errors, 0.5, 1.0), [2.0, 1.0, 0.0, 3.0])
+    np.testing.assert_array_equal(priorities_from_errors(errors, 0.0, 1.0), [1.0, 1.0, 0.0, 1.0])
+    np.testing.assert_allclose(priorities_from_errors(errors, 1.0, 1e-3), [3.001, 0.001, 0.0, 8.001], rtol=1e-6)
+
+
+def test_importance_weights_by_hand():
+    """N = 4, P = 1/2, 1/4, 1/8: N P = 2, 1, 1/2; to the power -1: 1/2, 1, 2; over the largest: 1/4, 1/2, 1."""
+    weights, largest = importance_weights(np.array([0.5, 0.25, 0.125]), 4, beta=1.0)
+    np.testing.assert_allclose(weights, [0.25, 0.5, 1.0])
+    assert largest == pytest.approx(2.0)
+    np.testing.assert_allclose(importance_weights(np.array([0.5, 0.25, 0.125]), 4, beta=0.5)[0], [0.5, 0.5**0.5, 1.0])
+    np.testing.assert_array_equal(importance_weights(np.array([0.5, 0.25]), 4, beta=0.0)[0], 1.0)
+
+
+def test_n_step_returns_by_hand():
+    rewards = np.array([[1, 2, 4], [1, 2, 4], [1, 2, 4], [1, 2, 4]], np.float32)
+    ends = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 1, 0]], bool)
+    returns, spans = n_step_returns(rewards, ends, 0.5)
+    np.testing.assert_array_equal(returns, [3.0, 3.0, 2.0, 1.0])
+    np.testing.assert_array_equal(spans, [3, 3, 2, 1])
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.6, 1.0])
+def test_frequencies_and_weights_against_the_closed_form(alpha):
+    buffer = filled(50, alpha=alpha, beta=0.7)
+    errors = np.random.default_rng(0).exponential(size=50)
+    buffer.update_priorities(np.arange(50), -errors)  # the magnitude counts
+    shares = (errors + buffer.eps) ** alpha
+    shares /= shares.sum()
+    counts = np.zeros(50)
+    for _ in range(100):
+        batch = buffer.sample(200)
+        counts += np.bincount(batch.indices, minlength=50)
+        weights = (50 * shares[batch.indices]) ** -0.7
+        np.testing.assert_allclose(batch.weights[:, 0], weights / weights.max(), rtol=1e-5)
+    np.testing.assert_allclose(counts / counts.sum(), shares, atol=4e-3)
+
+
+def test_alpha_zero_is_uniform_with_weights_of_exactly_one():
+    buffer = filled(50, alpha=0.0)
+    buffer.update_priorities(np.arange(50), np.random.default_rng(0).exponential(size=50))
+    batch = buffer.sample(500)
+    np.testing.assert_array_equal(np.bincount(batch.indices), 10)
+    np.testing.assert_array_equal(batch.weights, 1.0)
+
+
+def test_uniform_where_nobody_updates_priorities():
+    """SB3's DQN and sb3-contrib's QRDQN know nothing of priorities."""
+    batch = filled(50, alpha=0.6).sample(500)
+    np.testing.assert_array_equal(np.bincount(batch.indices), 10)
+    np.testing.assert_array_equal(batch.weights, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "column", "torch"])
+def test_forms_of_td_errors(kind):
+    buffer = filled(4, alpha=1.0, eps=1e-9)
+    errors = {
+        "numpy": np.array([1.0, -2.0, 3.0, -4.0]),
+        "column": np.array([[1.0], [-2.0], [3.0], [-4.0]]),
+        "torch": th.tensor([[1.0], [-2.0], [3.0], [-4.0]], requires_grad=True) * 1,
+    }[kind]
+    buffer.update_priorities(th.arange(4) if kind == "torch" else np.arange(4), errors)
+    np.testing.assert_allclose(np.bincount(buffer.sample(1000).indices), [100, 200, 300, 400], atol=1)
+
+
+def test_changing_alpha_derives_every_priority_anew():
+    buffer = filled(4, alpha=(0.0, 1.0), eps=1e-9)
+    buffer.update_priorities(np.arange(4), np.array([1.0, 4.0, 9.0, 16.0]))
+    for progress, expected in ((1.0, [1, 1, 1, 1]), (0.5, [1, 2, 3, 4]), (0.0, [1, 4, 9, 16])):
+        buffer.update_schedules(progress)
+        buffer.check_valid()
+        assert buffer.alpha == 1.0 - progress
+        counts = np.bincount(buffer.sample(3000).indices)
+        np.testing.assert_allclose(counts, 3000 * np.array(expected) / sum(expected), atol=1)
+
+
+def test_alpha_moves_in_coarse_steps_and_reaches_its_end():
+    buffer = filled(4, alpha=(0.5, 0.6), beta=(0.4, 1.0))
+    seen = []
+    for progress in np.linspace(1.0, 0.0, 1001):
+        buffer.update_schedules(progress)
+        seen.append(buffer.alpha)
+    assert 5 <= len(set(seen)) <= 12
+    assert (seen[0], seen[-1], buffer.beta) == (0.5, 0.6, 1.0)
+
+
+def test_alpha_at_a_million_transitions_is_quick():
+    """50 ms on one core; CPU time, with room for a slow machine."""
+    from sb3_breakout.replay.priority_sampler import PrioritySampler
+
+    sampler = PrioritySampler(1_000_000, 0.5, 1e-6, np.random.default_rng(0))
+    sampler.admit(np.arange(1_000_000))
+    sampler.update(np.arange(1_000_000), np.random.default_rng(0).random(1_000_000, dtype=np.float32))
+    sampler.sample(1, 0.5)
+    start = thread_time()
+    sampler.set_alpha(0.6)
+    assert thread_time() - start < 0.25
+
+
+@pytest.mark.parametrize(
+    ("value", "at_start", "half_way", "at_end"),
+    [
+        (0.3, 0.3, 0.3, 0.3),
+        (1, 1.0, 1.0, 1.0),
+        ((0.4, 1.0), 0.4, 0.7, 1.0),
+        ([1, 0], 1.0, 0.5, 0.0),
+        (lambda p: p**2, 1, 0.25, 0),
+    ],
+)
+def test_schedules(value, at_start, half_way, at_end):
+    schedule = UnitSchedule("alpha", value)
+    assert (schedule(1.0), schedule(0.0)) == (at_start, at_end)
+    assert schedule(0.5) == pytest.approx(half_way)
+    assert (schedule(1.2), schedule(-0.3)) == (at_start, at_end)  # SB3's progress can overshoot
+
+
+def test_new_transitions_enter_with_the_largest_error_seen():
+    """Seen, not stored: the scale of the errors decides, whether they are 0.01 or 100."""
+    for scale in (0.01, 100.0):
+        buffer = filled(4, alpha=1.0, eps=1e-9)
+        buffer.update_priorities(np.arange(4), scale * np.array([1.0, 1.0, 2.0, 1.0]))
+        buffer.update_priorities(np.array([2]), np.array([scale]))  # the largest has gone
+        for step in islice(FrameStackStream(5, frame_shape=(2,)), 1):
+            buffer.add(*step)  # in place of index 0
+        counts = np.bincount(buffer.sample(1000).indices)
+        np.testing.assert_allclose(counts[1:], [200, 200, 200, 400], atol=1)
+
+
+def test_seed_of_sb3_decides_what_is_drawn():
+    def draw(seed: int) -> list:
+        np.random.seed(seed)  # what SB3's set_random_seed does
+        return filled(50).sample(20).indices.tolist()
+
+    assert draw(1) == draw(1) != draw(2)
+
+
+def test_diagnostics():
+    buffer = filled(100, alpha=0.5, beta=0.5)
+    assert filled(0 + 1).diagnostics().keys() >= {"per/alpha", "per/beta"}
+    errors = np.arange(100) / 10
+    buffer.update_priorities(np.arange(100), errors)
+    batch = buffer.sample(10)
+    facts = buffer.diagnostics()
+    assert facts["per/alpha"] == facts["per/beta"] == 0.5
+    for name, level in (("p10", 0.1), ("p50", 0.5), ("p90", 0.9), ("max", 1.0)):
+        assert facts[f"per/priority_{name}"] == pytest.approx(np.quantile(errors, level), abs=1e-4)
+    assert facts["per/sampled_share"] == pytest.approx(len(set(batch.indices.tolist())) / 100)
+    shares = np.sqrt(errors + 1e-6)
+    expected = (100 * shares / shares.sum()) ** -0.5
+    assert facts["per/largest_weight"] == pytest.approx(expected[batch.indices].max(), rel=1e-4)
+    assert buffer.diagnostics()["per/largest_weight"] == 0.0  # since the last call
+    assert all(isinstance(value, float) for value in facts.values())
