@@ -38,7 +38,7 @@ def run(*command: str | Path, folder: Path, code: int = 0, **environment: str) -
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=600,
+        timeout=1800,
     )
     assert result.returncode == code, result.stdout
     return result.stdout
