@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from sb3_breakout.replay.block_pool import BlockPool
+from sb3_breakout.replay.sliding_window import SlidingWindow
 from sb3_breakout.replay.snapshot import StreamedArray
 
 
@@ -59,8 +60,7 @@ class FrameStore:
         # place of the next frame of the ring (a slot of `finals`, or -1)
         self._reach = np.zeros((self.rows, n_envs), np.int16)
         self._final_slot = np.full((self.rows, n_envs), -1, np.int32)
-        self._expected: np.ndarray | None = None  # the next observations of the newest step
-        self._overlap: np.ndarray | None = None
+        self.window = SlidingWindow(n_envs, obs_shape, self.dtype, n_stack, name)
         self._pool = BlockPool()
 
     # ---------------------------------------------------------------- writing
@@ -75,85 +75,29 @@ class FrameStore:
         shape = (self.n_envs, *self.obs_shape)
         return array if array.shape == shape else array.reshape(shape)
 
-    def continues(self, obs: np.ndarray) -> np.ndarray:
-        """
-        :param obs: (n_envs, *obs_shape) observations about to be added
-        :return: (n_envs,) bool, whether each is the next observation of the step before
-        """
-        if self._expected is None:
-            return np.zeros(self.n_envs, bool)
-        same = self._expected == obs
-        if same.all():
-            return np.ones(self.n_envs, bool)
-        return same.reshape(self.n_envs, -1).all(axis=1)
-
-    def check(self, obs: np.ndarray, next_obs: np.ndarray, starts: np.ndarray) -> None:
-        """
-        Refuse what could not be given back as it is.
-
-        :param obs: (n_envs, *obs_shape) observations about to be added
-        :param next_obs: (n_envs, *obs_shape) what followed them, the last observation of an episode where it ended
-        :param starts: (n_envs,) bool, observations that do not continue the step before
-        :raises ValueError: if an observation is NaN, if one that starts anew is not padded with zeros, or if
-            a next observation is not its observation moved on by one frame
-        """
-        if self.dtype.kind == "f":
-            for what, array in ((self.name, obs), (f"next {self.name}", next_obs)):
-                if np.isnan(array).any():
-                    env = int(np.isnan(array).reshape(self.n_envs, -1).any(axis=1).argmax())
-                    raise ValueError(f"NaN in the {what} of environment {env} at step {self.step}: nothing was stored.")
-        if self.n_stack == 1:
-            return
-        old = self.obs_shape[0] - self.frame_shape[0]  # channels of the frames before the newest
-        if starts.any():
-            unpadded = obs[starts, :old].reshape(int(starts.sum()), -1).any(axis=1)
-            if unpadded.any():
-                env = int(np.flatnonzero(starts)[unpadded.argmax()])
-                raise ValueError(
-                    f"The {self.name} of environment {env} at step {self.step} neither continues the step before it nor "
-                    f"starts an episode (one new frame behind {self.n_stack - 1} frames of zeros, as VecFrameStack makes it). "
-                    f"With n_stack={self.n_stack} only stacks that move on by one frame per step can be stored, newest frame "
-                    "last on the first axis; use n_stack=1 for observations that are not such stacks."
-                )
-        if not self._moves_on(obs, next_obs):
-            shifted = self._close(next_obs[:, :old], obs[:, self.frame_shape[0] :])
-            wrong = ~shifted.reshape(self.n_envs, -1).all(axis=1)
-            if wrong.any():
-                raise ValueError(
-                    f"The next {self.name} of environment {int(wrong.argmax())} at step {self.step} is not its {self.name} "
-                    f"moved on by one frame, as n_stack={self.n_stack} promises (at the end of an episode: its terminal "
-                    "observation, not the first one of the next). Use n_stack=1 for observations that are not such stacks."
-                )
-
     def add(self, obs: np.ndarray, next_obs: np.ndarray, starts: np.ndarray) -> None:
         """
-        Store one step of every environment; ``check`` comes first.
+        Store one step of every environment, which ``window.check`` accepted.
 
         :param obs: (n_envs, *obs_shape)
         :param next_obs: (n_envs, *obs_shape)
-        :param starts: (n_envs,) bool, observations that do not continue the step before
+        :param starts: (n,) int64, environments whose observations do not continue the step before
         """
         row = self.step % self.rows
         before = row - 1  # -1 is the last row
         ring = self._frames[:-1].reshape(self.rows, self.n_envs, *self.frame_shape)
+        newest = -self.frame_shape[0]
         self._release_finals(row)
         if self.n_stack > 1:
             np.maximum(self._reach[before] - 1, 1 - self.n_stack, out=self._reach[row])
-        if starts.any():
-            envs = np.flatnonzero(starts)
-            if self._expected is not None:
-                self._keep_finals(before, ring[row], envs)
-            ring[row, envs] = self._newest(obs)[envs]
-            self._reach[row, envs] = 0
-        ring[(row + 1) % self.rows] = self._newest(next_obs)
-        if self._expected is None or self._expected.strides != next_obs.strides:
-            self._expected = next_obs.copy(order="K")
-        else:
-            np.copyto(self._expected, next_obs)
+        if len(starts):
+            if self.step:
+                self._keep_finals(before, ring[row], starts)
+            ring[row, starts] = obs[starts, newest:]
+            self._reach[row, starts] = 0
+        ring[(row + 1) % self.rows] = next_obs[:, newest:]
+        self.window.advance()
         self.step += 1
-
-    def _newest(self, obs: np.ndarray) -> np.ndarray:
-        return obs[:, -self.frame_shape[0] :]
 
     def _keep_finals(self, before: int, announced: np.ndarray, envs: np.ndarray) -> None:
         """The frames that ended a segment make room for the ones that start the next."""
@@ -176,29 +120,6 @@ class FrameStore:
         # In place (no array looks into it for longer than a call): a copy would need the memory twice for a moment
         self._finals.resize((grown, *self.frame_shape), refcheck=False)
         self._unused_finals.extend(range(grown - 1, size - 1, -1))
-
-    def _moves_on(self, obs: np.ndarray, next_obs: np.ndarray) -> bool:
-        """
-        Compare the k - 1 shared frames, as one run over memory where both arrays lie in it alike.
-
-        Moving on by a frame is a shift by a constant number of elements; what it carries over the edge of a stack is masked.
-        """
-        moved = self.frame_shape[0]
-        if self._overlap is None or self._overlap.shape != obs.shape:
-            self._overlap = np.empty_like(obs, dtype=bool, subok=False)
-            self._overlap[:, :-moved] = True
-            self._overlap[:, -moved:] = False
-        expected_strides = tuple(stride * self.dtype.itemsize for stride in self._overlap.strides)
-        if obs.strides != expected_strides or next_obs.strides != expected_strides:
-            return bool((next_obs[:, :-moved] == obs[:, moved:]).all())
-        shift = moved * self._overlap.strides[1]
-        differs = next_obs.ravel(order="K")[:-shift] != obs.ravel(order="K")[shift:]
-        differs &= self._overlap.ravel(order="K")[:-shift]
-        return not differs.any()
-
-    def _close(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Equal; for floats up to rounding, since VecNormalize scales terminal observations there and back."""
-        return np.isclose(a, b, rtol=1e-4, atol=1e-4) if self.dtype.kind == "f" else a == b
 
     # ---------------------------------------------------------------- reading
 
@@ -258,7 +179,6 @@ class FrameStore:
             "_finals": StreamedArray(self._finals, len(self._finals)),
             "_reach": StreamedArray(self._reach, used),
             "_final_slot": StreamedArray(self._final_slot + 1, used),  # beyond `used` a stream gives zeros
-            "_overlap": None,
         }
         del state["_pool"]
         return state

@@ -24,6 +24,7 @@ from sb3_breakout.replay.snapshot import StreamedArray, with_suffix
 
 ALPHA_STEP = 0.01  # all priorities are derived anew when alpha has moved this far
 FINALS_SHARE = 1 / 50  # terminal frames expected per transition, for the memory check: lives of 50 steps
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 BYTES_BESIDE = 30  # per transition: reward, ends, |TD error|, priority and its share of the sums, bookkeeping of a frame
 
 
@@ -199,10 +200,9 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :raises ValueError: if a stack is not a sliding window of what was added before, or an observation is NaN, or a reward
             not finite; nothing is stored then
         """
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf and is refused
-            reward = np.asarray(reward, np.float32).reshape(self.n_envs)
-        if not np.isfinite(reward).all():
-            env = int(np.isfinite(reward).argmin())
+        reward = np.asarray(reward).reshape(self.n_envs)
+        if not np.abs(reward).max() <= FLOAT32_MAX:  # NaN is not either
+            env = int((np.abs(reward) <= FLOAT32_MAX).argmin())
             raise ValueError(f"The reward of environment {env} at step {self._step} is {reward[env]}: nothing was stored.")
         action = np.asarray(action).reshape(self.n_envs, self.action_dim)
         done = np.asarray(done, bool).reshape(self.n_envs)
@@ -228,28 +228,27 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     def _add_observations(
         self, obs: np.ndarray | dict[str, np.ndarray], next_obs: np.ndarray | dict[str, np.ndarray]
     ) -> np.ndarray:
-        """:return: (n_envs,) bool, which observations are not the next observations of the step before"""
-        continued = np.ones(self.n_envs, bool)
-        steps = []
-        for name, store in self._stores.items():
-            now, after = store.as_stored(_of(obs, name)), store.as_stored(_of(next_obs, name))
-            continued &= store.continues(now)
-            steps.append((store, now, after))
-        starts = ~continued
+        """:return: (n,) int64, environments whose observations are not the next observations of the step before"""
+        steps = [
+            (store, store.as_stored(_of(obs, name)), store.as_stored(_of(next_obs, name)))
+            for name, store in self._stores.items()
+        ]
+        starts = [store.window.starts(now) for store, now, _ in steps]
+        where = starts[0] if len(starts) == 1 else np.unique(np.concatenate(starts))
         for store, now, after in steps:
-            store.check(now, after, starts)
+            store.window.check(now, after, where, self._step)
         for store, now, after in steps:
-            store.add(now, after, starts)
-        return starts
+            store.add(now, after, where)
+        return where
 
     def _cut(self, starts: np.ndarray) -> None:
         """Where something else follows than was announced, the step before ends its segment and bootstraps."""
-        if self._step == self._first_step or not starts.any():
+        if self._step == self._first_step or not len(starts):
             return
         before = (self._step - 1) % self.buffer_size
-        cut = starts & ~self.dones[before]
-        self.timeouts[before] |= cut
-        self._release(cut, self._waiting)
+        cut = starts[~self.dones[before, starts]]
+        self.timeouts[before, cut] = True
+        self._release(cut)
 
     def _admit(self, row: int, ends: np.ndarray) -> None:
         """
@@ -265,23 +264,24 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             return
         self._sampler.withdraw(places)
         self._waiting += 1
-        self._release(self._waiting == self.n_steps, np.ones_like(self._waiting))
-        self._release(ends, self._waiting)
+        known = np.flatnonzero(self._waiting == self.n_steps)  # environments whose oldest return is known now
+        if len(known):
+            self._sampler.admit((self._step - self.n_steps) % self.buffer_size * self.n_envs + known)
+            self._waiting[known] -= 1
+        if ends.any():
+            self._release(np.flatnonzero(ends))
 
-    def _release(self, envs: np.ndarray, how_many: np.ndarray) -> None:
+    def _release(self, envs: np.ndarray) -> None:
         """
-        The oldest waiting transitions can be sampled from now on.
+        All transitions of some environments that wait can be sampled from now on: their segment has ended.
 
-        :param envs: (n_envs,) bool, of which environments
-        :param how_many: (n_envs,) int64, how many of each, at most as many as wait
+        :param envs: (n,) int64
         """
         assert self._sampler is not None
-        for env in np.flatnonzero(envs):
-            oldest = self._step - int(self._waiting[env])
-            steps = np.arange(oldest, oldest + int(how_many[env]))
-            if len(steps):
-                self._sampler.admit(steps % self.buffer_size * self.n_envs + env)
-                self._waiting[env] -= len(steps)
+        for env in envs:
+            steps = np.arange(self._step - self._waiting[env], self._step)
+            self._sampler.admit(steps % self.buffer_size * self.n_envs + env)
+            self._waiting[env] = 0
 
     # ---------------------------------------------------------------- sampling
 
@@ -400,14 +400,13 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             nothing is changed then
         """
         indices = _flat(indices).astype(np.int64, copy=False)
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf and is refused
-            errors = np.abs(_flat(td_errors)).astype(np.float32, copy=False)
+        errors = np.abs(_flat(td_errors))
         if len(indices) != len(errors):
             raise ValueError(f"{len(indices)} indices and {len(errors)} TD errors: there must be one error per index.")
         if not len(indices):
             return
-        if not errors.max() < np.inf:
-            wrong = int(np.isfinite(errors).argmin())
+        if not errors.max() <= FLOAT32_MAX:  # NaN is not either
+            wrong = int((errors <= FLOAT32_MAX).argmin())
             raise ValueError(
                 f"TD error {errors[wrong]} (position {wrong} of the batch) is not finite: no priority was changed. "
                 "The loss has probably diverged, or a reward or observation was wrong."
@@ -422,7 +421,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             alive = indices >= oldest
             indices, errors = indices[alive], errors[alive]
         if self._sampler is not None:
-            self._sampler.update(indices % (self.buffer_size * self.n_envs), errors)
+            self._sampler.update(indices % (self.buffer_size * self.n_envs), errors.astype(np.float32, copy=False))
 
     def update_schedules(self, progress_remaining: float) -> None:
         """

@@ -17,8 +17,8 @@ def filled(stream: FrameStackStream, capacity: int, steps: int) -> tuple[FrameSt
     store = FrameStore(capacity, stream.n_envs, stream.obs_shape, stream.dtype, stream.n_stack)
     kept = list(islice(stream, steps))
     for step in kept:
-        starts = ~store.continues(step.obs)
-        store.check(step.obs, step.next_obs, starts)
+        starts = store.window.starts(step.obs)
+        store.window.check(step.obs, step.next_obs, starts, 0)
         store.add(step.obs, step.next_obs, starts)
         store.check_valid()
     return store, kept
@@ -65,8 +65,8 @@ def test_strides_of_any_layout_are_accepted():
     for cut in (slice(None), slice(0, 3), slice(None, None, 2)):
         obs, next_obs = wide[..., cut], nxt[..., cut]
         store = FrameStore(3, 1, obs.shape[1:], np.uint8, 4)
-        store.check(obs, next_obs, np.ones(1, bool))
-        store.add(obs, next_obs, np.ones(1, bool))
+        store.window.check(obs, next_obs, np.arange(1), 0)
+        store.add(obs, next_obs, np.arange(1))
         block, ahead = store.gather(np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones(1, np.int64), 1)
         np.testing.assert_array_equal(block[:, :4], obs)
         np.testing.assert_array_equal(block[:, ahead : ahead + 4], next_obs)
