@@ -1,5 +1,6 @@
 """The bar of ``-P``: which figures, averaged over what, and where they go when there is no terminal."""
 
+import re
 import sys
 from types import SimpleNamespace
 
@@ -123,12 +124,18 @@ def test_ending_before_the_start_is_no_error():
     TrainingProgressCallback().on_training_end()
 
 
+def without_colours(output: str) -> str:
+    """What a terminal shows; whether escape sequences are written depends on ``TERM`` and on ``CI``."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output)
+
+
 def test_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     callback = TrainingProgressCallback()
     make_ddqn(exploration="epsilon_greedy").learn(200, callback=callback)
-    shown = next(line for line in reversed(capsys.readouterr().out.splitlines()) if "%" in line)
+    output = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out)  # without colours and cursor movements
+    shown = next(line for line in reversed(output.splitlines()) if "%" in line)
     assert shown.startswith("100% reward=") and ", loss=" in shown and ", eps=" in shown
     assert "200/200" in shown and shown.endswith("it/s")
     assert len(shown) <= 80
@@ -139,7 +146,7 @@ def test_bar_keeps_the_figures_in_a_narrow_terminal(capsys: pytest.CaptureFixtur
     bar = ProgressBar(total=10_000_000)
     bar.update(500_000, "reward=312.40, loss=0.000123, temp=0.050")
     bar.close()
-    assert "5% reward=312.40, loss=0.000123, temp=0.050" in capsys.readouterr().out
+    assert "5% reward=312.40, loss=0.000123, temp=0.050" in without_colours(capsys.readouterr().out)
 
 
 def test_continued_training_counts_only_its_own_steps(capsys: pytest.CaptureFixture[str]):
