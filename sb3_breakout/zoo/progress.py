@@ -11,10 +11,10 @@ from stable_baselines3.common.utils import safe_mean
 
 
 class RateColumn(ProgressColumn):
-    """Environment steps per second."""
+    """Environment steps per second, averaged over the training."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed or 0:.0f} it/s", style="progress.data.speed")
+        return Text(f"{task.completed / (task.elapsed or 1.0):.0f} it/s", style="progress.data.speed")
 
 
 class ProgressBar:
