@@ -169,7 +169,7 @@ def test_late_update_does_not_hit_the_transition_stored_there_since():
     episode(buffer, 51, 3)  # in the places of the first three
     assert set(late.tolist()) == {0, 1, 2} and set(buffer.sample(16).indices.tolist()) == {3, 4, 5}
     buffer.update_priorities(np.array([3, 4, 5]), np.array([1.0, 1.0, 1.0]))
-    buffer.update_priorities(late, np.full(16, 1000.0))
+    buffer.update_priorities(late, np.where(late == 0, 1000.0, 1.0))
     buffer.check_valid()
     np.testing.assert_allclose(np.bincount(buffer.sample(3000).indices)[3:], 1000, atol=1)
 
@@ -182,7 +182,7 @@ def test_indices_from_before_a_reset_are_late_too():
     buffer.update_priorities(late, np.full(4, 1000.0))
     assert (buffer.size(), buffer.pos, buffer.n_eligible()) == (0, 0, 0)
     episode(buffer, 51, 3)
-    buffer.update_priorities(late, np.full(4, 1000.0))
+    buffer.update_priorities(late, np.array([1000.0, 1.0, 1.0, 1.0]))
     batch = buffer.sample(30)
     assert set(batch.observations[:, 2].tolist()) == {51, 52, 53}
     np.testing.assert_array_equal(batch.weights, 1.0)

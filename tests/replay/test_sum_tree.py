@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sb3_breakout.replay import SumTree
+from sb3_breakout.replay import SumTree, sum_tree
 
 CAPACITIES = [1, 2, 3, 16, 17, 257, 1000, 4096, 4097, 65_537, 70_000]
 
@@ -43,15 +43,28 @@ def test_nothing_or_everything_never_hits_an_empty_leaf(capacity, place):
     np.testing.assert_array_equal(tree.find(values), only)
 
 
-def test_rounding_never_hits_an_empty_leaf():
-    """Sums of very unequal priorities, drawn at every boundary between two leaves."""
+@pytest.mark.parametrize("top_size", [1, 4096])  # as many levels as there can be, and two
+def test_rounding_never_hits_an_empty_leaf(top_size, monkeypatch):
+    """
+    Very unequal priorities, drawn just below the end of every node.
+
+    A node's sum and the running sum of its children are added up in different orders and differ in the last bit: what lies
+    between the two belongs to the last child that is not empty, not to the first.
+    """
+    monkeypatch.setattr(sum_tree, "TOP_SIZE", top_size)
     rng = np.random.default_rng(0)
-    tree = SumTree(9000)
-    priorities = 10.0 ** rng.uniform(-12, 6, 9000) * (rng.random(9000) < 0.5)
+    priorities = 10.0 ** rng.uniform(-6, 6, 70_000) * (rng.random(70_000) < 0.3)
+    priorities[::16] = 0.0  # the first child of every node
+    tree = SumTree(70_000)
     tree.rebuild(priorities)
-    edges = priorities.cumsum()
-    for values in (edges, np.nextafter(edges, 0.0), np.nextafter(edges, np.inf)):
-        assert (tree.get(tree.find(values)) > 0.0).all()
+    running = priorities.cumsum()
+    for edges in (tree._cumulative_top(), running[15::16], running):
+        for values in (edges, np.nextafter(edges, 0.0), np.nextafter(edges, np.inf)):
+            found = tree.find(values)
+            assert (priorities[found] > 0.0).all()
+            tolerance = 1e-9 * tree.total
+            assert (running[found] >= np.minimum(values, running[-1]) - tolerance).all()
+            assert ((running - priorities)[found] <= values + tolerance).all()
 
 
 def test_sums_do_not_drift():
