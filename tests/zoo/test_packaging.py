@@ -33,15 +33,15 @@ class Environment:
         code = "import sysconfig; print(sysconfig.get_path('purelib'))"
         self.site_packages = Path(run(self.python, "-c", code, folder=folder).strip())
         (self.site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-        self.workplace = folder / "workplace"
-        self.workplace.mkdir()
+        self.elsewhere = folder / "elsewhere"
+        self.elsewhere.mkdir()
 
     def pip(self, *arguments: str | Path) -> str:
-        return run(self.python, "-m", "pip", *arguments, folder=self.workplace)
+        return run(self.python, "-m", "pip", *arguments, folder=self.elsewhere)
 
     def zoo(self, script: str, *arguments: str) -> str:
         command = (self.python, "-m", f"rl_zoo3.{script}", "--algo", "ddqn_per", "--env", "CartPole-v1", "-f", "logs")
-        return run(*command, *arguments, folder=self.workplace)
+        return run(*command, *arguments, folder=self.elsewhere)
 
     def files(self) -> set[Path]:
         return {path for path in self.site_packages.rglob("*") if "pip" not in path.relative_to(self.site_packages).parts}
@@ -71,12 +71,12 @@ def installed(request: pytest.FixtureRequest, source: Path, tmp_path: Path) -> I
     yield environment
     environment.pip("uninstall", "-y", "sb3-breakout")
     assert environment.files() == before
-    assert "ddqn_per" not in run(environment.python, "-m", "rl_zoo3.train", "--help", folder=environment.workplace)
+    assert "ddqn_per" not in run(environment.python, "-m", "rl_zoo3.train", "--help", folder=environment.elsewhere)
 
 
 def test_installed_package_trains_plays_and_records(installed: Environment):
     code = "import sb3_breakout; print(sb3_breakout.__file__)"
-    package = Path(run(installed.python, "-c", code, folder=installed.workplace).strip())
+    package = Path(run(installed.python, "-c", code, folder=installed.elsewhere).strip())
     assert installed.site_packages.parents[3] in package.parents and CHECKOUT not in package.parents
 
     output = installed.zoo("train", "-n", "200", "--eval-freq", "-1", "-P", "-params", "learning_starts:100")
@@ -86,6 +86,6 @@ def test_installed_package_trains_plays_and_records(installed: Environment):
     installed.zoo("record_video", "-n", "20", "-o", "by_module")
     console = "import sys, rl_zoo3.cli; sys.argv[0] = 'rl_zoo3'; rl_zoo3.cli.main()"
     record = ("record_video", "--algo", "ddqn_per", "--env", "CartPole-v1", "-f", "logs", "-n", "20", "-o", "by_command")
-    run(installed.python, "-c", console, *record, folder=installed.workplace)
+    run(installed.python, "-c", console, *record, folder=installed.elsewhere)
     for videos in ("by_module", "by_command"):
-        assert list((installed.workplace / videos).glob("*.mp4"))
+        assert list((installed.elsewhere / videos).glob("*.mp4"))
