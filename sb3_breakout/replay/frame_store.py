@@ -166,10 +166,8 @@ class FrameStore:
     def check_valid(self) -> None:
         """Assert what must hold between two calls."""
         assert not self._frames[-1].any(), "the frame of zeros was written to"
-        used = self._final_slot[self._final_slot >= 0]
-        assert sorted([*used.tolist(), *self._unused_finals]) == list(
-            range(len(self._finals))
-        ), "a final is lost or used twice"
+        slots = [*self._final_slot[self._final_slot >= 0].tolist(), *self._unused_finals]
+        assert sorted(slots) == list(range(len(self._finals))), "a final frame is lost or used twice"
         assert 1 - self.n_stack <= self._reach.min() and self._reach.max() <= 0
 
     def __getstate__(self) -> dict[str, Any]:

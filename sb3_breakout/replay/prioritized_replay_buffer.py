@@ -52,8 +52,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     a transition overwritten since, is recognized and ignored. A transition can be sampled as soon as its n-step return is
     known: n - 1 steps after it was added, or when its episode ends.
 
-    The observations of a batch share memory with its next observations: treat them as read-only. A batch
-    stays as it is for as long as it is held. Memory is taken on the first ``add``.
+    A batch stays as it is for as long as it is held, but its observations and next observations may share memory: do not write
+    to them. Memory for the transitions is taken on the first ``add``.
 
     :param buffer_size: max number of transitions, over all environments
     :param observation_space: observation space, also ``Dict``
@@ -68,7 +68,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     :param gamma: discount factor, the same as the algorithm's
     :param alpha: how much prioritization, in [0, 1]: a number, a pair (start, end) or an SB3 ``Schedule``
     :param beta: how much importance sampling correction, likewise
-    :param eps: added to every |TD error|, in its units, so that none is never replayed
+    :param eps: added to every |TD error|, so that also transitions without any are replayed now and then
     :raises ValueError: if an argument is out of its range
     """
 

@@ -127,3 +127,17 @@ def test_pool_serves_other_sizes():
     smaller, other = pool.empty((5, 10), np.uint8), pool.empty((3,), np.float64)
     assert smaller.shape == (5, 10) and other.dtype == np.float64 and other.shape == (3,)
     assert pool.empty((1000,), np.uint8).nbytes == 1000
+
+
+def test_samples_go_to_the_device():
+    """Frames travel once, and are split into the two observations there."""
+    stream = FrameStackStream(0, n_stack=4)
+    buffer = PrioritizedReplayBuffer(8, stream.space, spaces.Discrete(4), device="meta", n_stack=4)
+    for step in islice(stream, 5):
+        buffer.add(*step)
+    batch = buffer.sample(3)
+    for tensor in batch[:-1]:
+        assert tensor.device.type == "meta" and len(tensor) == 3
+    assert batch.observations.shape == batch.next_observations.shape == (3, *stream.obs_shape)
+    assert batch.observations._base is batch.next_observations._base
+    buffer.update_priorities(batch.indices, np.ones(3))

@@ -108,6 +108,42 @@ def test_n_step_return_bootstraps_at_a_timeout():
     assert batch.next_observations.tolist() == [[1, 2, 3], [1, 2, 3]]
 
 
+def test_n_step_return_after_an_environment_was_reset_by_hand():
+    """Nobody said that the episode ended; what follows is the start of another one all the same."""
+    buffer = make(n_steps=3)
+    episode(buffer, 1, 2)
+    assert buffer.n_eligible() == 0
+    episode(buffer, 21, 3)
+    batch = buffer._get_samples(np.arange(3))
+    assert batch.rewards[:, 0].tolist() == [2, 2, 1 + 1 + 0.75]
+    assert batch.discounts[:, 0].tolist() == [0.25, 0.5, 0.125]
+    assert not batch.dones.any()
+    assert batch.next_observations.tolist() == [[1, 2, 3], [1, 2, 3], [22, 23, 24]]
+
+
+def test_truncation_without_done_ends_the_return():
+    """As SB3's NStepReplayBuffer has it; the stack goes on."""
+    buffer = make(n_steps=2)
+    add(buffer, [0, 0, 1], [0, 1, 2], reward=1.0, timeout=True)
+    add(buffer, [0, 1, 2], [1, 2, 3], reward=1.0)
+    add(buffer, [1, 2, 3], [2, 3, 4], reward=1.0, done=True)
+    batch = buffer._get_samples(np.arange(3))
+    assert batch.rewards[:, 0].tolist() == [1, 1.5, 1]
+    assert batch.dones[:, 0].tolist() == [0, 1, 1]
+    assert batch.observations.tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 3]]
+    assert batch.next_observations.tolist() == [[0, 1, 2], [2, 3, 4], [2, 3, 4]]
+
+
+def test_a_lost_life_that_does_not_clear_the_stack():
+    """done, and the next observation is the announced one: no start, the stack reaches back across the end."""
+    buffer = make(n_steps=2)
+    episode(buffer, 1, 2, done=True)
+    add(buffer, [1, 2, 3], [2, 3, 4])
+    add(buffer, [2, 3, 4], [3, 4, 5])
+    assert stacks(buffer, 1, 2) == ([[0, 1, 2], [1, 2, 3]], [[1, 2, 3], [3, 4, 5]])
+    assert buffer._get_samples(np.arange(3)).dones[:, 0].tolist() == [1, 1, 0]
+
+
 def test_n_step_return_waits_at_the_write_pointer():
     """The newest n - 1 transitions cannot be sampled before their rewards are known, unless an episode ends first."""
     buffer = make(capacity=6, n_steps=3)
