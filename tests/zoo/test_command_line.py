@@ -167,7 +167,7 @@ def test_record_video_of_breakout_needs_no_memory_for_the_buffer(breakout: tuple
 @pytest.mark.slow
 def test_optimize_on_breakout(tmp_path: Path):
     optimize = ("-optimize", "--n-trials", "3", "--no-optim-plots", "--n-evaluations", "1", "--eval-episodes", "1")
-    small = ("-n", "600", "-params", "learning_starts:500", "n_envs:2", "buffer_size:5000")
+    small = ("-n", "540", "-params", "learning_starts:500", "n_envs:2", "buffer_size:5000")
     run(*TRAIN, *BREAKOUT, *optimize, *small, folder=tmp_path)
     assert [trial["state"] for trial in read_trials(tmp_path)] == ["COMPLETE"] * 3
 
