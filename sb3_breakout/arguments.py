@@ -35,7 +35,7 @@ def constructor_arguments(cls: type) -> list[str]:
     return [name for name in inspect.signature(cls).parameters if not name.startswith("_")]
 
 
-def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
     """
     :raises ValueError: if ``value`` is not one of ``choices``
     """

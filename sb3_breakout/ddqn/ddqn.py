@@ -29,7 +29,7 @@ from sb3_breakout.arguments import (
     constructor_arguments,
 )
 from sb3_breakout.ddqn.compilation import CompiledFunction
-from sb3_breakout.ddqn.device import choose_device
+from sb3_breakout.ddqn.device import bfloat16_is_fast, choose_device
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
 from sb3_breakout.ddqn.targets import double_dqn_loss
@@ -100,7 +100,7 @@ class DDQN(DQN):
         ``"raw"`` does not
     :param evaluation_epsilon: probability of a random action in ``predict(deterministic=False)``
     :param compile: compile the update with ``torch.compile``
-    :param autocast: compute the features (all layers but the Q head) in bfloat16
+    :param autocast: compute the features (all layers but the Q head) in bfloat16; "auto" does so where the hardware does
     :param _init_setup_model: Whether or not to build the network at the creation of the instance
     :raises ValueError: for a value that makes no sense, naming it
     """
@@ -151,7 +151,7 @@ class DDQN(DQN):
         temperature_scale: str = "q_spread",
         evaluation_epsilon: float = 0.01,
         compile: bool = False,
-        autocast: bool = False,
+        autocast: bool | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
         super().__init__(
@@ -210,13 +210,14 @@ class DDQN(DQN):
             warnings.filterwarnings("ignore", message="`n_steps=")
             super()._setup_model()
         self.policy.exploration = self._make_exploration()
-        self.policy.set_autocast(self.autocast)
+        self.policy.set_autocast(bfloat16_is_fast(self.device) if self.autocast == "auto" else bool(self.autocast))
         self._loss_function = CompiledFunction(double_dqn_loss) if self.compile else double_dqn_loss
 
     def _check_arguments(self) -> None:
         # Here and not in __init__(): load() and the Zoo's -i write attributes without calling it
         if not isinstance(self.exploration, ExplorationRule):
             check_choice("exploration", self.exploration, ("boltzmann", "epsilon_greedy"))
+        check_choice("autocast", self.autocast, ("auto", True, False))
         check_choice("temperature_scale", self.temperature_scale, Boltzmann.SCALES)
         for name in ("temperature_initial", "temperature_min", "temperature_slowdown", "max_grad_norm"):
             check_positive(name, getattr(self, name))
@@ -357,46 +358,45 @@ class DDQN(DQN):
                 return
             prioritized.update_schedules(self._current_progress_remaining)
 
-        indices, td_errors, statistics = [], [], []
+        indices, results = [], []
         for _ in range(gradient_steps):
             batch: Any = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
-            batch_td_errors, batch_statistics = self._update(batch)
-            td_errors.append(batch_td_errors)
-            statistics.append(batch_statistics)
+            results.append(self._update(batch))
             if prioritized is not None:
                 indices.append(batch.indices)
 
-        loss, mean_q, gradient_norm = th.stack(statistics).mean(dim=0).tolist()
+        outcome = th.stack(results).cpu().numpy()  # (gradient_steps, 3 + batch)
+        loss, mean_q, gradient_norm = outcome[:, :3].mean(axis=0).tolist()
+        td_errors = outcome[:, 3:].reshape(-1)
         if not np.isfinite(loss):
             raise ValueError(
                 f"The loss became {loss} at environment step {self.num_timesteps}, after {self._n_updates} updates. "
                 "A smaller learning_rate, a smaller max_grad_norm or autocast=False may help."
             )
-        all_td_errors = th.cat(td_errors).cpu().numpy()
         if prioritized is not None:
-            prioritized.update_priorities(np.concatenate(indices), all_td_errors)
+            prioritized.update_priorities(np.concatenate(indices), td_errors)
 
         self._n_updates += gradient_steps
         self.last_loss = loss
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record_mean("train/loss", loss)
-        self.logger.record_mean("train/td_error", float(np.abs(all_td_errors).mean()))
+        self.logger.record_mean("train/td_error", float(np.abs(td_errors).mean()))
         self.logger.record_mean("train/q_value", mean_q)
         self.logger.record_mean("train/gradient_norm", gradient_norm)
 
-    def _update(self, batch: Any) -> tuple[th.Tensor, th.Tensor]:
+    def _update(self, batch: Any) -> th.Tensor:
         """
         One gradient step.
 
         :param batch: samples of the replay buffer
-        :return: TD errors (batch, 1), and loss, mean Q-value and gradient norm (3,), all still on the device
+        :return: loss, mean Q-value, gradient norm and the TD errors, (3 + batch,), still on the device
         """
         loss, td_errors, mean_q = self._loss_function(self.q_net, self.q_net_target, *self._loss_inputs(batch))
         self.policy.optimizer.zero_grad()
         loss.backward()
         gradient_norm = th.nn.utils.clip_grad_norm_(self.q_net.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
-        return td_errors, th.stack((loss.detach(), mean_q, gradient_norm))
+        return th.cat((th.stack((loss.detach(), mean_q, gradient_norm)), td_errors.reshape(-1)))
 
     def _loss_inputs(self, batch: Any) -> tuple[th.Tensor, ...]:
         observations, actions, next_observations, dones, rewards = batch[:5]

@@ -4,6 +4,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch as th
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.dqn import policies as dqn_policies
 
@@ -18,6 +20,10 @@ class QNetwork(dqn_policies.QNetwork):
 
     autocast = False
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._of_pixels = self.normalize_images and is_image_space(self.observation_space)
+
     def forward(self, obs: PyTorchObs) -> th.Tensor:
         """
         :param obs: observations, as SB3's preprocessing expects them
@@ -26,6 +32,19 @@ class QNetwork(dqn_policies.QNetwork):
         with th.autocast(self.device.type, dtype=th.bfloat16, enabled=self.autocast):
             features = self.extract_features(obs, self.features_extractor)  # (batch, features_dim)
         return self.q_net(features.float())
+
+    def extract_features(self, obs: PyTorchObs, features_extractor: BaseFeaturesExtractor) -> th.Tensor:
+        """
+        As in SB3, but pixels become what the first layer computes with in one pass (all of 0 to 255 are exact in bfloat16).
+
+        :param obs: observations
+        :param features_extractor: the layers below the head
+        :return: features, (batch, features_dim)
+        """
+        if not self._of_pixels:
+            return super().extract_features(obs, features_extractor)
+        pixels = obs.to(th.bfloat16 if self.autocast else th.float32, copy=True)  # type: ignore[union-attr]
+        return features_extractor(pixels.div_(255.0))
 
 
 class DDQNPolicy(dqn_policies.DQNPolicy):

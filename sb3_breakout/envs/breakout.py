@@ -27,9 +27,9 @@ class BreakoutWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     1. sticky actions: at each emulator *frame* the previous action is repeated with some probability
     2. start no-ops: 1 to ``noop_max`` frames, drawn at each game's start
     3. frame skip: each action lasts ``frame_skip`` frames; the picture is the maximum of the last two
-    4. episodes: the loss of a life ends one; the game is only reset after the last life
-    5. FIRE launches the ball at the start of each episode, followed by action 2 (RIGHT in Breakout) as in SB3
-    6. picture: grey or RGB, a square or the native size, channel last
+    4. picture: grey or RGB, a square or the native size, channel last
+    5. episodes: the loss of a life ends one; the game is only reset after the last life
+    6. FIRE launches the ball at the start of each episode, followed by action 2 (RIGHT in Breakout) as in SB3
     7. the reward's sign instead of the reward
 
     Frames are not stacked here: ``frame_stack`` in the RL Zoo's YAML (``VecFrameStack``) does that. A ``Monitor``
@@ -76,21 +76,37 @@ class BreakoutWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         fire = fire_reset and "FIRE" in env.unwrapped.get_action_meanings()  # type: ignore[attr-defined]
         _check_game_length(env, presses=noop_max + (2 * frame_skip if fire else 0))
 
-        self._games = env = GameRecords(env)
+        self.noop_max = noop_max
+        self.frame_skip = frame_skip
+        self.action_repeat_probability = action_repeat_probability
+        self._life_is_episode = terminal_on_life_loss
+        self._fire = fire
+        self._clip = clip_reward
+        self.below = env  # the game as it came
+
         if action_repeat_probability > 0:
             env = StickyActionEnv(env, action_repeat_probability)
         if noop_max > 0:
             env = NoopResetEnv(env, noop_max)
         if frame_skip > 1:
             env = MaxAndSkip(env, frame_skip)
-        if terminal_on_life_loss:
+        super().__init__(_picture(env, screen_size, grayscale))
+        self.play(self.env)
+
+    def play(self, game: gym.Env) -> None:
+        """
+        Play a game that skips frames and makes pictures already; everything above that is put on top of it.
+
+        :param game: environment with observations of this wrapper's space
+        """
+        self._games = env = GameRecords(game)
+        if self._life_is_episode:
             env = EpisodicLife(env)
-        if fire:
+        if self._fire:
             env = FireReset(env)
-        env = _picture(env, screen_size, grayscale)
-        if clip_reward:
+        if self._clip:
             env = ClipRewardEnv(env)
-        super().__init__(env)
+        self.env = env
 
     def step(self, action: int) -> AtariStepReturn:
         """

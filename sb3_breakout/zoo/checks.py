@@ -19,6 +19,7 @@ ZOO_KEYS = frozenset(
         "n_envs",
         "n_timesteps",
         "normalize",
+        "vec_env_class",
         "vec_env_wrapper",
     }
 )

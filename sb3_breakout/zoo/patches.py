@@ -43,7 +43,8 @@ def patch_hyperparams_opt(module: ModuleType) -> None:
 
 def patch_exp_manager(module: ModuleType) -> None:
     """
-    Our algorithms find their YAML file, refuse misspelt hyperparameters, and have their own progress bar.
+    Our algorithms find their YAML file, refuse misspelt hyperparameters, have their own progress bar, and train in the class of
+    vectorised environment that ``vec_env_class`` names.
 
     :param module: ``rl_zoo3.exp_manager``
     """
@@ -52,6 +53,7 @@ def patch_exp_manager(module: ModuleType) -> None:
         "__init__": _with_our_yaml(manager.__init__),
         "read_hyperparameters": _with_checked_names(manager.read_hyperparameters, module.ALGOS),
         "_preprocess_hyperparams": _with_checked_nested_names(manager._preprocess_hyperparams, module.ALGOS),
+        "create_envs": _with_own_training_class(manager.create_envs, module.get_class_by_name),
         "create_callbacks": _with_our_progress_bar(manager.create_callbacks, module.ProgressBarCallback),
     }
     for name, wrapper in wrappers.items():
@@ -164,6 +166,8 @@ def _use_env_kwargs_everywhere(self: Any, hyperparams: dict[str, Any]) -> None:
 def _with_checked_nested_names(original: Callable[..., Any], algos: dict[str, Any]) -> Callable[..., Any]:
     @wraps(original)
     def _preprocess_hyperparams(self: Any, hyperparams: dict[str, Any]) -> Any:
+        if self.algo in ALGORITHMS:
+            self.training_vec_env_class = hyperparams.pop("vec_env_class", None)
         processed = original(self, hyperparams)
         if self.algo in ALGORITHMS:
             from sb3_breakout.zoo.checks import check_nested_arguments
@@ -172,6 +176,21 @@ def _with_checked_nested_names(original: Callable[..., Any], algos: dict[str, An
         return processed
 
     return _preprocess_hyperparams
+
+
+def _with_own_training_class(original: Callable[..., Any], get_class: Callable[[str], type]) -> Callable[..., Any]:
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    @wraps(original)
+    def create_envs(self: Any, n_envs: int, eval_env: bool = False, no_log: bool = False) -> Any:
+        name = getattr(self, "training_vec_env_class", None)
+        if name is None or eval_env or self.vec_env_class is not DummyVecEnv:  # --vec-env subproc was asked for
+            return original(self, n_envs, eval_env, no_log)
+        training = copy.copy(self)
+        training.vec_env_class = get_class(name)
+        return original(training, n_envs, eval_env, no_log)
+
+    return create_envs
 
 
 def _with_our_progress_bar(original: Callable[..., None], replaced: type) -> Callable[..., None]:

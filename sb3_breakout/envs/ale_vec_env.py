@@ -1,0 +1,213 @@
+"""Several games at once, each in a thread of its own, preprocessed in C++."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from ale_py import ALEVectorInterface, roms
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
+from stable_baselines3.common.env_util import unwrap_wrapper
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from sb3_breakout.envs.breakout import BreakoutWrapper
+
+REPLACED = (Monitor, OrderEnforcing, PassiveEnvChecker)  # wrappers below BreakoutWrapper whose work a game does itself
+
+
+class AleVecEnv(DummyVecEnv):
+    """
+    ``DummyVecEnv`` for games under :class:`~sb3_breakout.envs.BreakoutWrapper`, with the emulators in threads.
+
+    Frames, rewards, lives, infos and episode statistics are those of ``DummyVecEnv``: everything above frame skipping is
+    the same wrappers. Emulation, frame skipping and the picture come from ale-py's C++ (``ALEVectorInterface``). Three things
+    differ: start no-ops are drawn by the emulator (0 to ``noop_max`` of them); a game that ends within skipped frames has a
+    last picture of up to one step before, as under SB3's ``MaxAndSkipEnv``; and nothing can be rendered.
+
+    :param env_fns: functions that each build one game, as ``make_vec_env`` passes them: an Atari game, ``Monitor``,
+        ``BreakoutWrapper`` and whatever is wanted above that needs no emulator
+    :raises ValueError: if an environment is built otherwise
+    """
+
+    def __init__(self, env_fns: list[Callable[[], gym.Env]]) -> None:
+        super().__init__(env_fns)
+        self.games = [_put_into_thread(env) for env in self.envs]
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """
+        Start a step of all games.
+
+        :param actions: (n_envs,) integers
+        :raises ValueError: if one is no action of the game
+        """
+        for action in actions:
+            if not self.action_space.contains(action):
+                raise ValueError(f"Received action {action!r}: it must lie in {self.action_space}.")
+        super().step_async(actions)
+        for game, action in zip(self.games, actions, strict=True):
+            game.send(action)
+
+
+class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
+    """
+    A game that plays in a thread of its own: preprocessed pictures, one step per action of the agent.
+
+    The environment inside stays where it was at the start; only its ``Monitor`` is told of the games that end.
+
+    :param monitor: the game under ``Monitor``
+    :param wrapper: how to preprocess its pictures
+    """
+
+    def __init__(self, monitor: Monitor, wrapper: BreakoutWrapper) -> None:
+        super().__init__(monitor)
+        game = monitor.unwrapped
+        self.observation_space = wrapper.observation_space
+        height, width, channels = wrapper.observation_space.shape  # type: ignore[misc]
+        emulator = game.ale  # type: ignore[attr-defined]
+        self._interface = ALEVectorInterface(
+            rom_path=roms.get_rom_path(game._game),  # type: ignore[attr-defined]
+            num_envs=1,
+            frame_skip=wrapper.frame_skip,
+            stack_num=1,  # VecFrameStack stacks, and starts a life with zeros
+            img_height=height,
+            img_width=width,
+            grayscale=channels == 1,
+            maxpool=wrapper.frame_skip > 1,
+            noop_max=wrapper.noop_max + 1 if wrapper.noop_max else 0,  # it draws from 0 to noop_max - 1
+            use_fire_reset=False,
+            reward_clipping=False,
+            max_episode_steps=emulator.getInt("max_num_frames_per_episode"),
+            repeat_action_probability=wrapper.action_repeat_probability or emulator.getFloat("repeat_action_probability"),
+            full_action_space=bool(self.action_space.n != len(emulator.getMinimalActionSet())),  # type: ignore[attr-defined]
+            num_threads=1,
+        )
+        self._rewards: list[float] = []
+        self._lives = 0
+        self._sent = False
+
+    def send(self, action: int) -> None:
+        """
+        Start a step; the next call of ``step`` waits for its end.
+
+        :param action: a valid action (the emulator would wait for ever on another)
+        """
+        self._interface.send([int(action)], [1.0])
+        self._sent = True
+
+    def step(self, action: int) -> AtariStepReturn:
+        """
+        Finish the step that was started, or do a whole one.
+
+        :param action: the action; the one sent if one was
+        :return: observation (height, width, channels) uint8, reward, terminated, truncated, info
+        """
+        if not self._sent:
+            self.send(action)
+        frames, rewards, terminated, truncated, facts = self._interface.recv()
+        self._sent = False
+        reward, over, cut = float(rewards[0]), bool(terminated[0]), bool(truncated[0])
+        info = self._info(facts)
+        self._rewards.append(reward)
+        if over or cut:
+            info["episode"] = self._record(info)
+        return self._picture(frames), reward, over, cut, info
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> AtariResetReturn:
+        """
+        Start a new game.
+
+        :param seed: seed of the emulator, for no-ops and sticky actions
+        :param options: not used
+        :return: observation (height, width, channels) uint8 and info
+        """
+        if self._sent:
+            self.step(0)
+        own_seed = -1 if seed is None else int(seed) % 2**31  # it takes an int32, and -1 for none
+        frames, facts = self._interface.reset([0], [own_seed])
+        self._rewards.clear()
+        return self._picture(frames), self._info(facts)
+
+    def lives(self) -> int:
+        """:return: lives left; as in ``unwrapped.ale.lives()`` of the game itself"""
+        return self._lives
+
+    @property
+    def unwrapped(self) -> Any:
+        """The game, whose ``ale`` knows the lives."""
+        return self
+
+    @property
+    def ale(self) -> "GameInThread":
+        """The emulator, as far as wrappers ask for it."""
+        return self
+
+    def get_action_meanings(self) -> list[str]:
+        """:return: the names of the actions"""
+        return self.env.unwrapped.get_action_meanings()  # type: ignore[attr-defined]
+
+    def render(self) -> Any:
+        """:raises NotImplementedError: always; the emulator's picture in colour stays inside its thread"""
+        raise NotImplementedError("AleVecEnv is for training and cannot be rendered: use DummyVecEnv to watch or record.")
+
+    def close(self) -> None:
+        """Stop the thread and close the files of ``Monitor``."""
+        del self._interface
+        super().close()
+
+    def _picture(self, frames: np.ndarray) -> np.ndarray:
+        # (1, 1, height, width) or (1, 1, height, width, 3)
+        return frames.reshape(self.observation_space.shape)  # type: ignore[arg-type]
+
+    def _info(self, facts: dict[str, np.ndarray]) -> dict[str, Any]:
+        self._lives = int(facts["lives"][0])
+        return {name: int(facts[name][0]) for name in ("lives", "episode_frame_number", "frame_number")}
+
+    def _record(self, info: dict[str, Any]) -> dict[str, Any]:
+        """What ``Monitor`` does where a game ends; its length is in emulator frames, as there."""
+        monitor: Monitor = self.env  # type: ignore[assignment]
+        score, length, now = sum(self._rewards), info["episode_frame_number"], time.time() - monitor.t_start
+        record = {"r": round(score, 6), "l": length, "t": round(now, 6)}
+        record |= {key: info[key] for key in monitor.info_keywords}
+        monitor.episode_returns.append(score)
+        monitor.episode_lengths.append(length)
+        monitor.episode_times.append(now)
+        if monitor.results_writer is not None:
+            monitor.results_writer.write_row(record)
+        return record
+
+
+def _put_into_thread(env: gym.Env) -> GameInThread:
+    """
+    Give an environment's wrappers a game in a thread to play with.
+
+    :param env: the environment
+    :return: the game
+    :raises ValueError: if it is not built as ``AleVecEnv`` needs it
+    """
+    wrapper = unwrap_wrapper(env, BreakoutWrapper)
+    if wrapper is None:
+        raise ValueError(f"AleVecEnv needs games under BreakoutWrapper, received {env}: use DummyVecEnv, or add the wrapper.")
+    monitor = wrapper.below
+    if not isinstance(monitor, Monitor):
+        raise ValueError(
+            f"AleVecEnv needs a Monitor directly below BreakoutWrapper (make_vec_env puts it there), received {monitor}."
+        )
+    below: gym.Env = monitor
+    while isinstance(below, gym.Wrapper):
+        if not isinstance(below, REPLACED):
+            raise ValueError(f"AleVecEnv cannot keep {type(below).__name__} below BreakoutWrapper: move it above, or use DummyVecEnv.")
+        below = below.env
+    game: Any = monitor.unwrapped
+    if game._game_mode is not None or game._game_difficulty is not None:
+        raise ValueError(
+            f"AleVecEnv plays games in their default mode and difficulty only, received mode={game._game_mode} and "
+            f"difficulty={game._game_difficulty}: use DummyVecEnv."
+        )
+    if monitor.reset_keywords:
+        raise ValueError(f"AleVecEnv cannot pass on Monitor's reset_keywords={monitor.reset_keywords}: use DummyVecEnv.")
+    threaded = GameInThread(monitor, wrapper)
+    wrapper.play(threaded)
+    return threaded
