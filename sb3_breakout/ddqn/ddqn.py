@@ -31,7 +31,9 @@ from sb3_breakout.arguments import (
 from sb3_breakout.ddqn.compilation import CompiledFunction
 from sb3_breakout.ddqn.device import bfloat16_is_fast, choose_device
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
+from sb3_breakout.ddqn.gradients import clip_gradient_norm_
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
+from sb3_breakout.ddqn.random_state import get_random_state, set_random_state
 from sb3_breakout.ddqn.targets import double_dqn_loss
 from sb3_breakout.files import written_aside
 from sb3_breakout.replay import PrioritizedReplayBuffer
@@ -197,6 +199,7 @@ class DDQN(DQN):
         self.last_loss: float | None = None
         self._episodes_ended = 0  # in the latest step, over all environments
         self._last_diagnostics = 0  # environment step
+        self._random_state: dict[str, Any] | None = None  # of a loaded model, until it learns on
 
         if _init_setup_model:
             self._setup_model()
@@ -279,7 +282,17 @@ class DDQN(DQN):
     ) -> tuple[int, BaseCallback]:
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer):
             self.replay_buffer.check_memory()
+        if self._random_state is not None:
+            if not reset_num_timesteps:
+                self._go_on_drawing(self._random_state)
+            self._random_state = None
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+
+    def _go_on_drawing(self, random_state: dict[str, Any]) -> None:
+        """A loaded model continues the random numbers of the training it comes from, instead of repeating its first ones."""
+        set_random_state(random_state)
+        if self.env is not None:
+            self.env.seed(int(np.random.randint(2**31)))
 
     @property
     def temperature(self) -> float | None:
@@ -353,6 +366,8 @@ class DDQN(DQN):
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         prioritized = self.replay_buffer if isinstance(self.replay_buffer, PrioritizedReplayBuffer) else None
+        if not self._enough_stored():  # a loaded model without its buffer
+            return
         if prioritized is not None:
             if prioritized.n_eligible() == 0:  # no n-step return is known yet
                 return
@@ -384,6 +399,11 @@ class DDQN(DQN):
         self.logger.record_mean("train/q_value", mean_q)
         self.logger.record_mean("train/gradient_norm", gradient_norm)
 
+    def _enough_stored(self) -> bool:
+        buffer = self.replay_buffer
+        assert buffer is not None
+        return buffer.size() * buffer.n_envs >= min(self.learning_starts, buffer.buffer_size * buffer.n_envs)
+
     def _update(self, batch: Any) -> th.Tensor:
         """
         One gradient step.
@@ -394,7 +414,7 @@ class DDQN(DQN):
         loss, td_errors, mean_q = self._loss_function(self.q_net, self.q_net_target, *self._loss_inputs(batch))
         self.policy.optimizer.zero_grad()
         loss.backward()
-        gradient_norm = th.nn.utils.clip_grad_norm_(self.q_net.parameters(), self.max_grad_norm)
+        gradient_norm = clip_gradient_norm_(self.q_net.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
         return th.cat((th.stack((loss.detach(), mean_q, gradient_norm)), td_errors.reshape(-1)))
 
@@ -472,12 +492,16 @@ class DDQN(DQN):
         :param exclude: names of attributes to leave out in addition to the default ones
         :param include: names of attributes to save although they are left out by default
         """
-        if not isinstance(path, (str, pathlib.Path)):
-            super().save(path, exclude, include)
-            return
-        path = pathlib.Path(path)
-        with written_aside(path if path.suffix else path.with_suffix(".zip")) as temporary, open(temporary, "wb") as file:
-            super().save(file, exclude, include)
+        self._random_state = get_random_state()
+        try:
+            if not isinstance(path, (str, pathlib.Path)):
+                super().save(path, exclude, include)
+                return
+            path = pathlib.Path(path)
+            with written_aside(path if path.suffix else path.with_suffix(".zip")) as temporary, open(temporary, "wb") as file:
+                super().save(file, exclude, include)
+        finally:
+            self._random_state = None
 
     @classmethod
     def load(cls: type[SelfDDQN], path: str | pathlib.Path | io.BufferedIOBase, *args: Any, **kwargs: Any) -> SelfDDQN:

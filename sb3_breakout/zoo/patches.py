@@ -43,8 +43,8 @@ def patch_hyperparams_opt(module: ModuleType) -> None:
 
 def patch_exp_manager(module: ModuleType) -> None:
     """
-    Our algorithms find their YAML file, refuse misspelt hyperparameters, have their own progress bar, and train in the class of
-    vectorised environment that ``vec_env_class`` names.
+    Our algorithms find their YAML file, refuse misspelt hyperparameters, have their own callbacks, train in the class of
+    vectorised environment that ``vec_env_class`` names, and go on where they were with ``-i``.
 
     :param module: ``rl_zoo3.exp_manager``
     """
@@ -54,7 +54,11 @@ def patch_exp_manager(module: ModuleType) -> None:
         "read_hyperparameters": _with_checked_names(manager.read_hyperparameters, module.ALGOS),
         "_preprocess_hyperparams": _with_checked_nested_names(manager._preprocess_hyperparams, module.ALGOS),
         "create_envs": _with_own_training_class(manager.create_envs, module.get_class_by_name),
-        "create_callbacks": _with_our_progress_bar(manager.create_callbacks, module.ProgressBarCallback),
+        "create_callbacks": _with_our_callbacks(
+            manager.create_callbacks, module.ProgressBarCallback, module.CheckpointCallback
+        ),
+        "_load_pretrained_agent": _with_checked_checkpoint(manager._load_pretrained_agent),
+        "learn": _with_continued_learning(manager.learn),
     }
     for name, wrapper in wrappers.items():
         setattr(manager, name, wrapper)
@@ -193,15 +197,44 @@ def _with_own_training_class(original: Callable[..., Any], get_class: Callable[[
     return create_envs
 
 
-def _with_our_progress_bar(original: Callable[..., None], replaced: type) -> Callable[..., None]:
+def _with_our_callbacks(original: Callable[..., None], progress_bar: type, checkpoint: type) -> Callable[..., None]:
     @wraps(original)
     def create_callbacks(self: Any) -> None:
         original(self)
-        if self.algo in ALGORITHMS:
-            from sb3_breakout.zoo.progress import TrainingProgressCallback
+        if self.algo not in ALGORITHMS:
+            return
+        from sb3_breakout.zoo.progress import TrainingProgressCallback
+        from sb3_breakout.zoo.resuming import ReplayBufferCheckpoint
 
-            self.callbacks = [
-                TrainingProgressCallback() if type(callback) is replaced else callback for callback in self.callbacks
-            ]
+        self.callbacks = [TrainingProgressCallback() if type(each) is progress_bar else each for each in self.callbacks]
+        self.callbacks += [
+            ReplayBufferCheckpoint(each.save_freq, each.save_path) for each in self.callbacks if type(each) is checkpoint
+        ]
 
     return create_callbacks
+
+
+def _with_checked_checkpoint(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def _load_pretrained_agent(self: Any, hyperparams: dict[str, Any], env: Any) -> Any:
+        model = original(self, hyperparams, env)
+        if self.algo in ALGORITHMS:
+            from sb3_breakout.zoo.resuming import check_buffer_beside, check_steps_left
+
+            check_steps_left(model, self.n_timesteps, self.trained_agent)
+            check_buffer_beside(model, self.trained_agent)
+        return model
+
+    return _load_pretrained_agent
+
+
+def _with_continued_learning(original: Callable[..., None]) -> Callable[..., None]:
+    @wraps(original)
+    def learn(self: Any, model: Any) -> None:
+        if self.algo in ALGORITHMS and self.continue_training:
+            from sb3_breakout.zoo.resuming import ContinuedLearning
+
+            model = ContinuedLearning(model)
+        original(self, model)
+
+    return learn

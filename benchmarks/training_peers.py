@@ -1,0 +1,121 @@
+"""Who is compared in training.py: every model gets the same games, network, stack, batch, buffer and updates per step."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3 import DQN
+from stable_baselines3.common.atari_wrappers import AtariWrapper
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecTransposeImage
+from torch import nn
+
+from sb3_breakout import DDQN, PrioritizedReplayBuffer
+from sb3_breakout.envs import AleVecEnv, BreakoutWrapper
+from sb3_breakout.replay.prioritized_replay_buffer import PrioritizedReplayBufferSamples
+
+N_STACK = 8
+N_STEPS = 3
+
+
+def game(n_envs: int, vec_env_cls: type[VecEnv], wrapper: Any) -> VecEnv:
+    env = make_vec_env(
+        "BreakoutNoFrameskip-v4",
+        n_envs,
+        seed=0,
+        wrapper_class=wrapper,
+        env_kwargs=dict(max_num_frames_per_episode=40_000),
+        vec_env_cls=vec_env_cls,  # type: ignore[arg-type]
+    )
+    return VecTransposeImage(VecFrameStack(env, N_STACK))
+
+
+def common(n_envs: int, batch_size: int, device: str) -> dict[str, Any]:
+    """One update per four agent steps, for any number of games that divides by four."""
+    return dict(
+        learning_rate=1e-4,
+        buffer_size=100_000,
+        learning_starts=2_000,
+        batch_size=batch_size,
+        train_freq=1 if n_envs >= 4 else 4 // n_envs,
+        gradient_steps=max(n_envs // 4, 1),
+        target_update_interval=1_000,
+        device=device,
+        seed=0,
+    )
+
+
+def sb3(n_envs: int, batch_size: int, device: str) -> DQN:
+    return DQN("CnnPolicy", game(n_envs, DummyVecEnv, AtariWrapper), **common(n_envs, batch_size, device))
+
+
+class DoubleQTarget(nn.Module):
+    """
+    What SB3's DQN.train() takes the maximum of, so that it gets the Double-Q target: a single value per state.
+
+    :param online: network that chooses the action
+    :param target: network that values it
+    """
+
+    def __init__(self, online: nn.Module, target: nn.Module) -> None:
+        super().__init__()
+        self.online, self.target = online, target
+
+    def forward(self, obs: th.Tensor) -> th.Tensor:
+        return self.target(obs).gather(1, self.online(obs).argmax(dim=1, keepdim=True))  # (batch, 1)
+
+
+class DoubleDQN(DQN):
+    """SB3's DQN with the Double-Q target added and nothing else."""
+
+    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+        target = self.q_net_target
+        self.q_net_target = DoubleQTarget(self.q_net, target)  # type: ignore[assignment]
+        super().train(gradient_steps, batch_size)
+        self.q_net_target = target
+
+
+def sb3_double(n_envs: int, batch_size: int, device: str) -> DQN:
+    return DoubleDQN("CnnPolicy", game(n_envs, DummyVecEnv, AtariWrapper), **common(n_envs, batch_size, device))
+
+
+def sbx(n_envs: int, batch_size: int, device: str) -> Any:
+    from sbx import DQN as JaxDQN
+
+    arguments = common(n_envs, batch_size, device)
+    return JaxDQN("CnnPolicy", game(n_envs, DummyVecEnv, AtariWrapper), **arguments)
+
+
+def ours(vec_env_cls: type[VecEnv] = AleVecEnv, **changed: Any) -> Callable[[int, int, str], DDQN]:
+    def build(n_envs: int, batch_size: int, device: str) -> DDQN:
+        arguments: dict[str, Any] = dict(n_steps=N_STEPS, replay_buffer_kwargs=dict(alpha=0.5, beta=(0.4, 1.0)))
+        env = game(n_envs, vec_env_cls, BreakoutWrapper)
+        return DDQN("CnnPolicy", env, **common(n_envs, batch_size, device) | arguments | changed)
+
+    return build
+
+
+class UniformReplayBuffer(PrioritizedReplayBuffer):
+    """Ours without priorities: places are drawn uniformly, errors are ignored."""
+
+    def sample(self, batch_size: int, env: Any = None) -> PrioritizedReplayBufferSamples:
+        known = (self._step - self.n_steps) * self.n_envs  # every return before that is known
+        oldest = max(self._first_step, self._step - self.buffer_size) * self.n_envs
+        return self._get_samples(np.random.randint(oldest, known, size=batch_size), env)
+
+    def update_priorities(self, indices: Any, td_errors: Any) -> None:
+        pass
+
+
+PEERS: dict[str, Callable[[int, int, str], Any]] = {
+    "ddqn_per": ours(),
+    "SB3 DQN": sb3,
+    "SB3 DQN + Double-Q": sb3_double,
+    "SBX DQN (JAX)": sbx,
+    "ddqn_per, uniform replay": ours(replay_buffer_class=UniformReplayBuffer),
+    "ddqn_per, DummyVecEnv": ours(vec_env_cls=DummyVecEnv),
+    "ddqn_per, autocast=False": ours(autocast=False),
+    "ddqn_per, compile=True": ours(compile=True),
+    "ddqn_per, autocast=False, compile=True": ours(autocast=False, compile=True),
+}

@@ -1,0 +1,31 @@
+"""The random number generators that a training draws from."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch as th
+
+
+def get_random_state() -> dict[str, Any]:
+    """
+    :return: the state of the generators that SB3 seeds: Python's, NumPy's and PyTorch's, the one of each GPU included
+    """
+    on_gpus = th.cuda.get_rng_state_all() if th.cuda.is_available() else []
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "torch": th.get_rng_state().numpy(),
+        "cuda": [state.numpy() for state in on_gpus],
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """
+    :param state: what :func:`get_random_state` gave; states of GPUs are left out on a machine with another number of them
+    """
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    th.set_rng_state(th.from_numpy(state["torch"]))
+    if th.cuda.is_available() and len(state["cuda"]) == th.cuda.device_count():
+        th.cuda.set_rng_state_all([th.from_numpy(on_gpu) for on_gpu in state["cuda"]])

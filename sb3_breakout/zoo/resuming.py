@@ -1,0 +1,84 @@
+"""``-i``: a training goes on where it was."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from sb3_breakout.ddqn import DDQN
+
+REPLAY_BUFFER = "replay_buffer.pkl"  # what -i looks for beside the model
+
+
+class ReplayBufferCheckpoint(BaseCallback):
+    """
+    Keeps the replay buffer beside the checkpoints of the model: one file, replaced each time (RL Zoo's checkpoints have none).
+
+    A buffer that cannot be written is no reason to end a training: a warning says so, and the file before it stays.
+
+    :param save_freq: steps of the vectorised environment between two checkpoints
+    :param folder: where the model's checkpoints are
+    """
+
+    model: DDQN
+
+    def __init__(self, save_freq: int, folder: str) -> None:
+        super().__init__()
+        self.save_freq = save_freq
+        self.path = Path(folder) / REPLAY_BUFFER
+
+    def _on_step(self) -> bool:
+        if self.n_calls % self.save_freq == 0:
+            try:
+                self.model.save_replay_buffer(self.path)
+            except OSError as error:
+                warnings.warn(f"The replay buffer was not saved to {self.path} ({error}); training goes on.", stacklevel=2)
+        return True
+
+
+class ContinuedLearning:
+    """
+    A loaded model as RL Zoo should see it: ``learn(n)`` ends at n steps in total, those from before included.
+
+    :param model: a model that was loaded to be trained on
+    """
+
+    def __init__(self, model: DDQN) -> None:
+        self.model = model
+
+    @property
+    def env(self) -> Any:
+        return self.model.env
+
+    def learn(self, total_timesteps: int, **kwargs: Any) -> DDQN:
+        return self.model.learn(total_timesteps - self.model.num_timesteps, reset_num_timesteps=False, **kwargs)
+
+
+def check_steps_left(model: DDQN, total_timesteps: int, path: str) -> None:
+    """
+    :param model: the loaded model
+    :param total_timesteps: agent steps in total
+    :param path: where it was loaded from
+    :raises ValueError: if it has learned as long already
+    """
+    if model.num_timesteps >= total_timesteps:
+        raise ValueError(
+            f"{path} has been trained for {model.num_timesteps} steps, and with -i training ends at {total_timesteps} steps "
+            f"in total: give a larger -n (or n_timesteps in the YAML file)."
+        )
+
+
+def check_buffer_beside(model: DDQN, path: str) -> None:
+    """
+    Warn where there is no replay buffer to go on with.
+
+    :param model: the loaded model
+    :param path: where it was loaded from
+    """
+    if not (Path(path).parent / REPLAY_BUFFER).exists():
+        warnings.warn(
+            f"There is no {REPLAY_BUFFER} beside {path}: the agent plays {model.learning_starts} steps before it learns again. "
+            "--save-freq and --save-replay-buffer keep one.",
+            stacklevel=2,
+        )

@@ -1,0 +1,159 @@
+"""``-i``: a training that was killed goes on as if it had not been."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.monitor import load_results
+
+from sb3_breakout import DDQN, PrioritizedReplayBuffer
+from sb3_breakout.zoo.resuming import REPLAY_BUFFER, ReplayBufferCheckpoint
+from tests.zoo.command_line import TRAIN, run
+
+STEPS, HALF = 2400, 1200
+OPTIONS = (*"--env CartPole-v1 -f logs --seed 3 --device cpu --eval-freq -1 --log-interval 1000 --save-freq 400".split(), "-params")
+PARAMETERS = (
+    *"learning_starts:100 batch_size:16 train_freq:4 gradient_steps:2 learning_rate:'lin_1e-3'".split(),
+    "replay_buffer_kwargs:dict(alpha=(0.6,0.2),beta=(0.4,1.0))",
+)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """One training that went through, and one that was killed with -9 in the middle and continued."""
+    through, killed = tmp_path_factory.mktemp("through"), tmp_path_factory.mktemp("killed")
+    run(*TRAIN, "-n", str(STEPS), *OPTIONS, *PARAMETERS, folder=through)
+    first = killed / "logs" / "ddqn_per" / "CartPole-v1_1"
+    process = subprocess.Popen(
+        [*TRAIN, "-n", str(STEPS), *OPTIONS, *PARAMETERS],
+        cwd=killed,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    checkpoint = first / f"rl_model_{HALF}_steps.zip"
+    while not checkpoint.exists():
+        assert process.poll() is None, "the training ended before its checkpoint"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    run(*TRAIN, "-n", str(STEPS), "-i", checkpoint, *OPTIONS, *PARAMETERS, folder=killed)
+    return through / "logs" / "ddqn_per" / "CartPole-v1_1", killed / "logs" / "ddqn_per" / "CartPole-v1_2"
+
+
+def test_counters_and_schedules(folders: tuple[Path, Path]) -> None:
+    through, resumed = (DDQN.load(folder / "CartPole-v1.zip", device="cpu") for folder in folders)
+    for name in ("num_timesteps", "_total_timesteps", "_current_progress_remaining"):
+        assert getattr(resumed, name) == getattr(through, name), name
+    assert resumed.num_timesteps == STEPS
+    # SB3 saves checkpoints between the last step of a rollout and the call of train() that follows
+    assert resumed._n_updates == through._n_updates - through.gradient_steps
+    rates = [model.policy.optimizer.param_groups[0]["lr"] for model in (through, resumed)]
+    assert rates[0] == pytest.approx(rates[1], rel=1e-6) and rates[0] < 1e-5
+    steps = [int(model.policy.optimizer.state_dict()["state"][0]["step"]) for model in (through, resumed)]
+    assert steps == [through._n_updates, resumed._n_updates]
+
+
+def test_exploration_goes_on(folders: tuple[Path, Path]) -> None:
+    """The temperature counts episodes: all of them, those before the interruption included."""
+    half = DDQN.load(folders[1].parent / "CartPole-v1_1" / f"rl_model_{HALF}_steps.zip", device="cpu")
+    resumed = DDQN.load(folders[1] / "CartPole-v1.zip", device="cpu")
+    assert 0 < half.policy.exploration.episodes < resumed.policy.exploration.episodes
+    assert resumed.temperature < half.temperature < 1.0
+    assert resumed._episode_num > half._episode_num
+
+
+def test_buffer_goes_on(folders: tuple[Path, Path]) -> None:
+    through, resumed = (PrioritizedReplayBuffer.load(folder / REPLAY_BUFFER) for folder in folders)
+    assert through.size() == STEPS - 1  # SB3 saves checkpoints before it stores the step
+    # Resumed with the buffer of that checkpoint or of the one before, whichever was written when the process was killed
+    assert STEPS - 1 - resumed.size() in (1, 401)
+    assert resumed.alpha == through.alpha == pytest.approx(0.2, abs=0.011)
+    assert resumed.beta == through.beta == pytest.approx(1.0, abs=0.01)
+
+
+def test_learning_goes_on(folders: tuple[Path, Path]) -> None:
+    """Scores after the interruption are those of an agent that has learned, not of random play (22 steps)."""
+    assert load_results(str(folders[1])).r.mean() > 30
+
+
+def test_one_buffer_however_many_checkpoints(folders: tuple[Path, Path]) -> None:
+    for folder in folders:
+        assert [path.name for path in folder.glob("*replay_buffer*")] == [REPLAY_BUFFER]
+
+
+def test_nothing_left_to_learn(folders: tuple[Path, Path]) -> None:
+    output = run(
+        *TRAIN, "-n", "2000", "-i", folders[0] / "CartPole-v1.zip", *OPTIONS, *PARAMETERS, folder=folders[0].parents[2], code=1
+    )
+    assert "trained for 2400 steps" in output and "ends at 2000 steps in total" in output
+
+
+def test_without_its_buffer_the_agent_plays_before_it_learns(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    model = tmp_path / "alone.zip"
+    model.write_bytes((folders[0] / "CartPole-v1.zip").read_bytes())
+    output = run(*TRAIN, "-n", "2600", "-i", model, *OPTIONS, *PARAMETERS, folder=tmp_path)
+    assert f"There is no {REPLAY_BUFFER} beside {model}: the agent plays 100 steps before it learns again" in output
+    before, after = DDQN.load(model), DDQN.load(tmp_path / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip")
+    assert after._n_updates - before._n_updates == pytest.approx((200 - 100) / 4 * 2, abs=2)
+
+
+def test_killed_in_the_middle_of_checkpoints(tmp_path: Path) -> None:
+    """At whatever moment it is killed, every checkpoint that is there loads."""
+    code = (
+        "from sb3_breakout import DDQN\n"
+        "model = DDQN('MlpPolicy', 'CartPole-v1', learning_starts=10, buffer_size=1000, seed=0).learn(300)\n"
+        "print('ready', flush=True)\n"
+        "while True:\n"
+        "    model.save('model')\n"
+        "    model.save_replay_buffer('replay_buffer')\n"
+    )
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE)
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        time.sleep(0.05 + 0.2 * rng.random())
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        model = DDQN.load(tmp_path / "model.zip", env=gym.make("CartPole-v1"))
+        model.load_replay_buffer(tmp_path / "replay_buffer.pkl")
+        assert model.num_timesteps == model.replay_buffer.size() == 300
+
+
+def test_random_numbers_go_on(tmp_path: Path) -> None:
+    model = DDQN("MlpPolicy", "CartPole-v1", learning_starts=10, buffer_size=1000, seed=0).learn(100)
+    model.save(tmp_path / "model")
+    np.random.randint(2**31)  # what the environment is seeded with
+    expected = np.random.random(5)
+
+    class Draw(BaseCallback):
+        def _on_training_start(self) -> None:
+            self.drawn = np.random.random(5)
+
+        def _on_step(self) -> bool:
+            return True
+
+    draw = Draw()
+    for reset, same in ((False, True), (True, False)):
+        loaded = DDQN.load(tmp_path / "model", env=gym.make("CartPole-v1"))
+        loaded.learn(20, callback=draw, reset_num_timesteps=reset)
+        assert (draw.drawn == expected).all() == same
+        loaded.learn(20, callback=draw, reset_num_timesteps=False)  # goes on from here, not from the file again
+        assert (draw.drawn != expected).all()
+
+
+def test_buffer_that_cannot_be_written(tmp_path: Path) -> None:
+    """A full disk costs the checkpoint, not the training."""
+    (tmp_path / "file").touch()
+    model = DDQN("MlpPolicy", "CartPole-v1", learning_starts=10, buffer_size=1000, seed=0)
+    with pytest.warns(UserWarning, match="was not saved to .*training goes on"):
+        model.learn(100, callback=ReplayBufferCheckpoint(60, str(tmp_path / "file")))
+    assert model.num_timesteps == 100
