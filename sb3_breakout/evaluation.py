@@ -11,7 +11,10 @@ from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTranspose
 from sb3_breakout.envs import AleVecEnv, BreakoutWrapper
 
 FRAME_SKIP = 4
-STICKINESS = {"v4": 0.0, "sticky": 0.25}  # probability that the emulator repeats the last action, per frame (Machado et al. 2018)
+STICKINESS = {
+    "v4": 0.0,
+    "sticky": 0.25,
+}  # probability that the emulator repeats the last action, per frame (Machado et al. 2018)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Scores:
 
     def summary(self) -> dict[str, float]:
         """
-        :return: mean, standard error, standard deviation, median, interquartile mean (mean of the middle half; Agarwal et al. 2021,
+        :return: mean, standard error, standard deviation, median, interquartile mean (mean of the middle half,
             https://arxiv.org/abs/2108.13264), best and worst score, number of episodes, and agent steps played
         """
         scores = np.sort(self.scores)
@@ -63,9 +66,10 @@ def evaluation_env(
     env_id: str = "BreakoutNoFrameskip-v4",
 ) -> VecEnv:
     """
-    Games for an evaluation: 84×84 grey frames, frame skip 4, start no-ops, FIRE at each life's start.
+    Games for an evaluation: 84x84 grey frames, frame skip 4, start no-ops, FIRE at each life's start.
 
-    :param protocol: ``"v4"`` (every action is executed) or ``"sticky"`` (each frame repeats the last action with probability 0.25)
+    :param protocol: ``"v4"`` (every action is executed) or ``"sticky"`` (each frame repeats the last action with probability
+        0.25)
     :param n_envs: number of games at once
     :param n_stack: frames in an observation
     :param max_steps: agent steps after which a game is cut
@@ -83,7 +87,7 @@ def evaluation_env(
         wrapper_class=BreakoutWrapper,
         wrapper_kwargs=dict(noop_max=noop_max, frame_skip=FRAME_SKIP),
         env_kwargs=dict(repeat_action_probability=STICKINESS[protocol], max_num_frames_per_episode=FRAME_SKIP * max_steps),
-        vec_env_cls=AleVecEnv,  # type: ignore[arg-type]
+        vec_env_cls=AleVecEnv,
     )
     return VecTransposeImage(VecFrameStack(env, n_stack))
 
@@ -106,7 +110,9 @@ def evaluate(model: Any, episodes: int = 100, deterministic: bool = False, **env
     env = evaluation_env(**arguments)
     try:
         if env.observation_space.shape != space:
-            raise ValueError(f"The agent sees observations of shape {space}, the evaluation shows {env.observation_space.shape}.")
+            raise ValueError(
+                f"The agent sees observations of shape {space}, the evaluation shows {env.observation_space.shape}."
+            )
         scores, frames = evaluate_policy(model, env, episodes, deterministic=deterministic, return_episode_rewards=True)
     finally:
         env.close()

@@ -18,7 +18,10 @@ from sb3_breakout.zoo.resuming import REPLAY_BUFFER, ReplayBufferCheckpoint
 from tests.zoo.command_line import TRAIN, run
 
 STEPS, HALF = 2400, 1200
-OPTIONS = (*"--env CartPole-v1 -f logs --seed 3 --device cpu --eval-freq -1 --log-interval 1000 --save-freq 400".split(), "-params")
+OPTIONS = (
+    *"--env CartPole-v1 -f logs --seed 3 --device cpu --eval-freq -1 --log-interval 1000 --save-freq 400".split(),
+    "-params",
+)
 PARAMETERS = (
     *"learning_starts:100 batch_size:16 train_freq:4 gradient_steps:2 learning_rate:'lin_1e-3'".split(),
     "replay_buffer_kwargs:dict(alpha=(0.6,0.2),beta=(0.4,1.0))",
