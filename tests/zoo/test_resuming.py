@@ -78,8 +78,8 @@ def test_buffer_goes_on(folders: tuple[Path, Path]) -> None:
     assert through.size() == STEPS - 1  # SB3 saves checkpoints before it stores the step
     # Resumed with the buffer of that checkpoint or of the one before, whichever was written when the process was killed
     assert STEPS - 1 - resumed.size() in (1, 401)
-    assert resumed.alpha == through.alpha == pytest.approx(0.2, abs=0.011)
-    assert resumed.beta == through.beta == pytest.approx(1.0, abs=0.01)
+    for buffer in (through, resumed):  # alpha moves in steps of 0.01
+        assert buffer.alpha == pytest.approx(0.2, abs=0.011) and buffer.beta == pytest.approx(1.0, abs=0.01)
 
 
 def test_learning_goes_on(folders: tuple[Path, Path]) -> None:
