@@ -24,8 +24,9 @@ class AleVecEnv(DummyVecEnv):
 
     Frames, rewards, lives, infos and episode statistics are those of ``DummyVecEnv``: everything above frame skipping is
     the same wrappers. Emulation, frame skipping and the picture come from ale-py's C++ (``ALEVectorInterface``). Three things
-    differ: start no-ops are drawn by the emulator (0 to ``noop_max`` of them); a game that ends within skipped frames has a
-    last picture of up to one step before, as under SB3's ``MaxAndSkipEnv``; and nothing can be rendered.
+    differ: start no-ops are drawn by the emulator (0 to ``noop_max``) and not counted in the limit of a game's frames; a game
+    that ends within skipped frames has a last picture of up to one step before, as under SB3's ``MaxAndSkipEnv``; and nothing
+    can be rendered.
 
     :param env_fns: functions that each build one game, as ``make_vec_env`` passes them: an Atari game, ``Monitor``,
         ``BreakoutWrapper`` and whatever is wanted above that needs no emulator
