@@ -9,6 +9,7 @@ says which action that was and how many points had been scored before it; the la
                         screen ----> screen ----> screen ----> ... ---> screen
 """
 
+import glob
 import os
 import shutil
 import subprocess
@@ -160,8 +161,9 @@ class VideoEncoder:
             raise ValueError(f"width and height must be positive and even (yuv420p halves the colours), received {width}x{height}.")
         self.shape = (height, width, 3)
         self.path = path
+        command = _command(path, width, height, fps)
         self._log = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(_command(path, width, height, fps), stdin=subprocess.PIPE, stderr=self._log)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._log)
         assert self._process.stdin is not None
         self._input = self._process.stdin
 
@@ -185,7 +187,7 @@ class VideoEncoder:
         """
         Complete the file.
 
-        :raises OSError: if ffmpeg failed, with what it said
+        :raises OSError: if ffmpeg failed or was given no picture, with what it said
         """
         self._close_input()
         if self._process.wait() != 0:
@@ -246,6 +248,8 @@ def record_video(agent: Any, path: str | os.PathLike[str], with_frames: bool = F
     for place in (path, frames) if with_frames else (path,):
         if place.exists():
             raise FileExistsError(f"{place} exists already: remove it, or choose another name.")
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):  # by a process that was killed
+        left.unlink()
     with (
         _folder_aside(frames, unfinished) if with_frames else nullcontext() as folder,
         open_video(path, WIDTH, HEIGHT + TEXT_HEIGHT) as video,
@@ -304,8 +308,11 @@ def _write_png(path: Path, screen: np.ndarray) -> None:
     :param screen: (height, width, 3) uint8 RGB
     :raises OSError: if it cannot be written
     """
-    if not cv2.imwrite(str(path), screen[:, :, ::-1]):
-        raise OSError(f"{path} could not be written: is the disk full?")
+    _, png = cv2.imencode(".png", screen[:, :, ::-1])  # cv2.imwrite does not notice a full disk
+    try:
+        path.write_bytes(png.tobytes())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _command(path: Path, width: int, height: int, fps: int) -> list[str]:
@@ -321,5 +328,5 @@ def _command(path: Path, width: int, height: int, fps: int) -> list[str]:
     # Colours as in standard-definition television, and tagged so: players that read the tags and players that guess agree
     colour = "-colorspace smpte170m -vf scale=out_color_matrix=bt601:out_range=tv,setparams=color_primaries=smpte170m:color_trc=smpte170m"
     h264 = "-c:v libx264 -crf 18 -pix_fmt yuv420p -movflags +faststart -f mp4"
-    words = f"-nostdin -hide_banner -loglevel error -y {raw} {colour} {h264}".split()
+    words = f"-nostdin -hide_banner -loglevel error -abort_on empty_output -y {raw} {colour} {h264}".split()
     return [imageio_ffmpeg.get_ffmpeg_exe(), *words, os.path.abspath(path)]
