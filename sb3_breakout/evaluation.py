@@ -89,7 +89,7 @@ def evaluation_env(
         wrapper_class=wrapper_class,
         wrapper_kwargs=dict(noop_max=noop_max, frame_skip=FRAME_SKIP),
         env_kwargs=dict(repeat_action_probability=STICKINESS[protocol], max_num_frames_per_episode=FRAME_SKIP * max_steps),
-        vec_env_cls=vec_env_class,  # type: ignore[arg-type]
+        vec_env_cls=vec_env_class,
     )
     return VecTransposeImage(VecFrameStack(env, n_stack))
 

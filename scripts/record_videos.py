@@ -4,8 +4,8 @@ Record annotated videos of whole games.
 One game:            python scripts/record_videos.py --agent random|trained|MODEL.zip
 Many, with frames:   python scripts/record_videos.py --bulk --output_dir bulk_videos --total_videos 20 --percent_random 30
 
-With --bulk each video has a folder of the same name beside it that holds its pictures without the text, lossless: 0.png, 1.png, ...
-Game k of each agent is played with the seed --seed + k - 1. Started again, --bulk goes on with the first video that is missing.
+With --bulk each video has a folder of the same name beside it with its pictures, without text and lossless: 0.png, 1.png, ...
+Game k of each agent has the seed --seed + k - 1. Started again, --bulk goes on with the first video that is missing.
 """
 
 import argparse
@@ -30,7 +30,9 @@ SETTINGS = "bulk_videos.json"  # in the output folder: what its videos were reco
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--agent", help="of a single video: 'random', 'trained' (default) or a zip file")
-    parser.add_argument("--checkpoint", type=Path, default=TRAINED, help="zip file of the trained agent (default: the one shipped)")
+    parser.add_argument(
+        "--checkpoint", type=Path, default=TRAINED, help="zip file of the trained agent (default: the one shipped)"
+    )
     parser.add_argument("--algo", choices=sorted(ALGORITHMS), default="ddqn_per", help="what trained it")
     parser.add_argument("--bulk", action="store_true", help="record many videos, with their frames")
     parser.add_argument("--output_dir", type=Path, help="default: bulk_videos with --bulk, else videos")
@@ -68,7 +70,9 @@ def bulk(args: argparse.Namespace) -> None:
     :raises FileExistsError: if a file is in the way that other settings have made, or another program
     """
     if args.agent is not None:
-        raise ValueError("--bulk records both agents: choose their shares with --percent_random, the trained one with --checkpoint.")
+        raise ValueError(
+            "--bulk records both agents: choose their shares with --percent_random, the trained one with --checkpoint."
+        )
     n_random = number_random(args.total_videos, args.percent_random)
     counts = {"random": n_random, "trained": args.total_videos - n_random}
     agents: dict[str, Callable[[int], Any]] = {"random": random_agent}

@@ -34,7 +34,9 @@ def main() -> None:
         help="stop after so many episodes (lives, random play before learning included), rounded up to as many in each game",
     )
     parser.add_argument("--min_buffer", type=int, help="transitions of random play before learning starts")
-    parser.add_argument("--save_freq", type=int, help="agent steps between checkpoints (default: none but the best and the last)")
+    parser.add_argument(
+        "--save_freq", type=int, help="agent steps between checkpoints (default: none but the best and the last)"
+    )
     parser.add_argument("--no_save", action="store_true", help="record no gameplay")
     parser.add_argument("-params", "--hyperparams", nargs="+", default=[], help="hyperparameters, as in RL Zoo")
     parser.add_argument("-conf", "--conf-file", help="file of hyperparameters or preset, as in RL Zoo")

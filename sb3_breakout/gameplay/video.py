@@ -158,7 +158,9 @@ class VideoEncoder:
 
     def __init__(self, path: Path, width: int, height: int, fps: int = FPS) -> None:
         if min(width, height) <= 0 or width % 2 or height % 2:
-            raise ValueError(f"width and height must be positive and even (yuv420p halves the colours), received {width}x{height}.")
+            raise ValueError(
+                f"width and height must be positive and even (yuv420p halves the colours), received {width}x{height}."
+            )
         self.shape = (height, width, 3)
         self.path = path
         command = _command(path, width, height, fps)
@@ -236,8 +238,8 @@ def record_video(agent: Any, path: str | os.PathLike[str], with_frames: bool = F
 
     :param agent: anything with SB3's ``predict`` and spaces
     :param path: the MP4 file, at 30 pictures per second; its folder is created if needed
-    :param with_frames: whether to write every screen, without text and lossless, as well: ``0.png``, ``1.png``, ... in a folder
-        named like the video. The folder appears when it is complete, after the video.
+    :param with_frames: whether to write every screen as well, without text and lossless: ``0.png``, ``1.png``, ... in a
+        folder named like the video. It appears when it is complete, after the video.
     :param game: of :func:`play_game`
     :return: the last moment: number of pictures less one, final score
     :raises FileExistsError: if there is such a file or folder already; nothing is overwritten
@@ -326,7 +328,8 @@ def _command(path: Path, width: int, height: int, fps: int) -> list[str]:
     """
     raw = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {fps} -i -"
     # Colours as in standard-definition television, and tagged so: players that read the tags and players that guess agree
-    colour = "-colorspace smpte170m -vf scale=out_color_matrix=bt601:out_range=tv,setparams=color_primaries=smpte170m:color_trc=smpte170m"
+    tags = "setparams=color_primaries=smpte170m:color_trc=smpte170m"
+    colour = f"-colorspace smpte170m -vf scale=out_color_matrix=bt601:out_range=tv,{tags}"
     h264 = "-c:v libx264 -crf 18 -pix_fmt yuv420p -movflags +faststart -f mp4"
     words = f"-nostdin -hide_banner -loglevel error -abort_on empty_output -y {raw} {colour} {h264}".split()
     return [imageio_ffmpeg.get_ffmpeg_exe(), *words, os.path.abspath(path)]
