@@ -119,13 +119,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--shares", action="store_true", help="instead: where the time of a training step goes")
     parser.add_argument("--picture", type=Path, help="with --shares: where to draw it")
-    parser.add_argument("--growth", action="store_true", help="instead: updates per second at 50,000 and 1,000,000 transitions")
+    parser.add_argument(
+        "--growth", action="store_true", help="instead: updates per second at 50,000 and 1,000,000 transitions"
+    )
     parser.add_argument("--json", type=Path, help="write all figures there")
     args = parser.parse_args()
     th.set_num_threads(args.threads)
     warnings.filterwarnings("ignore", message=".*memory.*")
 
-    print(f"batch {args.batch_size}, {args.n_envs} games, {args.device}, {args.threads} threads, load {os.getloadavg()[0]:.1f}")
+    print(
+        f"batch {args.batch_size}, {args.n_envs} games, {args.device}, {args.threads} threads, load {os.getloadavg()[0]:.1f}"
+    )
     results: dict[str, Any] = {"arguments": {name: str(value) for name, value in vars(args).items()}, "torch": th.__version__}
     if args.growth:
         results["growth"] = rates = growth(args.batch_size, args.device)

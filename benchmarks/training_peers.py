@@ -108,9 +108,10 @@ class UniformReplayBuffer(PrioritizedReplayBuffer):
         pass
 
 
+# The first to be made was up to 10 % slower than the same model made later, so it is not the one that all are compared with
 PEERS: dict[str, Callable[[int, int, str], Any]] = {
-    "ddqn_per": ours(),
     "SB3 DQN": sb3,
+    "ddqn_per": ours(),
     "SB3 DQN + Double-Q": sb3_double,
     "SBX DQN (JAX)": sbx,
     "ddqn_per, uniform replay": ours(replay_buffer_class=UniformReplayBuffer),

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: every part of the loop under a stopwatch, the arithmetic told by PyTorch's profiler."""
+"""Where the time of a training step goes: parts of the loop under stopwatches, the arithmetic told by PyTorch's profiler."""
 
 import time
 from collections import defaultdict
@@ -116,14 +116,20 @@ def _parts(seconds: dict[str, float], arithmetic: float, total: float) -> dict[s
         "optimizer and clipping": seconds["optimizer"] + seconds["clipping"],
         "emulator": seconds["emulator"],
         "casts, activations, loss, autograd": networks - arithmetic,
-        "rest of an update": seconds["update"] - seconds["forward"] - seconds["backward"] - seconds["optimizer"] - seconds["clipping"],
+        "rest of an update": seconds["update"]
+        - seconds["forward"]
+        - seconds["backward"]
+        - seconds["optimizer"]
+        - seconds["clipping"],
         "sample": seconds["sample"],
         "priorities": seconds["priorities"],
         "rest of train()": seconds["train"] - seconds["update"] - seconds["sample"] - seconds["priorities"],
         "wrappers of the environment": seconds["environment"] - seconds["emulator"],
         "add": seconds["add"],
     }
-    parts["SB3's loop, callbacks, logging"] = total - seconds["train"] - seconds["environment"] - seconds["act"] - seconds["add"]
+    parts["SB3's loop, callbacks, logging"] = (
+        total - seconds["train"] - seconds["environment"] - seconds["act"] - seconds["add"]
+    )
     return {part: spent / total for part, spent in parts.items()}
 
 

@@ -13,7 +13,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack,
 from sb3_breakout.envs import AleVecEnv, BreakoutWrapper
 
 FRAME_SKIP = 4
-STICKINESS = {"v4": 0.0, "sticky": 0.25}  # probability that the emulator repeats the last action, per frame (Machado et al. 2018)
+STICKINESS = {
+    "v4": 0.0,
+    "sticky": 0.25,
+}  # probability that the emulator repeats the last action, per frame (Machado et al. 2018)
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Scores:
 
     def summary(self) -> dict[str, float]:
         """
-        :return: mean, standard error, standard deviation, median, interquartile mean (mean of the middle half; Agarwal et al. 2021,
+        :return: mean, standard error, standard deviation, median, interquartile mean (mean of the middle half,
             https://arxiv.org/abs/2108.13264), best and worst score, number of episodes, and agent steps played
         """
         scores = np.sort(self.scores)
@@ -67,9 +70,10 @@ def evaluation_env(
     vec_env_class: type[DummyVecEnv] = AleVecEnv,
 ) -> VecEnv:
     """
-    Games for an evaluation: 84×84 grey frames, frame skip 4, start no-ops, FIRE at each life's start.
+    Games for an evaluation: 84x84 grey frames, frame skip 4, start no-ops, FIRE at each life's start.
 
-    :param protocol: ``"v4"`` (every action is executed) or ``"sticky"`` (each frame repeats the last action with probability 0.25)
+    :param protocol: ``"v4"`` (every action is executed) or ``"sticky"`` (each frame repeats the last action with probability
+        0.25)
     :param n_envs: number of games at once
     :param n_stack: frames in an observation
     :param max_steps: agent steps after which a game is cut
@@ -110,7 +114,7 @@ def env_for(model: Any, **env_arguments: Any) -> VecEnv:
     ):
         if has != shows:
             env.close()
-            raise ValueError(f"The agent was made for {name} {has}, the game has {shows}.")
+            raise ValueError(f"The agent knows {name} {has}, the evaluation shows {shows}.")
     return env
 
 

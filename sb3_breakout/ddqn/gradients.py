@@ -8,8 +8,8 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 def clip_gradient_norm_(parameters: Iterable[th.nn.Parameter], max_norm: float) -> th.Tensor:
     """
-    As ``torch.nn.utils.clip_grad_norm_``, bit by bit, but on the CPU gradients that are short enough are left alone instead of being
-    multiplied by 1, which takes as long as a quarter of Adam's step.
+    As ``torch.nn.utils.clip_grad_norm_``, bit by bit, but on the CPU gradients that are short enough are left alone.
+    To multiply them all by 1 takes longer than Adam's step.
 
     :param parameters: parameters whose gradients to clip
     :param max_norm: largest norm over all of them

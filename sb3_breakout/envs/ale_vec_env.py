@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -24,8 +24,9 @@ class AleVecEnv(DummyVecEnv):
 
     Frames, rewards, lives, infos and episode statistics are those of ``DummyVecEnv``: everything above frame skipping is
     the same wrappers. Emulation, frame skipping and the picture come from ale-py's C++ (``ALEVectorInterface``). Three things
-    differ: start no-ops are drawn by the emulator (0 to ``noop_max`` of them); a game that ends within skipped frames has a
-    last picture of up to one step before, as under SB3's ``MaxAndSkipEnv``; and nothing can be rendered.
+    differ: start no-ops are drawn by the emulator (0 to ``noop_max``) and not counted in the limit of a game's frames; a game
+    that ends within skipped frames has a last picture of up to one step before, as under SB3's ``MaxAndSkipEnv``; and nothing
+    can be rendered.
 
     :param env_fns: functions that each build one game, as ``make_vec_env`` passes them: an Atari game, ``Monitor``,
         ``BreakoutWrapper`` and whatever is wanted above that needs no emulator
@@ -63,12 +64,12 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     def __init__(self, monitor: Monitor, wrapper: BreakoutWrapper) -> None:
         super().__init__(monitor)
-        game = monitor.unwrapped
+        game: Any = monitor.unwrapped
         self.observation_space = wrapper.observation_space
         height, width, channels = wrapper.observation_space.shape  # type: ignore[misc]
-        emulator = game.ale  # type: ignore[attr-defined]
-        self._interface = ALEVectorInterface(
-            rom_path=roms.get_rom_path(game._game),  # type: ignore[attr-defined]
+        # The stub of the class asks for every argument, and for arrays
+        self._interface: Any = cast(Any, ALEVectorInterface)(
+            rom_path=roms.get_rom_path(game._game),
             num_envs=1,
             frame_skip=wrapper.frame_skip,
             stack_num=1,  # VecFrameStack stacks, and starts a life with zeros
@@ -79,9 +80,9 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
             noop_max=wrapper.noop_max + 1 if wrapper.noop_max else 0,  # it draws from 0 to noop_max - 1
             use_fire_reset=False,
             reward_clipping=False,
-            max_episode_steps=emulator.getInt("max_num_frames_per_episode"),
-            repeat_action_probability=wrapper.action_repeat_probability or emulator.getFloat("repeat_action_probability"),
-            full_action_space=bool(self.action_space.n != len(emulator.getMinimalActionSet())),  # type: ignore[attr-defined]
+            max_episode_steps=game.ale.getInt("max_num_frames_per_episode"),
+            repeat_action_probability=wrapper.action_repeat_probability or game.ale.getFloat("repeat_action_probability"),
+            full_action_space=bool(self.action_space.n != len(game.ale.getMinimalActionSet())),  # type: ignore[attr-defined]
             num_threads=1,
         )
         self._rewards: list[float] = []
@@ -159,7 +160,7 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     def _picture(self, frames: np.ndarray) -> np.ndarray:
         # (1, 1, height, width) or (1, 1, height, width, 3)
-        return frames.reshape(self.observation_space.shape)  # type: ignore[arg-type]
+        return frames.reshape(self.observation_space.shape)
 
     def _info(self, facts: dict[str, np.ndarray]) -> dict[str, Any]:
         self._lives = int(facts["lives"][0])
@@ -188,7 +189,7 @@ def _put_into_thread(env: gym.Env) -> GameInThread:
     :raises ValueError: if it is not built as ``AleVecEnv`` needs it
     """
     wrapper = unwrap_wrapper(env, BreakoutWrapper)
-    if wrapper is None:
+    if not isinstance(wrapper, BreakoutWrapper):
         raise ValueError(f"AleVecEnv needs games under BreakoutWrapper, received {env}: use DummyVecEnv, or add the wrapper.")
     monitor = wrapper.below
     if not isinstance(monitor, Monitor):
@@ -198,7 +199,9 @@ def _put_into_thread(env: gym.Env) -> GameInThread:
     below: gym.Env = monitor
     while isinstance(below, gym.Wrapper):
         if not isinstance(below, REPLACED):
-            raise ValueError(f"AleVecEnv cannot keep {type(below).__name__} below BreakoutWrapper: move it above, or use DummyVecEnv.")
+            raise ValueError(
+                f"AleVecEnv cannot keep {type(below).__name__} below BreakoutWrapper: move it above, or use DummyVecEnv."
+            )
         below = below.env
     game: Any = monitor.unwrapped
     if game._game_mode is not None or game._game_difficulty is not None:

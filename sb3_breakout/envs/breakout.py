@@ -99,7 +99,8 @@ class BreakoutWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
         :param game: environment with observations of this wrapper's space
         """
-        self._games = env = GameRecords(game)
+        self._games = GameRecords(game)
+        env: gym.Env = self._games
         if self._life_is_episode:
             env = EpisodicLife(env)
         if self._fire:

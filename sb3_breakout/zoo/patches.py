@@ -197,7 +197,7 @@ def _with_own_training_class(original: Callable[..., Any], get_class: Callable[[
     return create_envs
 
 
-def _with_our_callbacks(original: Callable[..., None], progress_bar: type, checkpoint: type) -> Callable[..., None]:
+def _with_our_callbacks(original: Callable[..., None], progress_bar: type, checkpoint: type[Any]) -> Callable[..., None]:
     @wraps(original)
     def create_callbacks(self: Any) -> None:
         original(self)
@@ -208,7 +208,7 @@ def _with_our_callbacks(original: Callable[..., None], progress_bar: type, check
 
         self.callbacks = [TrainingProgressCallback() if type(each) is progress_bar else each for each in self.callbacks]
         self.callbacks += [
-            ReplayBufferCheckpoint(each.save_freq, each.save_path) for each in self.callbacks if type(each) is checkpoint
+            ReplayBufferCheckpoint(each.save_freq, each.save_path) for each in self.callbacks if isinstance(each, checkpoint)
         ]
 
     return create_callbacks

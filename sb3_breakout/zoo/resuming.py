@@ -78,7 +78,7 @@ def check_buffer_beside(model: DDQN, path: str) -> None:
     """
     if not (Path(path).parent / REPLAY_BUFFER).exists():
         warnings.warn(
-            f"There is no {REPLAY_BUFFER} beside {path}: the agent plays {model.learning_starts} steps before it learns again. "
-            "--save-freq and --save-replay-buffer keep one.",
+            f"There is no {REPLAY_BUFFER} beside {path}: the agent plays {model.learning_starts} steps "
+            "before it learns again. --save-freq and --save-replay-buffer keep one.",
             stacklevel=2,
         )

@@ -191,7 +191,7 @@ def test_nothing_is_overwritten(random_agent, tmp_path, taken):
 def test_an_agent_of_another_game_is_refused(random_agent, tmp_path, observations, actions):
     agent = random_agent(0)
     agent.observation_space, agent.action_space = observations, actions
-    with pytest.raises(ValueError, match=r"The agent was made for .*, the game has"):
+    with pytest.raises(ValueError, match=r"The agent knows .*, the evaluation shows"):
         record_video(agent, tmp_path / "game.mp4")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,0 +1,82 @@
+"""Every shipped agent loads without a murmur and plays as published."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from stable_baselines3.common.utils import set_random_seed
+
+from sb3_breakout import DDQN
+from sb3_breakout.evaluation import evaluate, evaluation_env
+from tests.zoo.command_line import RL_ZOO3, run
+
+AGENTS = Path(__file__).parent.parent / "rl-trained-agents"
+MODELS = sorted(AGENTS.glob("*/*/*.zip"))
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture(params=MODELS, ids=lambda path: path.parent.name)
+def path(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def published(path: Path) -> dict[str, Any]:
+    return json.loads((path.parent / "evaluation.json").read_text())
+
+
+def test_there_is_one_where_the_zoo_looks_by_default() -> None:
+    assert AGENTS / "ddqn_per" / "BreakoutNoFrameskip-v4_1" / "BreakoutNoFrameskip-v4.zip" in MODELS
+
+
+def test_small_and_loaded_on_a_cpu_without_a_warning(path: Path, published: dict[str, Any]) -> None:
+    """Warnings are errors here."""
+    assert path.stat().st_size <= 16 * MEGABYTE
+    model = DDQN.load(path, device="cpu")
+    assert model.num_timesteps == published["trained_steps"] > 0
+    assert model.policy.optimizer.state_dict()["state"] == {}
+
+
+def test_published_figures_are_those_of_the_published_scores(published: dict[str, Any]) -> None:
+    for protocol in ("v4", "sticky"):
+        scores = np.array(published[protocol]["scores"])
+        assert len(scores) == published[protocol]["episodes"] >= 100
+        assert published[protocol]["mean"] == pytest.approx(scores.mean())
+        assert published[protocol]["median"] == np.median(scores)
+
+
+def test_plays_as_published(path: Path, published: dict[str, Any]) -> None:
+    model = DDQN.load(path, device="cpu")
+    set_random_seed(1)
+    mean = np.mean(evaluate(model, episodes=16, seed=1).scores)
+    theirs = published["v4"]
+    assert abs(mean - theirs["mean"]) <= 3 * theirs["standard_deviation"]
+    assert mean >= theirs["mean"] / 2
+
+
+def test_bfloat16_chooses_the_actions_of_float32(path: Path) -> None:
+    """On states of real games where the choice is one at all: the best two actions differ by more than 0.001."""
+    model = DDQN.load(path, device="cpu", autocast=False)
+    env = evaluation_env(n_envs=4, seed=2)
+    observations = [env.reset()]
+    for _ in range(150):
+        observations.append(env.step(model.predict(observations[-1])[0])[0])
+    env.close()
+    exact = np.concatenate([model.policy.q_values(batch) for batch in observations])
+    model.policy.set_autocast(True)
+    rounded = np.concatenate([model.policy.q_values(batch) for batch in observations])
+    top_two = np.sort(exact, axis=1)[:, -2:]
+    clear = top_two[:, 1] - top_two[:, 0] > 0.001
+    assert clear.sum() > 300
+    assert (exact.argmax(axis=1) == rounded.argmax(axis=1))[clear].mean() >= 0.99
+
+
+def test_enjoy_finds_it(tmp_path: Path) -> None:
+    output = run(
+        *(RL_ZOO3, "enjoy", "--algo", "ddqn_per", "--env", "BreakoutNoFrameskip-v4", "-f", str(AGENTS)),
+        *("-n", "60", "--no-render"),
+        folder=tmp_path,
+    )
+    assert f"Loading {AGENTS}" in output
