@@ -18,7 +18,7 @@ from typing import Any
 from stable_baselines3.common.utils import set_random_seed
 
 from sb3_breakout.envs import RandomAgent
-from sb3_breakout.evaluation import evaluation_env
+from sb3_breakout.evaluation import STICKINESS, evaluation_env
 from sb3_breakout.files import written_aside
 from sb3_breakout.gameplay.video import is_recorded, record_video
 from sb3_breakout.zoo.registry import ALGORITHMS, load
@@ -40,6 +40,12 @@ def main() -> None:
     parser.add_argument("--percent_random", type=float, default=30, help="with --bulk: share of the random agent's videos")
     parser.add_argument("--seed", type=int, default=0, help="of the first game")
     parser.add_argument("--max_steps", type=int, default=27_000, help="agent steps after which a game is cut")
+    parser.add_argument(
+        "--protocol",
+        choices=list(STICKINESS),
+        default="v4",
+        help="'sticky': the emulator repeats actions at random; games differ more",
+    )
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     try:
@@ -59,7 +65,7 @@ def single(args: argparse.Namespace) -> None:
         args.checkpoint, agent = Path(agent), Path(agent).stem
     make = random_agent if agent == "random" else trained_agent(args)
     path = (args.output_dir or Path("videos")) / f"{agent}_agent.mp4"
-    print(record(make, path, args.seed, args.max_steps), flush=True)
+    print(record(make, path, seed=args.seed, **game(args)), flush=True)
 
 
 def bulk(args: argparse.Namespace) -> None:
@@ -76,7 +82,7 @@ def bulk(args: argparse.Namespace) -> None:
     n_random = number_random(args.total_videos, args.percent_random)
     counts = {"random": n_random, "trained": args.total_videos - n_random}
     agents: dict[str, Callable[[int], Any]] = {"random": random_agent}
-    settings = {"random": {"seed": args.seed, "max_steps": args.max_steps}}
+    settings = {"random": {"seed": args.seed, **game(args)}}
     if counts["trained"]:
         agents["trained"] = trained_agent(args)
         settings["trained"] = settings["random"] | {"sha256": hashlib.sha256(args.checkpoint.read_bytes()).hexdigest()}
@@ -88,7 +94,7 @@ def bulk(args: argparse.Namespace) -> None:
         if is_recorded(path):
             done = f"{path}: recorded before"
         else:
-            done = record(agents[kind], path, args.seed + k - 1, args.max_steps, with_frames=True)
+            done = record(agents[kind], path, with_frames=True, seed=args.seed + k - 1, **game(args))
         print(f"[{number}/{len(plan)}] {done}", flush=True)
 
 
@@ -157,16 +163,23 @@ def trained_agent(args: argparse.Namespace) -> Callable[[int], Any]:
     return seeded
 
 
-def record(agent: Callable[[int], Any], path: Path, seed: int, max_steps: int, with_frames: bool = False) -> str:
+def game(args: argparse.Namespace) -> dict[str, Any]:
+    """
+    :param args: the command's
+    :return: what is the same in every game, as :func:`~sb3_breakout.gameplay.video.play_game` takes it
+    """
+    return {"max_steps": args.max_steps, "protocol": args.protocol}
+
+
+def record(agent: Callable[[int], Any], path: Path, seed: int, **how: Any) -> str:
     """
     :param agent: makes the agent of a seed
     :param path: of the video
     :param seed: of the game and the agent
-    :param max_steps: agent steps after which the game is cut
-    :param with_frames: whether to write a folder of frames too
+    :param how: further arguments of :func:`~sb3_breakout.gameplay.video.record_video`
     :return: what was recorded, for people
     """
-    last = record_video(agent(seed), path, with_frames, seed=seed, max_steps=max_steps)
+    last = record_video(agent(seed), path, seed=seed, **how)
     return f"{path}: {last.number + 1} frames, score {last.score:g}, seed {seed}"
 
 

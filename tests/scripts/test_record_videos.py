@@ -73,7 +73,7 @@ def test_bulk_goes_on_where_it_was(bulk, tmp_path, capsys):
 def test_other_settings_do_not_mix_with_recorded_videos(bulk, tmp_path, capsys):
     bulk()
     before = tree(tmp_path)
-    for changed in (("--seed", 1), ("--max_steps", 16)):
+    for changed in (("--seed", 1), ("--max_steps", 16), ("--protocol", "sticky")):
         with pytest.raises(SystemExit) as end:
             bulk(*changed)
         assert end.value.code == 1
