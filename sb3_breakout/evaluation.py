@@ -1,12 +1,14 @@
 """How well an agent plays: raw scores of whole games under a stated protocol."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecTransposeImage
 
 from sb3_breakout.envs import AleVecEnv, BreakoutWrapper
 
@@ -64,6 +66,8 @@ def evaluation_env(
     noop_max: int = 30,
     seed: int = 0,
     env_id: str = "BreakoutNoFrameskip-v4",
+    wrapper_class: Callable[..., gym.Env] = BreakoutWrapper,
+    vec_env_class: type[DummyVecEnv] = AleVecEnv,
 ) -> VecEnv:
     """
     Games for an evaluation: 84x84 grey frames, frame skip 4, start no-ops, FIRE at each life's start.
@@ -76,6 +80,8 @@ def evaluation_env(
     :param noop_max: largest number of start no-ops
     :param seed: of the games
     :param env_id: a ``NoFrameskip-v4`` game
+    :param wrapper_class: what wraps each game, called with the game and keywords of ``BreakoutWrapper``
+    :param vec_env_class: what holds the games; ``DummyVecEnv`` where their screens are looked at
     :raises ValueError: for another protocol
     """
     if protocol not in STICKINESS:
@@ -84,12 +90,32 @@ def evaluation_env(
         env_id,
         n_envs,
         seed=seed,
-        wrapper_class=BreakoutWrapper,
+        wrapper_class=wrapper_class,
         wrapper_kwargs=dict(noop_max=noop_max, frame_skip=FRAME_SKIP),
         env_kwargs=dict(repeat_action_probability=STICKINESS[protocol], max_num_frames_per_episode=FRAME_SKIP * max_steps),
-        vec_env_cls=AleVecEnv,
+        vec_env_cls=vec_env_class,
     )
     return VecTransposeImage(VecFrameStack(env, n_stack))
+
+
+def env_for(model: Any, **env_arguments: Any) -> VecEnv:
+    """
+    Games for an evaluation of this agent, with as many frames in an observation as it sees.
+
+    :param model: anything with the spaces of an SB3 model
+    :param env_arguments: of :func:`evaluation_env`
+    :raises ValueError: if no number of frames makes the agent fit the games
+    """
+    space = model.observation_space.shape
+    env = evaluation_env(**{"n_stack": space[0] if space else 1, **env_arguments})
+    for name, has, shows in (
+        ("observations of shape", space, env.observation_space.shape),
+        ("the actions", model.action_space, env.action_space),
+    ):
+        if has != shows:
+            env.close()
+            raise ValueError(f"The agent knows {name} {has}, the evaluation shows {shows}.")
+    return env
 
 
 def evaluate(model: Any, episodes: int = 100, deterministic: bool = False, **env_arguments: Any) -> Scores:
@@ -105,20 +131,15 @@ def evaluate(model: Any, episodes: int = 100, deterministic: bool = False, **env
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, received {episodes}.")
-    space = model.observation_space.shape
-    arguments = {"protocol": "v4", "n_envs": min(8, episodes), "n_stack": space[0], "seed": 0, **env_arguments}
-    env = evaluation_env(**arguments)
+    arguments = {"protocol": "v4", "n_envs": min(8, episodes), "seed": 0, **env_arguments}
+    env = env_for(model, **arguments)
     try:
-        if env.observation_space.shape != space:
-            raise ValueError(
-                f"The agent sees observations of shape {space}, the evaluation shows {env.observation_space.shape}."
-            )
         scores, frames = evaluate_policy(model, env, episodes, deterministic=deterministic, return_episode_rewards=True)
     finally:
         env.close()
     protocol = {
         **{"noop_max": 30, "max_steps": 27_000, "env_id": "BreakoutNoFrameskip-v4"},
-        **arguments,
+        **{"n_stack": model.observation_space.shape[0], **arguments},
         "epsilon": 0.0 if deterministic else getattr(model, "evaluation_epsilon", None),
         "frame_skip": FRAME_SKIP,
         "sticky_actions": STICKINESS[arguments["protocol"]],

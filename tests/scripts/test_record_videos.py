@@ -1,0 +1,137 @@
+"""``scripts/record_videos.py``: which files it makes, and which it leaves alone."""
+
+import json
+import runpy
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from sb3_breakout import DDQN
+from sb3_breakout.evaluation import evaluation_env
+from tests.scripts.conftest import SCRIPTS
+
+SHORT = ("--max_steps", 15, "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small agent that was never trained."""
+    path = tmp_path_factory.mktemp("model") / "small.zip"
+    env = evaluation_env(n_envs=1, n_stack=2)
+    DDQN("CnnPolicy", env, policy_kwargs={"features_extractor_kwargs": {"features_dim": 8}}, seed=0, device="cpu").save(path)
+    env.close()
+    return path
+
+
+@pytest.fixture
+def bulk(script, checkpoint):
+    """Records three videos, one of them of the random agent: ``bulk("--seed", 1)``."""
+    short = ("--bulk", "--total_videos", 3, "--percent_random", 40, *SHORT)
+    return lambda *options: script("record_videos", *short, "--checkpoint", checkpoint, *options)
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file, with its time of change and size."""
+    return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*.[mp]*")}
+
+
+def test_bulk_makes_videos_and_folders_of_frames(bulk, tmp_path, capsys):
+    bulk()
+    names = ["bulk_random_agent_1", "bulk_trained_agent_1", "bulk_trained_agent_2"]
+    folder = tmp_path / "bulk_videos"
+    assert {path.name for path in folder.iterdir()} == {*names, *(f"{name}.mp4" for name in names), "bulk_videos.json"}
+    said = capsys.readouterr().out
+    for name in names:
+        count, _ = imageio_ffmpeg.count_frames_and_secs(folder / f"{name}.mp4")
+        assert {path.name for path in (folder / name).iterdir()} == {f"{number}.png" for number in range(count)}
+        assert f"{name}.mp4: {count} frames, score 0, seed {int(name[-1]) - 1}\n" in said
+    first, second = ((folder / f"bulk_trained_agent_{k}.mp4").read_bytes() for k in (1, 2))
+    assert first != second  # another seed, another game
+
+
+def test_bulk_goes_on_where_it_was(bulk, tmp_path, capsys):
+    """Also with more videos than before; one that is half there is recorded again, and the same."""
+    bulk()
+    folder = tmp_path / "bulk_videos"
+    video = folder / "bulk_trained_agent_1.mp4"
+    before, content = tree(folder), video.read_bytes()
+    video.rename(folder / ".bulk_trained_agent_1.mp4.123.tmp")
+    (folder / "bulk_trained_agent_1").rename(folder / ".bulk_trained_agent_1.unfinished")
+    capsys.readouterr()
+    bulk("--total_videos", 4)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" ", 1)[0] for line in lines] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
+    assert ["recorded before" in line for line in lines] == [True, False, False, True]
+    assert video.read_bytes() == content
+    after = tree(folder)
+    kept = [name for name in before if not name.startswith("bulk_trained_agent_1")]
+    assert [after[name] for name in kept] == [before[name] for name in kept]
+    assert not list(folder.glob(".*"))
+
+
+def test_other_settings_do_not_mix_with_recorded_videos(bulk, tmp_path, capsys):
+    bulk()
+    before = tree(tmp_path)
+    for changed in (("--seed", 1), ("--max_steps", 16), ("--protocol", "sticky")):
+        with pytest.raises(SystemExit) as end:
+            bulk(*changed)
+        assert end.value.code == 1
+        assert "bulk_videos holds videos of the random agent that were recorded with {'seed': 0" in capsys.readouterr().err
+    assert tree(tmp_path) == before
+
+
+def test_foreign_files_are_left_alone(bulk, tmp_path, capsys):
+    (tmp_path / "bulk_videos").mkdir()
+    foreign = tmp_path / "bulk_videos" / "bulk_trained_agent_2.mp4"
+    foreign.write_text("mine")
+    with pytest.raises(SystemExit):
+        bulk()
+    assert "bulk_trained_agent_2.mp4 was not recorded by --bulk" in capsys.readouterr().err
+    assert list((tmp_path / "bulk_videos").iterdir()) == [foreign]
+    assert foreign.read_text() == "mine"
+
+
+def test_only_random_videos_need_no_trained_agent(script, tmp_path):
+    script("record_videos", "--bulk", "--total_videos", 1, "--percent_random", 100, "--checkpoint", "none.zip", *SHORT)
+    assert (tmp_path / "bulk_videos" / "bulk_random_agent_1.mp4").is_file()
+    assert list(json.loads((tmp_path / "bulk_videos" / "bulk_videos.json").read_text())) == ["random"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [(("--agent", "random"), "random"), ((), "trained"), (("--agent", "trained"), "trained"), (None, "small")],
+)
+def test_one_video(script, checkpoint, tmp_path, agent, name):
+    options = ("--agent", checkpoint) if agent is None else (*agent, "--checkpoint", checkpoint)
+    script("record_videos", *options, *SHORT)
+    assert [path.name for path in (tmp_path / "videos").iterdir()] == [f"{name}_agent.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--agent", "nobody.zip"), "there is no trained agent nobody.zip: name one with --checkpoint"),
+        (("--bulk", "--checkpoint", "nobody.zip"), "there is no trained agent nobody.zip"),
+        (("--bulk", "--agent", "random"), "--bulk records both agents"),
+        (("--bulk", "--total_videos", 0), "--total_videos must be at least 1, received 0"),
+        (("--bulk", "--percent_random", 101), "--percent_random must be between 0 and 100, received 101"),
+        (("--agent", "random", "--max_steps", 1), "A game of 4 frames"),
+    ],
+)
+def test_what_cannot_be_done_is_said(script, tmp_path, capsys, options, message):
+    with pytest.raises(SystemExit) as end:
+        script("record_videos", *options)
+    assert end.value.code == 1
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.rglob("*.mp4")) == []
+
+
+@pytest.mark.parametrize(
+    ("total", "percent", "expected"),
+    [(20, 30, 6), (3, 50, 2), (1, 50, 1), (7, 30, 2), (5, 30, 2), (20, 0, 0), (20, 100, 20), (1, 49, 0), (200, 0.5, 1)],
+)
+def test_share_of_the_random_agent(total, percent, expected):
+    """A half is rounded up, where Python's round() would make 2.5 a 2."""
+    script = runpy.run_path(str(SCRIPTS / "record_videos.py"))
+    assert script["number_random"](total, percent) == expected
