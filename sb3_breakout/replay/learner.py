@@ -73,7 +73,7 @@ class ReplayLearner:
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> PrioritizedReplayBufferSamples:
         """
-        As the buffer's ``sample``, by this learner's priorities and with mixed rewards (each step of an n-step return is mixed).
+        As the buffer's ``sample``, by this learner's priorities and with the reward of every step mixed.
 
         :param batch_size: number of transitions
         :param env: normalizes observations and extrinsic rewards

@@ -51,9 +51,11 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     Paper: Prioritized Experience Replay, https://arxiv.org/abs/1511.05952
 
     Drop-in for ``ReplayBuffer`` (and ``DictReplayBuffer``, ``NStepReplayBuffer``): where nobody calls ``update_priorities``
-    it samples uniformly. Further learners (:meth:`learner`) share what is stored. Every transition has an index that is never used again, so an update that comes too late, for
-    a transition overwritten since, is recognized and ignored. A transition can be sampled as soon as its n-step return is
-    known: n - 1 steps after it was added, or when its episode ends.
+    it samples uniformly. Further learners (:meth:`learner`) share what is stored.
+
+    Every transition has an index that is never used again, so an update that comes too late, for a transition overwritten
+    since, is recognized and ignored. A transition can be sampled as soon as its n-step return is known: n - 1 steps after
+    it was added, or when its episode ends.
 
     A batch stays as it is for as long as it is held, but its observations and next observations may share memory: do not write
     to them. Memory for the transitions is taken on the first ``add``.
@@ -150,7 +152,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             if self._stores:
                 raise ValueError(
                     f"{self.size() * self.n_envs} transitions were stored without learner {name!r}, so without what it needs "
-                    "(intrinsic rewards, priorities): ask for the learner before the first add(), or empty the buffer with reset()."
+                    "(intrinsic rewards, priorities): ask for it before the first add(), or empty the buffer with reset()."
                 )
             self._learners[name] = ReplayLearner(self, reward_mix)
         self._learners[name].reward_mix = reward_mix
@@ -358,7 +360,11 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         return self.sample_for(self._sampler, batch_size, env)
 
     def sample_for(
-        self, sampler: PrioritySampler | None, batch_size: int, env: VecNormalize | None = None, reward_mix: float | None = None
+        self,
+        sampler: PrioritySampler | None,
+        batch_size: int,
+        env: VecNormalize | None = None,
+        reward_mix: float | None = None,
     ) -> PrioritizedReplayBufferSamples:
         """
         What ``sample`` does, for one of the learners.
