@@ -55,7 +55,7 @@ class TrainingProgressCallback(BaseCallback):
     - ``reward``: raw score of whole games, averaged over the last ``window`` games
     - ``loss``: training loss, averaged over the last ``window`` episodes (as the learner sees them: lives)
     - ``temp`` or ``eps``: temperature of Boltzmann exploration, or epsilon of epsilon-greedy
-    - what the model has in ``figures`` (``ddqn_rnd``: ``alpha``, ``extrinsic`` and ``combined`` reward of the last 10 episodes)
+    - what the model has in ``figures`` (``ddqn_rnd``: ``alpha``, ``extrinsic`` and ``combined`` reward of the last episodes)
 
     :param window: how many games or episodes the figures are averaged over
     :param every_percent: where the output is no terminal, how many percent of the training lie between two lines
