@@ -27,13 +27,13 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, RNDRewardWrapper
 
-N_ENVS = 4
+N_ENVS = 8
 SOLVED = 0.9
 HYPERPARAMETERS: dict[str, Any] = dict(
     learning_rate=5e-4,
     buffer_size=100_000,
     learning_starts=1000,
-    batch_size=64,
+    batch_size=128,
     train_freq=1,
     gradient_steps=1,
     n_steps=3,
@@ -41,7 +41,7 @@ HYPERPARAMETERS: dict[str, Any] = dict(
     exploration="epsilon_greedy",
     exploration_fraction=0.05,
     exploration_final_eps=0.05,
-    policy_kwargs=dict(net_arch=[128, 128]),
+    policy_kwargs=dict(net_arch=[64, 64]),
     device="cpu",
 )
 ALPHA = 0.9  # share of the bonus in the explorer's reward, throughout

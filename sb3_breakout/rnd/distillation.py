@@ -63,7 +63,7 @@ class RND(nn.Module):
         self.initial_steps = initial_steps
         self.target = make_target(self.frame_shape)
         self.predictor = make_predictor(self.frame_shape)
-        self.optimizer = th.optim.Adam(self.predictor.parameters(), lr=learning_rate)
+        self.optimizer = th.optim.Adam(self.predictor.parameters(), lr=learning_rate, fused=True)
         self.frame_statistics = RunningMeanStd(shape=self.frame_shape)
         self.return_statistics = RunningMeanStd()
         self.n_frames = 0  # collected so far

@@ -5,7 +5,8 @@ import math
 import torch as th
 from torch import nn
 
-EMBEDDING_SIZE = 512
+IMAGE_WIDTH = 512  # of the linear layers and the embedding, as in the paper
+VECTOR_WIDTH = 128
 SMALLEST_IMAGE = 36  # pixels; below that nothing is left after the three convolutions
 
 
@@ -14,11 +15,11 @@ def make_target(frame_shape: tuple[int, ...]) -> nn.Module:
     The network that stays as it was initialised (https://arxiv.org/abs/1810.12894, appendix A.2): a linear layer on a trunk.
 
     :param frame_shape: (channels, height, width) of an image, or (features,)
-    :return: frames (batch, *frame_shape) float32 to embeddings (batch, ``EMBEDDING_SIZE``)
+    :return: frames (batch, *frame_shape) float32 to embeddings (batch, width)
     :raises ValueError: if an image is smaller than ``SMALLEST_IMAGE`` pixels
     """
-    trunk, size = _trunk(frame_shape)
-    target = nn.Sequential(trunk, nn.Linear(size, EMBEDDING_SIZE)).apply(_initialise)
+    trunk, size, width = _trunk(frame_shape)
+    target = nn.Sequential(trunk, nn.Linear(size, width)).apply(_initialise)
     return target.requires_grad_(False)
 
 
@@ -28,17 +29,17 @@ def make_predictor(frame_shape: tuple[int, ...]) -> nn.Module:
     it cannot predict is what it has not seen, and not what is beyond it.
 
     :param frame_shape: (channels, height, width) of an image, or (features,)
-    :return: frames (batch, *frame_shape) float32 to embeddings (batch, ``EMBEDDING_SIZE``)
+    :return: frames (batch, *frame_shape) float32 to embeddings (batch, width)
     :raises ValueError: if an image is smaller than ``SMALLEST_IMAGE`` pixels
     """
-    trunk, size = _trunk(frame_shape)
+    trunk, size, width = _trunk(frame_shape)
     predictor = nn.Sequential(
         trunk,
-        nn.Linear(size, EMBEDDING_SIZE),
+        nn.Linear(size, width),
         nn.ReLU(),
-        nn.Linear(EMBEDDING_SIZE, EMBEDDING_SIZE),
+        nn.Linear(width, width),
         nn.ReLU(),
-        nn.Linear(EMBEDDING_SIZE, EMBEDDING_SIZE),
+        nn.Linear(width, width),
     )
     return predictor.apply(_initialise)
 
@@ -56,10 +57,11 @@ def prediction_errors(target: nn.Module, predictor: nn.Module, frames: th.Tensor
     return (predictor(frames) - target(frames)).square().mean(dim=1)
 
 
-def _trunk(frame_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
-    """:return: the layers below the last ones, and how many features they give"""
+def _trunk(frame_shape: tuple[int, ...]) -> tuple[nn.Module, int, int]:
+    """:return: the layers below the last ones, how many features they give, and the width of the last ones"""
     if len(frame_shape) == 1:
-        return nn.Sequential(nn.Linear(frame_shape[0], 256), nn.LeakyReLU(), nn.Linear(256, 256), nn.LeakyReLU()), 256
+        layers = nn.Linear(frame_shape[0], VECTOR_WIDTH), nn.LeakyReLU(), nn.Linear(VECTOR_WIDTH, VECTOR_WIDTH), nn.LeakyReLU()
+        return nn.Sequential(*layers), VECTOR_WIDTH, VECTOR_WIDTH
     channels, height, width = frame_shape
     if min(height, width) < SMALLEST_IMAGE:
         raise ValueError(f"RND needs images of at least {SMALLEST_IMAGE} pixels in height and width, got {height}x{width}.")
@@ -73,7 +75,7 @@ def _trunk(frame_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         nn.Flatten(),
     )
     with th.no_grad():
-        return convolutions, convolutions(th.zeros(1, *frame_shape)).shape[1]
+        return convolutions, convolutions(th.zeros(1, *frame_shape)).shape[1], IMAGE_WIDTH
 
 
 def _initialise(module: nn.Module) -> None:
