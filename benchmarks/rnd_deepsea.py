@@ -45,7 +45,7 @@ HYPERPARAMETERS: dict[str, Any] = dict(
     device="cpu",
 )
 ALPHA: dict[str, Any] = dict(alpha_initial=1.0, alpha_final=0.1, alpha_fraction=1.0)
-BONUS: dict[str, Any] = dict(learning_rate=3e-4, update_proportion=1.0, batch_size=64)
+BONUS: dict[str, Any] = dict(learning_rate=1e-3, update_proportion=1.0, batch_size=16, gamma=0.9)
 
 
 class DeepSea(gym.Env):
@@ -178,7 +178,9 @@ def main() -> None:
 
     tasks = [(each, seed, arguments.size, arguments.steps) for each in arguments.algorithms for seed in arguments.seeds]
     runs = []
-    print("| algorithm | seed | return at the end | cells visited | treasure first taken at step | processor seconds |\n|---|---|---|---|---|---|")
+    print(
+        "| algorithm | seed | return at the end | cells visited | treasure first taken at step | processor seconds |\n|---|---|---|---|---|---|"
+    )
     with Pool(arguments.processes) as pool:
         for run in pool.imap(train, tasks):
             taken = run.curve[run.curve[:, 1] > SOLVED, 0]

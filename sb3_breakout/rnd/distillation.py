@@ -14,6 +14,7 @@ from sb3_breakout.arguments import check_at_least, check_positive, check_unit_in
 from sb3_breakout.rnd.networks import make_predictor, make_target, prediction_errors
 
 CLIP = 5.0  # of whitened frames
+RETURN_WINDOW = 10_000  # collected frames that the scale of the bonus remembers
 EXTRA_STATE = "_extra_state"  # PyTorch's key of what get_extra_state() gives
 
 
@@ -25,7 +26,9 @@ class RND(nn.Module):
     Paper: https://arxiv.org/abs/1810.12894
 
     Frames are whitened and clipped to [-5, 5]; the bonus is divided by the running standard deviation of its discounted
-    return (section 2.4). The ``state_dict`` holds networks and statistics.
+    return (section 2.4). Unlike the paper's, that deviation forgets: raw bonuses fall by orders of magnitude while the
+    predictor learns, and over all of the past their scale would stay that of the beginning. The ``state_dict`` holds
+    networks and statistics.
 
     :param observation_space: single frames: an image of 1 or 3 channels (first or last), or a vector
     :param n_envs: number of environments
@@ -83,6 +86,7 @@ class RND(nn.Module):
         bonus = self.bonus(frames)
         self._returns = self.gamma * self._returns + bonus
         self.return_statistics.update(self._returns)
+        self.return_statistics.count = min(self.return_statistics.count, RETURN_WINDOW)
         initial = self.n_frames < self.initial_steps
         self.n_frames += len(frames)
         if initial:
@@ -92,7 +96,7 @@ class RND(nn.Module):
 
     @property
     def scale(self) -> float:
-        """Running standard deviation of the discounted return of the raw bonus."""
+        """Standard deviation of the discounted return of the raw bonus, over about the last ``RETURN_WINDOW`` frames."""
         return float(np.sqrt(self.return_statistics.var) + 1e-8)
 
     def bonus(self, frames: np.ndarray) -> np.ndarray:

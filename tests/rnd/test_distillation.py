@@ -42,7 +42,9 @@ def test_bonus_falls_on_what_is_seen_again_and_not_on_the_new(space: spaces.Box)
 def test_layers_as_in_the_paper() -> None:
     """Target: trunk and a linear layer; predictor: two layers more. All orthogonal, the target never trained."""
     rnd = make(IMAGE)
-    linear = {name: [m for m in getattr(rnd, name).modules() if isinstance(m, th.nn.Linear)] for name in ("target", "predictor")}
+    linear = {
+        name: [m for m in getattr(rnd, name).modules() if isinstance(m, th.nn.Linear)] for name in ("target", "predictor")
+    }
     assert [layer.out_features for layer in linear["target"]] == [512]
     assert [layer.out_features for layer in linear["predictor"]] == [512, 512, 512]
     for module in rnd.modules():

@@ -132,7 +132,9 @@ def test_variants_run(arguments: dict[str, Any]) -> None:
 def test_images_in_stacks_and_a_plain_ddqn() -> None:
     """Frames as RL Zoo stacks them, the bonus below; any DDQN will do."""
     env = VecFrameStack(corridors(make=lambda: Corridor("image")), 2)
-    model = DDQN("CnnPolicy", env, learning_starts=20, buffer_size=200, batch_size=4, device="cpu").learn(60, DualAgentCallback())
+    model = DDQN("CnnPolicy", env, learning_starts=20, buffer_size=200, batch_size=4, device="cpu").learn(
+        60, DualAgentCallback()
+    )
     assert model.replay_buffer.n_stack == 2 and model.replay_buffer.intrinsic_rewards.any()
 
 
@@ -174,9 +176,13 @@ def refused(model: Any, callback: Any, message: str) -> None:
 
 def test_what_does_not_fit_is_said_at_the_start_of_training() -> None:
     plain = make_vec_env(Corridor, 2)
-    refused(agent(plain), DualAgentCallback(), r"DualAgentCallback needs .*\n  vec_env_wrapper: sb3_breakout.rnd.RNDRewardWrapper")
+    refused(
+        agent(plain), DualAgentCallback(), r"DualAgentCallback needs .*\n  vec_env_wrapper: sb3_breakout.rnd.RNDRewardWrapper"
+    )
     refused(agent(), None, r"ddqn_rnd needs .*\n  callback: sb3_breakout.rnd.DualAgentCallback")
-    refused(agent(corridors(reward="combined")), DualAgentCallback(), r"RNDRewardWrapper\(reward='extrinsic'\), not 'combined'")
+    refused(
+        agent(corridors(reward="combined")), DualAgentCallback(), r"RNDRewardWrapper\(reward='extrinsic'\), not 'combined'"
+    )
     dqn = DQN("MlpPolicy", corridors(), replay_buffer_class=PrioritizedReplayBuffer, device="cpu")
     refused(dqn, DualAgentCallback(), "DDQN or a subclass .* not DQN")
     uniform = agent(replay_buffer_class=ReplayBuffer, n_steps=1)

@@ -64,7 +64,9 @@ def test_the_next_samples_of_both_learners_are_the_same_after_loading(tmp_path: 
 
 def test_every_file_of_a_run_has_it(tmp_path: Path) -> None:
     checkpoints = CheckpointCallback(save_freq=50, save_path=str(tmp_path))
-    best = EvalCallback(corridors(1), eval_freq=80, best_model_save_path=str(tmp_path), n_eval_episodes=1, verbose=0, warn=False)
+    best = EvalCallback(
+        corridors(1), eval_freq=80, best_model_save_path=str(tmp_path), n_eval_episodes=1, verbose=0, warn=False
+    )
     model = trained(200, [DualAgentCallback(save_path=str(tmp_path)), checkpoints, best])  # type: ignore[arg-type]
     model.save(tmp_path / "final")
     for name in ("rl_model_100_steps", "rl_model_200_steps", "best_model", "final"):
