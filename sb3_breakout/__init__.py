@@ -11,18 +11,23 @@ if TYPE_CHECKING:
     from sb3_breakout.ddqn import DDQN, CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
     from sb3_breakout.envs import BreakoutWrapper, RandomAgent, RewardShapingWrapper
     from sb3_breakout.replay import FrameStore, PrioritizedReplayBuffer, SumTree
+    from sb3_breakout.rnd import DDQNRND, DualAgentCallback, RNDCallback, RNDRewardWrapper
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DDQN",
+    "DDQNRND",
     "BreakoutWrapper",
     "CnnPolicy",
     "DDQNPolicy",
+    "DualAgentCallback",
     "FrameStore",
     "MlpPolicy",
     "MultiInputPolicy",
     "PrioritizedReplayBuffer",
+    "RNDCallback",
+    "RNDRewardWrapper",
     "RandomAgent",
     "RewardShapingWrapper",
     "SumTree",
@@ -43,6 +48,10 @@ _HOME = {
     "FrameStore": "replay",
     "PrioritizedReplayBuffer": "replay",
     "SumTree": "replay",
+    "DDQNRND": "rnd",
+    "DualAgentCallback": "rnd",
+    "RNDCallback": "rnd",
+    "RNDRewardWrapper": "rnd",
     "install": "_hook",
 }
 

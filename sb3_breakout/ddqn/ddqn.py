@@ -36,7 +36,7 @@ from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiIn
 from sb3_breakout.ddqn.random_state import get_random_state, set_random_state
 from sb3_breakout.ddqn.targets import double_dqn_loss
 from sb3_breakout.files import written_aside
-from sb3_breakout.replay import PrioritizedReplayBuffer
+from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayLearner
 
 SelfDDQN = TypeVar("SelfDDQN", bound="DDQN")
 
@@ -117,6 +117,7 @@ class DDQN(DQN):
     action_space: spaces.Discrete
     policy: DDQNPolicy
     replay_buffer_class: type[ReplayBuffer]
+    replay_buffer: ReplayBuffer | ReplayLearner | None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -197,6 +198,8 @@ class DDQN(DQN):
         self.behaviour: DDQNPolicy | None = None
         # Mean loss of the latest call of train(); None before the first
         self.last_loss: float | None = None
+        # What the progress bar shows besides, by name
+        self.figures: dict[str, float] = {}
         self._episodes_ended = 0  # in the latest step, over all environments
         self._last_diagnostics = 0  # environment step
         self._random_state: dict[str, Any] | None = None  # of a loaded model, until it learns on
@@ -297,12 +300,19 @@ class DDQN(DQN):
     @property
     def temperature(self) -> float | None:
         """The current Boltzmann temperature, ``None`` under another exploration rule."""
-        return getattr(self.policy.exploration, "temperature", None)
+        return getattr(self._exploration_rule, "temperature", None)
 
     @property
     def epsilon(self) -> float | None:
         """The current epsilon of epsilon-greedy exploration, ``None`` under another rule."""
-        return getattr(self.policy.exploration, "epsilon", None)
+        return getattr(self._exploration_rule, "epsilon", None)
+
+    @property
+    def _exploration_rule(self) -> ExplorationRule:
+        """That of whoever chooses training actions."""
+        rule = (self.behaviour or self.policy).exploration
+        assert rule is not None
+        return rule
 
     @property
     def _prefilling(self) -> bool:
@@ -344,14 +354,18 @@ class DDQN(DQN):
         Update the target network and the exploration rule. Called after each step of the vectorised environment.
         """
         self._n_calls += 1
+        self.update_target_network()
+        if not self._prefilling:
+            self._exploration_rule.update(self._current_progress_remaining, self._episodes_ended)
+
+    def update_target_network(self) -> None:
+        """
+        Copy the online network to the target network (by ``tau``) where that is due. To be called once after each step.
+        """
         # Exact for any number of environments: has this step reached or passed a multiple of the interval?
         if self.num_timesteps % self.target_update_interval < self.n_envs:
             polyak_update(self.q_net.parameters(), self.q_net_target.parameters(), self.tau)
             polyak_update(self.batch_norm_stats, self.batch_norm_stats_target, 1.0)
-        if not self._prefilling:
-            rule = (self.behaviour or self.policy).exploration
-            assert rule is not None
-            rule.update(self._current_progress_remaining, self._episodes_ended)
 
     def train(self, gradient_steps: int, batch_size: int = 128) -> None:
         """
@@ -365,7 +379,7 @@ class DDQN(DQN):
         assert self.replay_buffer is not None
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
-        prioritized = self.replay_buffer if isinstance(self.replay_buffer, PrioritizedReplayBuffer) else None
+        prioritized = self.replay_buffer if isinstance(self.replay_buffer, (PrioritizedReplayBuffer, ReplayLearner)) else None
         if not self._enough_stored():  # a loaded model without its buffer
             return
         if prioritized is not None:
@@ -429,9 +443,7 @@ class DDQN(DQN):
         """
         Write log data; every ``DIAGNOSTICS_INTERVAL`` steps also the diagnostics of the replay buffer.
         """
-        rule = (self.behaviour or self.policy).exploration
-        assert rule is not None
-        for name, value in rule.metrics().items():
+        for name, value in self._exploration_rule.metrics().items():
             self.logger.record(f"rollout/{name}", value)
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer) and self._diagnostics_due():
             for name, value in self.replay_buffer.diagnostics().items():
@@ -558,4 +570,4 @@ class DDQN(DQN):
         self.replay_buffer = loaded
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "behaviour", "_loss_function"]
+        return [*super()._excluded_save_params(), "behaviour", "figures", "_loss_function"]

@@ -18,6 +18,7 @@ from sb3_breakout.files import written_aside
 from sb3_breakout.replay import memory
 from sb3_breakout.replay.formulas import n_step_returns
 from sb3_breakout.replay.frame_store import FrameStore, frame_shape
+from sb3_breakout.replay.learner import ReplayLearner, mixed_rewards
 from sb3_breakout.replay.priority_sampler import PrioritySampler
 from sb3_breakout.replay.schedule import UnitSchedule
 from sb3_breakout.replay.snapshot import StreamedArray, with_suffix
@@ -26,6 +27,8 @@ ALPHA_STEP = 0.01  # all priorities are derived anew when alpha has moved this f
 FINALS_SHARE = 1 / 50  # terminal frames expected per transition, for the memory check: lives of 50 steps
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 BYTES_BESIDE = 30  # per transition: reward, ends, |TD error|, priority and its share of the sums, bookkeeping of a frame
+BYTES_PER_LEARNER = 18  # per transition: intrinsic reward, and another |TD error|, priority and its share of the sums
+INTRINSIC_REWARD = "intrinsic_reward"  # where it is found in the infos
 
 
 class PrioritizedReplayBufferSamples(NamedTuple):
@@ -48,9 +51,11 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     Paper: Prioritized Experience Replay, https://arxiv.org/abs/1511.05952
 
     Drop-in for ``ReplayBuffer`` (and ``DictReplayBuffer``, ``NStepReplayBuffer``): where nobody calls ``update_priorities``
-    it samples uniformly. Every transition has an index that is never used again, so an update that comes too late, for
-    a transition overwritten since, is recognized and ignored. A transition can be sampled as soon as its n-step return is
-    known: n - 1 steps after it was added, or when its episode ends.
+    it samples uniformly. Further learners (:meth:`learner`) share what is stored.
+
+    Every transition has an index that is never used again, so an update that comes too late, for a transition overwritten
+    since, is recognized and ignored. A transition can be sampled as soon as its n-step return is known: n - 1 steps after
+    it was added, or when its episode ends.
 
     A batch stays as it is for as long as it is held, but its observations and next observations may share memory: do not write
     to them. Memory for the transitions is taken on the first ``add``.
@@ -76,6 +81,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     rewards: np.ndarray  # (rows, n_envs) float32
     dones: np.ndarray  # (rows, n_envs) bool
     timeouts: np.ndarray  # (rows, n_envs) bool: the episode was cut here and the value of what followed still counts
+    intrinsic_rewards: np.ndarray  # (rows, n_envs) float32, where there are further learners
 
     def __init__(
         self,
@@ -112,6 +118,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
                 raise ValueError(f"n_stack={n_stack} needs Box observations, but {name} is {space}: use n_stack=1.")
             frame_shape(_array_shape(space), n_stack, name)
         self._step = 0  # number of the step to come
+        self._learners: dict[str, ReplayLearner] = {}
         self._forget()
 
     def _forget(self) -> None:
@@ -123,10 +130,38 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self._waiting = np.zeros(self.n_envs, np.int64)  # newest transitions whose n-step returns are not known yet
         self._stores: dict[str, FrameStore] = {}
         self._sampler: PrioritySampler | None = None
+        for learner in self._learners.values():
+            learner.sampler = None
 
     def reset(self) -> None:
         """Empty the buffer and give its memory back."""
         self._forget()
+
+    def learner(self, reward_mix: float, name: str = "explorer") -> ReplayLearner:
+        """
+        A view for another learner of the same transitions, whose rewards are ``(1 - reward_mix) * extrinsic + reward_mix *
+        intrinsic``. From now on ``add`` wants an ``"intrinsic_reward"`` in each info.
+
+        :param reward_mix: alpha, in [0, 1]
+        :param name: tells learners apart; for a name known already (also from before the buffer was saved) it is the same
+            view, with the new ``reward_mix``
+        :return: the view, with its own priorities and random numbers
+        :raises ValueError: if ``reward_mix`` is not in [0, 1], or there are transitions that the learner has no priorities for
+        """
+        if name not in self._learners:
+            if self._stores:
+                raise ValueError(
+                    f"{self.size() * self.n_envs} transitions were stored without learner {name!r}, so without what it needs "
+                    "(intrinsic rewards, priorities): ask for it before the first add(), or empty the buffer with reset()."
+                )
+            self._learners[name] = ReplayLearner(self, reward_mix)
+        self._learners[name].reward_mix = reward_mix
+        return self._learners[name]
+
+    def _samplers(self) -> list[PrioritySampler]:
+        """:return: of all learners, the buffer's own first; empty before the first ``add``"""
+        samplers = (self._sampler, *(learner.sampler for learner in self._learners.values()))
+        return [sampler for sampler in samplers if sampler is not None]
 
     # ---------------------------------------------------------------- memory
 
@@ -150,7 +185,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             for space in self._spaces().values()
         )
         action = self.action_dim * np.dtype(self._maybe_cast_dtype(self.action_space.dtype)).itemsize
-        each = frames * (1.0 + FINALS_SHARE) + action + BYTES_BESIDE
+        each = frames * (1.0 + FINALS_SHARE) + action + BYTES_BESIDE + BYTES_PER_LEARNER * len(self._learners)
         total = self.buffer_size * self.n_envs
         if each * total > available:
             raise memory.NotEnoughMemoryError(
@@ -168,6 +203,11 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         # SB3 seeds numpy's global generator; drawing our own from it makes `seed` work
         rng = np.random.default_rng(np.random.randint(0, 2**32, size=4, dtype=np.uint32))
         self._sampler = PrioritySampler(self.buffer_size * self.n_envs, self.alpha, self.eps, rng)
+        if self._learners:
+            self.intrinsic_rewards = np.zeros(shape, np.float32)
+        # Spawned, the generators of further learners leave the buffer's own as it is without them
+        for learner, own_rng in zip(self._learners.values(), rng.spawn(len(self._learners)), strict=True):
+            learner.sampler = PrioritySampler(self.buffer_size * self.n_envs, self.alpha, self.eps, own_rng)
         self._stores = {
             name: FrameStore(self.buffer_size, self.n_envs, _array_shape(space), space.dtype, self.n_stack, name)
             for name, space in self._spaces().items()
@@ -196,14 +236,13 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :param action: (n_envs, action_dim) or (n_envs,)
         :param reward: (n_envs,)
         :param done: (n_envs,) whether the episode ended, for whatever reason
-        :param infos: one per environment; ``TimeLimit.truncated`` tells that a time limit ended it
+        :param infos: one per environment; ``TimeLimit.truncated`` tells that a time limit ended it, ``intrinsic_reward`` is
+            needed where there are further learners
         :raises ValueError: if a stack is not a sliding window of what was added before, or an observation is NaN, or a reward
-            not finite; nothing is stored then
+            not finite, or an intrinsic reward is missing; nothing is stored then
         """
-        reward = np.asarray(reward).reshape(self.n_envs)
-        if not np.abs(reward).max() <= FLOAT32_MAX:  # NaN is not either
-            env = int((np.abs(reward) <= FLOAT32_MAX).argmin())
-            raise ValueError(f"The reward of environment {env} at step {self._step} is {reward[env]}: nothing was stored.")
+        reward = self._finite(reward, "reward")
+        intrinsic_reward = self._finite(_intrinsic_rewards(infos), "intrinsic reward") if self._learners else None
         action = np.asarray(action).reshape(self.n_envs, self.action_dim)
         done = np.asarray(done, bool).reshape(self.n_envs)
         timeout = np.zeros(self.n_envs, bool)
@@ -218,12 +257,22 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self.rewards[row] = reward
         self.dones[row] = done
         self.timeouts[row] = timeout
+        if intrinsic_reward is not None:
+            self.intrinsic_rewards[row] = intrinsic_reward
         self._step += 1
         self.pos += 1
         if self.pos == self.buffer_size:
             self.full = True
             self.pos = 0
         self._admit(row, done | timeout)
+
+    def _finite(self, rewards: Any, name: str) -> np.ndarray:
+        """:return: (n_envs,) the rewards of a step, which must be finite in float32"""
+        rewards = np.asarray(rewards).reshape(self.n_envs)
+        if not np.abs(rewards).max() <= FLOAT32_MAX:  # NaN is not either
+            env = int((np.abs(rewards) <= FLOAT32_MAX).argmin())
+            raise ValueError(f"The {name} of environment {env} at step {self._step} is {rewards[env]}: nothing was stored.")
+        return rewards
 
     def _add_observations(
         self, obs: np.ndarray | dict[str, np.ndarray], next_obs: np.ndarray | dict[str, np.ndarray]
@@ -257,16 +306,16 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :param row: where it was stored
         :param ends: (n_envs,) bool, where it ended an episode
         """
-        assert self._sampler is not None
         places = np.arange(row * self.n_envs, (row + 1) * self.n_envs)
         if self.n_steps == 1:
-            self._sampler.admit(places)
+            self._make_eligible(places)
             return
-        self._sampler.withdraw(places)
+        for sampler in self._samplers():
+            sampler.withdraw(places)
         self._waiting += 1
         known = np.flatnonzero(self._waiting == self.n_steps)  # environments whose oldest return is known now
         if len(known):
-            self._sampler.admit((self._step - self.n_steps) % self.buffer_size * self.n_envs + known)
+            self._make_eligible((self._step - self.n_steps) % self.buffer_size * self.n_envs + known)
             self._waiting[known] -= 1
         if ends.any():
             self._release(np.flatnonzero(ends))
@@ -277,11 +326,19 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
         :param envs: (n,) int64
         """
-        assert self._sampler is not None
         for env in envs:
             steps = np.arange(self._step - self._waiting[env], self._step)
-            self._sampler.admit(steps % self.buffer_size * self.n_envs + env)
+            self._make_eligible(steps % self.buffer_size * self.n_envs + env)
             self._waiting[env] = 0
+
+    def _make_eligible(self, places: np.ndarray) -> None:
+        """
+        Transitions can be sampled from now on, by every learner.
+
+        :param places: (n,) int64, no place twice
+        """
+        for sampler in self._samplers():
+            sampler.admit(places)
 
     # ---------------------------------------------------------------- sampling
 
@@ -300,28 +357,52 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :return: the batch
         :raises ValueError: if there is nothing to sample
         """
-        if self._sampler is None or self._sampler.n_eligible == 0:
+        return self.sample_for(self._sampler, batch_size, env)
+
+    def sample_for(
+        self,
+        sampler: PrioritySampler | None,
+        batch_size: int,
+        env: VecNormalize | None = None,
+        reward_mix: float | None = None,
+    ) -> PrioritizedReplayBufferSamples:
+        """
+        What ``sample`` does, for one of the learners.
+
+        :param sampler: the priorities to draw by
+        :param batch_size: number of transitions
+        :param env: normalizes observations and extrinsic rewards
+        :param reward_mix: share of the intrinsic reward, in [0, 1]; None for extrinsic rewards as they are
+        :return: the batch
+        :raises ValueError: if there is nothing to sample
+        """
+        if sampler is None or sampler.n_eligible == 0:
             raise ValueError(
                 f"Nothing can be sampled yet: {self.size()} step(s) are stored and a return takes {self.n_steps}, "
                 "unless an episode ends before."
             )
-        places, weights = self._sampler.sample(batch_size, self.beta)
+        places, weights = sampler.sample(batch_size, self.beta)
         # Back to the running number of each step; rows from `pos` on are one lap behind
         lap_start = self._step - self.pos
         laps = np.where(places < self.pos * self.n_envs, lap_start, lap_start - self.buffer_size)
-        return self._get_samples(places + laps * self.n_envs, env, weights)
+        return self._get_samples(places + laps * self.n_envs, env, weights, reward_mix)
 
     def _get_samples(  # type: ignore[override]
-        self, batch_inds: np.ndarray, env: VecNormalize | None = None, weights: np.ndarray | None = None
+        self,
+        batch_inds: np.ndarray,
+        env: VecNormalize | None = None,
+        weights: np.ndarray | None = None,
+        reward_mix: float | None = None,
     ) -> PrioritizedReplayBufferSamples:
         """
         :param batch_inds: (batch,) int64 indices of transitions that can be sampled
         :param env: normalizes observations and rewards
         :param weights: (batch,) importance weights; 1 where not given
+        :param reward_mix: share of the intrinsic reward; None for extrinsic rewards as they are
         :return: the batch
         """
         places = batch_inds % (self.buffer_size * self.n_envs)
-        rewards, spans, last = self._returns(places, env)
+        rewards, spans, last = self._returns(places, env, reward_mix)
         # A time limit is no end of the task: only true ends stop the bootstrap
         dones = self.dones.reshape(-1).take(last) & ~self.timeouts.reshape(-1).take(last)
         discounts = self.gamma ** spans.astype(np.float32)
@@ -344,20 +425,30 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         tensor = th.from_numpy(array)
         return tensor if self.device.type == "cpu" else tensor.to(self.device)
 
-    def _returns(self, places: np.ndarray, env: VecNormalize | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _returns(
+        self, places: np.ndarray, env: VecNormalize | None, reward_mix: float | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """
         :param places: (batch,) int64 places in the flat arrays
         :param env: normalizes each reward before they are summed
+        :param reward_mix: share of the intrinsic reward in each reward before they are summed; None for none
         :return: (batch,) float32 n-step returns, (batch,) int64 steps that each spans, (batch,) int64 place of its last step
         """
         if self.n_steps == 1:
-            return self._normalize_reward(self.rewards.reshape(-1).take(places), env), np.ones_like(places), places
+            return self._rewards_at(places, env, reward_mix), np.ones_like(places), places
         horizon = np.arange(self.n_steps) * self.n_envs
         ahead = (places[:, None] + horizon) % (self.buffer_size * self.n_envs)  # (batch, n_steps)
         ends = self.dones.reshape(-1).take(ahead) | self.timeouts.reshape(-1).take(ahead)
-        rewards = self._normalize_reward(self.rewards.reshape(-1).take(ahead), env)
+        rewards = self._rewards_at(ahead, env, reward_mix)
         returns, spans = n_step_returns(rewards, ends, self.gamma)
         return returns, spans, ahead[np.arange(len(places)), spans - 1]
+
+    def _rewards_at(self, places: np.ndarray, env: VecNormalize | None, reward_mix: float | None) -> np.ndarray:
+        """:return: float32 rewards of single steps, in the shape of ``places``"""
+        rewards = self._normalize_reward(self.rewards.reshape(-1).take(places), env)
+        if reward_mix is None:
+            return rewards
+        return mixed_rewards(rewards, self.intrinsic_rewards.reshape(-1).take(places), reward_mix)
 
     def _observations(self, indices: np.ndarray, spans: np.ndarray, env: VecNormalize | None) -> tuple[Any, Any]:
         """
@@ -399,6 +490,19 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :raises ValueError: if an error is not finite, an index was never given out or the lengths differ;
             nothing is changed then
         """
+        self.update_priorities_of(self._sampler, indices, td_errors)
+
+    def update_priorities_of(
+        self, sampler: PrioritySampler | None, indices: np.ndarray | th.Tensor, td_errors: np.ndarray | th.Tensor
+    ) -> None:
+        """
+        What ``update_priorities`` does, for one of the learners.
+
+        :param sampler: the priorities to change
+        :param indices: (batch,) as ``sample`` gave them
+        :param td_errors: (batch,) or (batch, 1)
+        :raises ValueError: see ``update_priorities``
+        """
         indices = _flat(indices).astype(np.int64, copy=False)
         errors = np.abs(_flat(td_errors))
         if len(indices) != len(errors):
@@ -420,8 +524,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         if indices.min() < oldest:
             alive = indices >= oldest
             indices, errors = indices[alive], errors[alive]
-        if self._sampler is not None:
-            self._sampler.update(indices % (self.buffer_size * self.n_envs), errors.astype(np.float32, copy=False))
+        if sampler is not None:
+            sampler.update(indices % (self.buffer_size * self.n_envs), errors.astype(np.float32, copy=False))
 
     def update_schedules(self, progress_remaining: float) -> None:
         """
@@ -437,8 +541,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         moved = abs(alpha - self.alpha)
         if moved >= ALPHA_STEP or (moved > 0.0 and progress_remaining <= 0.0):
             self.alpha = alpha
-            if self._sampler is not None:
-                self._sampler.set_alpha(alpha)
+            for sampler in self._samplers():
+                sampler.set_alpha(alpha)
 
     def diagnostics(self) -> dict[str, float]:
         """
@@ -455,7 +559,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         if self._stores:
-            for name in ("actions", "rewards", "dones", "timeouts"):
+            intrinsic = ["intrinsic_rewards"] if self._learners else []
+            for name in ("actions", "rewards", "dones", "timeouts", *intrinsic):
                 state[name] = StreamedArray(state[name], self.size())
         return state
 
@@ -506,8 +611,9 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         if self._sampler is None:
             assert stored == 0
             return
-        self._sampler.check_valid()
-        assert self._sampler.n_eligible == self.size() * self.n_envs - self._waiting.sum()
+        for sampler in self._samplers():
+            sampler.check_valid()
+            assert sampler.n_eligible == self.size() * self.n_envs - self._waiting.sum()
         for store in self._stores.values():
             store.check_valid()
             assert store.step == stored
@@ -546,6 +652,16 @@ def _array_shape(space: spaces.Space) -> tuple[int, ...]:
 
 def _of(obs: np.ndarray | dict[str, np.ndarray], name: str) -> np.ndarray:
     return obs[name] if isinstance(obs, dict) else obs
+
+
+def _intrinsic_rewards(infos: list[dict[str, Any]]) -> list[float]:
+    for env, info in enumerate(infos):
+        if INTRINSIC_REWARD not in info:
+            raise ValueError(
+                f"infos[{env}] has no {INTRINSIC_REWARD!r}, which a further learner on this buffer needs: wrap the training "
+                "environment in sb3_breakout.rnd.RNDRewardWrapper, below any frame stack, and activate it."
+            )
+    return [info[INTRINSIC_REWARD] for info in infos]
 
 
 def _flat(values: np.ndarray | th.Tensor) -> np.ndarray:

@@ -203,10 +203,14 @@ def _with_our_callbacks(original: Callable[..., None], progress_bar: type, check
         original(self)
         if self.algo not in ALGORITHMS:
             return
+        from sb3_breakout.rnd import DualAgentCallback
         from sb3_breakout.zoo.progress import TrainingProgressCallback
         from sb3_breakout.zoo.resuming import ReplayBufferCheckpoint
 
         self.callbacks = [TrainingProgressCallback() if type(each) is progress_bar else each for each in self.callbacks]
+        for each in self.callbacks:
+            if isinstance(each, DualAgentCallback) and each.save_path is None:
+                each.save_path = self.save_path
         self.callbacks += [
             ReplayBufferCheckpoint(each.save_freq, each.save_path) for each in self.callbacks if isinstance(each, checkpoint)
         ]

@@ -55,6 +55,7 @@ class TrainingProgressCallback(BaseCallback):
     - ``reward``: raw score of whole games, averaged over the last ``window`` games
     - ``loss``: training loss, averaged over the last ``window`` episodes (as the learner sees them: lives)
     - ``temp`` or ``eps``: temperature of Boltzmann exploration, or epsilon of epsilon-greedy
+    - what the model has in ``figures`` (``ddqn_rnd``: ``alpha``, ``extrinsic`` and ``combined`` reward of the last episodes)
 
     :param window: how many games or episodes the figures are averaged over
     :param every_percent: where the output is no terminal, how many percent of the training lie between two lines
@@ -127,14 +128,14 @@ class TrainingProgressCallback(BaseCallback):
             value = getattr(self.model, attribute, None)
             if value is not None:
                 figures[name] = value
-        return figures
+        return figures | getattr(self.model, "figures", {})
 
     def summary(self) -> str:
         """
         :return: the figures in one line
         """
         formats = {"reward": ".2f", "loss": ".3g", "temp": ".3f", "eps": ".3f"}
-        return ", ".join(f"{name}={value:{formats[name]}}" for name, value in self.figures().items())
+        return ", ".join(f"{name}={value:{formats.get(name, '.3g')}}" for name, value in self.figures().items())
 
     def _maybe_print_line(self, last: bool = False) -> None:
         done = self._done()

@@ -1,0 +1,199 @@
+"""
+DeepSea: does exploration by Random Network Distillation find what epsilon-greedy does not?
+
+    python benchmarks/rnd_deepsea.py --output deepsea.png
+
+A diver starts in the upper left corner of a square grid and sinks by one row per step, to the left or to the right (which action
+is which was drawn for every cell). Steps to the right cost 0.01 / size, and only ``size`` of them in a row lead to the treasure,
+worth 1; random play finds it in one of 2^size dives. (Osband et al. 2019, https://arxiv.org/abs/1908.03568, "deep sea".)
+
+``ddqn_rnd`` and ``ddqn_per`` with epsilon-greedy train with the same hyperparameters and steps. A seed counts as solved when the
+greedy exploitation agent takes the treasure at the end of training. Every seed has its own map.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from multiprocessing import Pool
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, RNDRewardWrapper
+
+N_ENVS = 16
+SOLVED = 0.9
+HYPERPARAMETERS: dict[str, Any] = dict(
+    learning_rate=1e-3,
+    buffer_size=10_000,
+    learning_starts=1000,
+    batch_size=64,
+    train_freq=1,
+    gradient_steps=2,
+    n_steps=3,
+    target_update_interval=500,
+    exploration="epsilon_greedy",
+    exploration_fraction=0.05,
+    exploration_final_eps=0.05,
+    policy_kwargs=dict(net_arch=[64, 64]),
+    device="cpu",
+)
+ALPHA: dict[str, Any] = dict(alpha_initial=1.0, alpha_final=0.1, alpha_fraction=1.0)
+BONUS: dict[str, Any] = dict(learning_rate=1e-3, update_proportion=1.0, batch_size=16, gamma=0.9)
+
+
+class DeepSea(gym.Env):
+    """
+    :param size: rows, columns, and steps of a dive
+    :param seed: of the map that says which action goes right
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size = size
+        self.right = np.random.default_rng(seed).integers(0, 2, (size, size))  # (row, column), the action that goes right
+        self.observation_space = spaces.Box(0.0, 1.0, (size * size,), np.float32)
+        self.action_space = spaces.Discrete(2)
+
+    def _observe(self) -> np.ndarray:
+        cell = np.zeros(self.size * self.size, np.float32)
+        if self.row < self.size:
+            cell[self.row * self.size + self.column] = 1.0
+        return cell
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.row = self.column = 0
+        return self._observe(), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        reward = 0.0
+        if action == self.right[self.row, self.column]:
+            treasure = self.row == self.column == self.size - 1
+            reward = float(treasure) - 0.01 / self.size
+            self.column = min(self.column + 1, self.size - 1)
+        else:
+            self.column = max(self.column - 1, 0)
+        self.row += 1
+        return self._observe(), reward, self.row == self.size, False, {}
+
+
+class Watch(BaseCallback):
+    """
+    Looks at the greedy agent from time to time, and counts the cells that were visited in training.
+
+    :param env: one environment to look at it in
+    :param every: agent steps between two looks
+    """
+
+    def __init__(self, env: DeepSea, every: int) -> None:
+        super().__init__()
+        self.env, self.every = env, every
+        self.visited = np.zeros(env.observation_space.shape, bool)
+        self.curve: list[tuple[int, float, int]] = []  # steps, greedy return, cells
+
+    def _on_step(self) -> bool:
+        self.visited |= (self.locals["new_obs"] > 0.0).any(axis=0)
+        if self.num_timesteps % self.every < self.training_env.num_envs:
+            self.curve.append((self.num_timesteps, self.greedy_return(), int(self.visited.sum())))
+        return True
+
+    def greedy_return(self) -> float:
+        """:return: undiscounted return of a dive"""
+        (observation, _), total, done = self.env.reset(), 0.0, False
+        while not done:
+            action, _ = self.model.predict(observation, deterministic=True)
+            observation, reward, done, _, _ = self.env.step(int(action))
+            total += reward
+        return total
+
+
+class Run(NamedTuple):
+    """One training. ``curve``: (looks, 3), agent steps, greedy return, cells visited."""
+
+    algorithm: str
+    seed: int
+    curve: np.ndarray
+    seconds: float
+
+
+def train(arguments: tuple[str, int, int, int]) -> Run:
+    """
+    :param arguments: algorithm, seed, size, agent steps
+    """
+    algorithm, seed, size, steps = arguments
+    th.set_num_threads(1)
+    started = time.process_time()
+    env: VecEnv = DummyVecEnv([lambda: DeepSea(size, seed)] * N_ENVS)
+    watch = Watch(DeepSea(size, seed), every=steps // 50)
+    callbacks: list[BaseCallback] = [watch]
+    model: DDQN
+    if algorithm == "ddqn_rnd":
+        model = DDQNRND("MlpPolicy", RNDRewardWrapper(env, **BONUS), seed=seed, **HYPERPARAMETERS)
+        callbacks.append(DualAgentCallback(**ALPHA))
+    else:
+        model = DDQN("MlpPolicy", env, seed=seed, **HYPERPARAMETERS)
+    model.learn(steps, callback=callbacks, log_interval=10**9)
+    return Run(algorithm, seed, np.array(watch.curve), time.process_time() - started)
+
+
+def draw(runs: Sequence[Run], size: int, path: Path) -> None:
+    """
+    :param runs: of both algorithms
+    :param size: of the grid
+    :param path: picture to write
+    """
+    from matplotlib import pyplot as plt
+
+    figure, (returns, cells) = plt.subplots(1, 2, figsize=(10, 4))
+    colours = {"ddqn_rnd": "tab:blue", "ddqn_per": "tab:orange"}
+    for run in runs:
+        label = run.algorithm if run.seed == runs[0].seed else None
+        returns.plot(run.curve[:, 0], run.curve[:, 1], color=colours[run.algorithm], alpha=0.7, label=label)
+        cells.plot(run.curve[:, 0], run.curve[:, 2], color=colours[run.algorithm], alpha=0.7, label=label)
+    returns.set(xlabel="agent steps", ylabel="return of the greedy exploitation agent", title=f"DeepSea {size}x{size}")
+    cells.axhline(size * (size + 1) / 2, color="grey", linestyle=":", label="all that can be reached")
+    cells.set(xlabel="agent steps", ylabel="cells visited in training")
+    for axes in (returns, cells):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=100_000, help="agent steps per run")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--algorithms", nargs="+", default=["ddqn_rnd", "ddqn_per"], choices=["ddqn_rnd", "ddqn_per"])
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--output", type=Path, help="picture to write")
+    arguments = parser.parse_args()
+
+    tasks = [(each, seed, arguments.size, arguments.steps) for each in arguments.algorithms for seed in arguments.seeds]
+    runs = []
+    print(
+        "| algorithm | seed | return at the end | cells visited | treasure first taken at step | processor seconds |\n|---|---|---|---|---|---|"
+    )
+    with Pool(arguments.processes) as pool:
+        for run in pool.imap(train, tasks):
+            taken = run.curve[run.curve[:, 1] > SOLVED, 0]
+            first = f"{taken[0]:.0f}" if len(taken) else "never"
+            _, last, cells = run.curve[-1]
+            print(f"| {run.algorithm} | {run.seed} | {last:.3f} | {cells:.0f} | {first} | {run.seconds:.0f} |", flush=True)
+            runs.append(run)
+    for algorithm in arguments.algorithms:
+        own = [run for run in runs if run.algorithm == algorithm]
+        print(f"{algorithm}: {sum(run.curve[-1, 1] > SOLVED for run in own)} of {len(own)} seeds solved")
+    if arguments.output:
+        draw(runs, arguments.size, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

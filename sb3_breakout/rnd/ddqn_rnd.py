@@ -1,0 +1,98 @@
+"""DDQN whose model files hold the exploration agent and the bonus too."""
+
+import io
+import pathlib
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.save_util import load_from_zip_file, recursive_getattr
+from stable_baselines3.common.type_aliases import TensorDict
+
+from sb3_breakout.ddqn import DDQN
+from sb3_breakout.rnd.distillation import RND
+
+# What of `explorer` and `rnd` is saved, under these names in the model file
+EXPLORATION = ("explorer.policy", "explorer.policy.optimizer", "rnd", "rnd.optimizer")
+
+
+class DDQNRND(DDQN):
+    """
+    ``ddqn_rnd`` in RL Zoo: the exploitation agent of a training with two (:class:`~sb3_breakout.rnd.DualAgentCallback`).
+
+    It learns and plays as ``DDQN`` does. What it adds: every model file (final, best, checkpoint) also holds the explorer
+    (policy, optimizer) and the bonus (networks, optimizer, statistics), and a training that is continued goes on with
+    them. A model that is loaded to play keeps them as tensors and builds no networks of them.
+
+    All parameters are those of :class:`~sb3_breakout.ddqn.DDQN`.
+
+    :raises ValueError: at the start of training, if there is no ``DualAgentCallback``
+    """
+
+    explorer: DDQN | None = None
+    rnd: RND | None = None
+    _saved_exploration: dict[str, Any] | None = None  # by the names in EXPLORATION; of a loaded model, until it learns on
+
+    def attach(self, explorer: DDQN, rnd: RND) -> None:
+        """
+        Save these with the model from now on. What was attached or loaded before is put into them.
+
+        :param explorer: the exploration agent
+        :param rnd: its bonus
+        :raises ValueError: if the bonus before was for frames of another size
+        """
+        before = self._exploration_parameters()
+        self.explorer, self.rnd, self._saved_exploration = explorer, rnd, None
+        for name, state in before.items():
+            recursive_getattr(self, name).load_state_dict(state)
+
+    def _exploration_parameters(self) -> dict[str, Any]:
+        if self.explorer is None:
+            return self._saved_exploration or {}
+        return {name: recursive_getattr(self, name).state_dict() for name in EXPLORATION}
+
+    def get_parameters(self) -> dict[str, dict]:
+        """
+        :return: as in SB3, those of the explorer and the bonus included
+        """
+        return {**super().get_parameters(), **self._exploration_parameters()}
+
+    def set_parameters(
+        self,
+        load_path_or_dict: str | pathlib.Path | io.BufferedIOBase | TensorDict,
+        exact_match: bool = True,
+        device: th.device | str = "auto",
+    ) -> None:
+        """
+        As in SB3, those of the explorer and the bonus included where there are any.
+
+        :param load_path_or_dict: a model file, or what ``get_parameters`` gave
+        :param exact_match: whether all parameters of the model itself must be given
+        :param device: where to load them
+        :raises ValueError: if they are not those of such a model
+        """
+        params: Any = load_path_or_dict
+        if not isinstance(params, dict):
+            _, params, _ = load_from_zip_file(params, device=device, load_data=False)
+        super().set_parameters({name: state for name, state in params.items() if name not in EXPLORATION}, exact_match, device)
+        explorer, rnd = self.explorer, self.rnd
+        self.explorer, self.rnd = None, None
+        self._saved_exploration = {name: state for name, state in params.items() if name in EXPLORATION}
+        if explorer is not None and rnd is not None:
+            self.attach(explorer, rnd)
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        self.behaviour = None  # DualAgentCallback sets it when training starts
+        return super()._setup_learn(*args, **kwargs)
+
+    def _sample_action(self, *args: Any, **kwargs: Any) -> tuple[np.ndarray, np.ndarray]:
+        if self.behaviour is None:
+            raise ValueError(
+                "ddqn_rnd needs its exploration agent: pass DualAgentCallback() to learn(), or in RL Zoo add this line to "
+                "the hyperparameters:\n  callback: sb3_breakout.rnd.DualAgentCallback"
+            )
+        return super()._sample_action(*args, **kwargs)
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "explorer", "rnd", "_saved_exploration"]

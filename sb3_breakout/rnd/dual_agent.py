@@ -1,0 +1,208 @@
+"""Callbacks that explore with Random Network Distillation: the bonus alone, and with an agent of its own."""
+
+import copy
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.vec_env import unwrap_vec_wrapper
+
+from sb3_breakout.arguments import check_positive, check_unit_interval, constructor_arguments
+from sb3_breakout.ddqn import DDQN
+from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayLearner
+from sb3_breakout.replay.learner import mixed_rewards
+from sb3_breakout.replay.prioritized_replay_buffer import INTRINSIC_REWARD
+from sb3_breakout.rnd.ddqn_rnd import DDQNRND
+from sb3_breakout.rnd.reward_wrapper import RNDRewardWrapper
+
+EXPORTED = "exploration_agent.zip"
+
+
+class RNDCallback(BaseCallback):
+    """
+    Activates the :class:`~sb3_breakout.rnd.RNDRewardWrapper` of the training environment, and logs the bonus. With
+    ``reward: combined`` in the wrapper that is all an on-policy algorithm needs.
+
+    :param verbose: see SB3
+    :raises ValueError: at the start of training, if the environment has no ``RNDRewardWrapper``
+    """
+
+    wrapper: RNDRewardWrapper
+
+    def _on_training_start(self) -> None:
+        wrapper = unwrap_vec_wrapper(self.training_env, RNDRewardWrapper)
+        if wrapper is None:
+            raise ValueError(
+                f"{type(self).__name__} needs a training environment in RNDRewardWrapper. In RL Zoo, add this line to the "
+                "hyperparameters:\n  vec_env_wrapper: sb3_breakout.rnd.RNDRewardWrapper"
+            )
+        self.wrapper = wrapper
+        self.wrapper.activate(self.model.device)
+
+    def _on_step(self) -> bool:
+        for name, value in self.wrapper.metrics.items():
+            self.logger.record_mean(f"rnd/{name}", value)
+        return True
+
+
+class DualAgentCallback(RNDCallback):
+    """
+    An exploration agent beside the model, which is the exploitation agent. The explorer chooses the training actions. Both
+    learn from the same stored transitions, each by its own priorities: the model from the extrinsic reward, the
+    explorer from ``(1 - alpha) * extrinsic + alpha * intrinsic`` with today's alpha.
+
+    The explorer is a ``DDQN`` with the model's hyperparameters. :class:`~sb3_breakout.rnd.DDQNRND` (``ddqn_rnd`` in RL Zoo)
+    saves it inside the model; under a plain ``DDQN`` it is only exported.
+
+    :param alpha_initial: share of the intrinsic reward at the start of training, in [0, 1]
+    :param alpha_final: share from ``alpha_fraction`` of the training on
+    :param alpha_fraction: fraction of the training over which alpha changes, linearly, in (0, 1]
+    :param save_path: folder where ``exploration_agent.zip`` is written at the end of training: a ``DDQN`` model for those who
+        want to watch the explorer; None writes none (RL Zoo: the folder of the run)
+    :param verbose: see SB3
+    :raises ValueError: if an argument is out of its range; at the start of training, if wrapper, buffer or model do not fit
+    """
+
+    AGREEMENT_INTERVAL = 1000  # environment steps between two looks at how often both agents would do the same
+
+    model: DDQN
+
+    def __init__(
+        self,
+        alpha_initial: float = 0.5,
+        alpha_final: float = 0.1,
+        alpha_fraction: float = 0.5,
+        save_path: str | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(verbose)
+        check_unit_interval("alpha_initial", alpha_initial)
+        check_unit_interval("alpha_final", alpha_final)
+        check_unit_interval("alpha_fraction", alpha_fraction)
+        check_positive("alpha_fraction", alpha_fraction)
+        self.alpha_initial = alpha_initial
+        self.alpha_final = alpha_final
+        self.alpha_fraction = alpha_fraction
+        self.save_path = save_path
+        self.explorer: DDQN | None = None
+        self._episodes: deque[np.ndarray] = deque(maxlen=10)  # extrinsic and combined reward of the last episodes
+
+    @property
+    def alpha(self) -> float:
+        """Share of the intrinsic reward now."""
+        done = min((1.0 - self.model._current_progress_remaining) / self.alpha_fraction, 1.0)
+        return self.alpha_initial + done * (self.alpha_final - self.alpha_initial)
+
+    def _on_training_start(self) -> None:
+        self._check_model()
+        super()._on_training_start()
+        if self.wrapper.reward != "extrinsic":
+            raise ValueError(
+                f"DualAgentCallback needs RNDRewardWrapper(reward='extrinsic'), not {self.wrapper.reward!r}: "
+                "the exploitation agent learns from the extrinsic reward alone."
+            )
+        buffer = self.model.replay_buffer
+        assert isinstance(buffer, PrioritizedReplayBuffer)
+        self.learner = buffer.learner(self.alpha)
+        if self.explorer is None:
+            self.explorer = make_explorer(self.model, self.learner)
+        else:
+            self.explorer.replay_buffer = self.learner
+        self.explorer._vec_normalize_env = self.model._vec_normalize_env
+        if isinstance(self.model, DDQNRND):
+            assert self.wrapper.rnd is not None
+            self.model.attach(self.explorer, self.wrapper.rnd)
+        self.model.behaviour = self.explorer.policy
+        self._rewards = np.zeros((self.training_env.num_envs, 2))  # extrinsic and combined, of the running episodes
+        self._compared = self.num_timesteps
+
+    def _check_model(self) -> None:
+        if not isinstance(self.model, DDQN):
+            raise ValueError(
+                "DualAgentCallback needs a model whose training actions another agent can choose: DDQN or a subclass (ddqn_rnd "
+                f"in RL Zoo), not {type(self.model).__name__}. For others there is RNDRewardWrapper(reward='combined')."
+            )
+        if not isinstance(self.model.replay_buffer, PrioritizedReplayBuffer):
+            raise ValueError(
+                "DualAgentCallback needs replay_buffer_class=PrioritizedReplayBuffer, where a second agent can learn, not "
+                f"{type(self.model.replay_buffer).__name__}."
+            )
+
+    def _on_step(self) -> bool:
+        assert self.explorer is not None
+        self.explorer.num_timesteps = self.num_timesteps
+        self.explorer.update_target_network()
+        self._count_rewards()
+        return super()._on_step()
+
+    def _count_rewards(self) -> None:
+        extrinsic = self.locals["rewards"]
+        intrinsic = np.array([info[INTRINSIC_REWARD] for info in self.locals["infos"]], np.float32)
+        self._rewards += np.stack((extrinsic, mixed_rewards(extrinsic, intrinsic, self.alpha)), axis=1)  # (n_envs, 2)
+        for env in np.flatnonzero(self.locals["dones"]):
+            self._episodes.append(self._rewards[env].copy())
+            self._rewards[env] = 0.0
+        figures = {"alpha": self.alpha}
+        if self._episodes:
+            figures["extrinsic"], figures["combined"] = np.mean(self._episodes, axis=0).tolist()
+        self.model.figures = figures
+        self.logger.record("rnd/alpha", self.alpha)
+        for name in figures.keys() - {"alpha"}:
+            self.logger.record(f"rollout/{name}_reward", figures[name])
+
+    def _on_rollout_end(self) -> None:
+        model, explorer = self.model, self.explorer
+        assert explorer is not None
+        if self.num_timesteps <= model.learning_starts:
+            return
+        collected = self.locals["num_collected_steps"] * self.training_env.num_envs
+        gradient_steps = model.gradient_steps if model.gradient_steps >= 0 else collected
+        if gradient_steps == 0:
+            return
+        self.learner.reward_mix = self.alpha
+        explorer._current_progress_remaining = model._current_progress_remaining
+        explorer.train(gradient_steps, model.batch_size)
+        for name, value in explorer.logger.name_to_value.items():
+            if name in ("train/loss", "train/td_error", "train/q_value", "train/gradient_norm"):
+                self.logger.record_mean(name.replace("train", "explorer"), value)
+        explorer.logger.dump()  # forgets
+        if self.num_timesteps - self._compared >= self.AGREEMENT_INTERVAL and self.learner.n_eligible():
+            self._compared = self.num_timesteps
+            self.logger.record_mean("rnd/agreement", self.agreement())
+
+    def agreement(self) -> float:
+        """
+        :return: share of a batch of the explorer's in which both agents are greedy for the same action
+        """
+        assert self.explorer is not None
+        observations = self.learner.sample(self.model.batch_size, self.model._vec_normalize_env).observations
+        with th.no_grad():
+            actions = [agent.q_net(observations).argmax(dim=1) for agent in (self.model, self.explorer)]
+        return float((actions[0] == actions[1]).float().mean())
+
+    def _on_training_end(self) -> None:
+        if self.save_path is not None and self.explorer is not None:
+            self.explorer.save(Path(self.save_path) / EXPORTED)
+
+
+def make_explorer(model: DDQN, learner: ReplayLearner) -> DDQN:
+    """
+    :param model: the exploitation agent
+    :param learner: what the explorer learns from
+    :return: another agent with the same hyperparameters and spaces, and weights of its own
+    """
+    explorer = DDQN(model.policy_class, env=None, device=model.device, _init_setup_model=False)  # type: ignore[arg-type]
+    given: dict[str, Any] = {name: getattr(model, name) for name in constructor_arguments(DDQN) if hasattr(model, name)}
+    for name in ("env", "policy", "device", "seed"):  # with a seed it would start the random numbers anew
+        given.pop(name, None)
+    given |= {name: getattr(model, name) for name in ("observation_space", "action_space", "n_envs")}
+    given["exploration"] = copy.deepcopy(model.exploration)
+    vars(explorer).update(given, replay_buffer=learner)
+    explorer._setup_model()
+    explorer._n_updates = model._n_updates
+    explorer.set_logger(Logger(folder=None, output_formats=[]))
+    return explorer
