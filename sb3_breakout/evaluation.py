@@ -11,7 +11,10 @@ from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTranspose
 from sb3_breakout.envs import AleVecEnv, BreakoutWrapper
 
 FRAME_SKIP = 4
-STICKINESS = {"v4": 0.0, "sticky": 0.25}  # probability that the emulator repeats the last action, per frame (Machado et al. 2018)
+STICKINESS = {
+    "v4": 0.0,
+    "sticky": 0.25,
+}  # probability that the emulator repeats the last action, per frame (Machado et al. 2018)
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,9 @@ def evaluate(model: Any, episodes: int = 100, deterministic: bool = False, **env
     env = evaluation_env(**arguments)
     try:
         if env.observation_space.shape != space:
-            raise ValueError(f"The agent sees observations of shape {space}, the evaluation shows {env.observation_space.shape}.")
+            raise ValueError(
+                f"The agent sees observations of shape {space}, the evaluation shows {env.observation_space.shape}."
+            )
         scores, frames = evaluate_policy(model, env, episodes, deterministic=deterministic, return_episode_rewards=True)
     finally:
         env.close()

@@ -37,7 +37,11 @@ def main() -> None:
         parser.error(f"there is no file {args.agent}")
     set_random_seed(args.seed)
 
-    model = RandomAgent(evaluation_env(n_envs=1), args.seed) if args.agent == "random" else DDQN.load(args.agent, device=args.device)
+    model = (
+        RandomAgent(evaluation_env(n_envs=1), args.seed)
+        if args.agent == "random"
+        else DDQN.load(args.agent, device=args.device)
+    )
     results = {}
     for protocol in args.protocols:
         games = dict(n_envs=min(args.n_envs, args.episodes), seed=args.seed, max_steps=args.max_steps)
@@ -45,7 +49,11 @@ def main() -> None:
         print(text(args.agent, model, results[protocol]), flush=True)
     if args.json:
         trained = getattr(model, "num_timesteps", 0)
-        report = {"agent": args.agent, "trained_steps": trained, **{name: scores.as_dict() for name, scores in results.items()}}
+        report = {
+            "agent": args.agent,
+            "trained_steps": trained,
+            **{name: scores.as_dict() for name, scores in results.items()},
+        }
         with written_aside(args.json) as aside:
             aside.write_text(json.dumps(report, indent=1))
 

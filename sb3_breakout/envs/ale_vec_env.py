@@ -198,7 +198,9 @@ def _put_into_thread(env: gym.Env) -> GameInThread:
     below: gym.Env = monitor
     while isinstance(below, gym.Wrapper):
         if not isinstance(below, REPLACED):
-            raise ValueError(f"AleVecEnv cannot keep {type(below).__name__} below BreakoutWrapper: move it above, or use DummyVecEnv.")
+            raise ValueError(
+                f"AleVecEnv cannot keep {type(below).__name__} below BreakoutWrapper: move it above, or use DummyVecEnv."
+            )
         below = below.env
     game: Any = monitor.unwrapped
     if game._game_mode is not None or game._game_difficulty is not None:
