@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_breakout.ddqn import DDQN
 from sb3_breakout.envs import RandomAgent
 from sb3_breakout.zoo.registry import ALGORITHMS, load
 
@@ -45,8 +45,8 @@ class Agent:
 
 def parse_agents(texts: Sequence[str], logs: Path) -> list[Agent]:
     """
-    Read what was typed: ``NAME`` or ``NAME:SHARE``, the name being ``random``, ``ALGO:best``, ``ALGO:final``, ``ALGO:STEPS`` (a checkpoint)
-    or the path of a zip file. Agents without a share divide what is left equally.
+    Read what was typed: ``NAME`` or ``NAME:SHARE``, the name being ``random``, ``ALGO:best``, ``ALGO:final``, ``ALGO:STEPS``
+    (a checkpoint) or the path of a zip file. Agents without a share divide what is left equally.
 
     :param texts: for instance ``["random:0.3", "ddqn_per:best"]``
     :param logs: the Zoo's folder of logs; of each algorithm the latest run on Breakout is meant
@@ -92,22 +92,21 @@ def describe(agent: Agent, model: Any) -> dict[str, Any]:
     }
 
 
-def describe_model(model: DDQN) -> dict[str, Any]:
+def describe_model(model: BaseAlgorithm) -> dict[str, Any]:
     """
-    :return: what is to be known of a model as it is now: steps it was trained for, a hash of its weights, and how it explores: with
-        ``evaluation_epsilon`` where it plays for a dataset, with ``temperature`` or ``epsilon`` in its training
+    :return: what is to be known of a model as it is now: steps it was trained for, a hash of its weights, and how it explores
+        (``evaluation_epsilon`` in games for a dataset; ``temperature`` or ``epsilon`` in its training)
     """
     weights = hashlib.sha256()
-    for name, tensor in model.q_net.state_dict().items():
+    for name, weight in model.policy.named_parameters():
         weights.update(name.encode())
-        weights.update(tensor.detach().float().cpu().numpy().tobytes())
+        weights.update(weight.detach().cpu().numpy().tobytes())
+    exploration = {name: getattr(model, name, None) for name in ("evaluation_epsilon", "temperature", "epsilon")}
     return {
         "algorithm": type(model).__name__,
         "trained_steps": model.num_timesteps,
         "weights_sha256": weights.hexdigest(),
-        "evaluation_epsilon": model.evaluation_epsilon,
-        "temperature": model.temperature,
-        "epsilon": model.epsilon,
+        **exploration,
     }
 
 

@@ -44,9 +44,11 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         :raises ValueError: if a game of this environment could not be played again
         """
         wrapper = unwrap_wrapper(env, BreakoutWrapper)
-        if wrapper is None:
+        if not isinstance(wrapper, BreakoutWrapper):
             raise ValueError(f"Only games under BreakoutWrapper can be recorded, received {env}.")
-        recorder = cls(wrapper.game, game_facts(wrapper, unwrap_wrapper(env, RewardShapingWrapper)))
+        shaping = unwrap_wrapper(env, RewardShapingWrapper)
+        assert shaping is None or isinstance(shaping, RewardShapingWrapper)
+        recorder = cls(wrapper.game, game_facts(wrapper, shaping))
         wrapper.play(recorder)
         return recorder
 
