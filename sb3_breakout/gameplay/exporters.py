@@ -65,7 +65,8 @@ def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:
 
 def export_mp4(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
-    ``SPLIT/episode_000001.mp4`` (lossless H.264: grey, or RGB as it is) and ``episode_000001.json``, a copy of the episode's own.
+    ``SPLIT/episode_000001.mp4``, T + 1 frames of lossless H.264 in RGB (in the usual YUV, readers disagree by one step of brightness), and
+    ``episode_000001.json``, a copy of the episode's own.
     """
     from imageio_ffmpeg import write_frames
 
@@ -76,15 +77,14 @@ def export_mp4(episodes: Iterable[Episode], root: Path, split: str) -> None:
             str(root / split / f"{episode.name}.mp4"),
             (width, height),
             fps=EMULATOR_FRAMES_PER_SECOND / episode.facts["game"]["frame_skip"],
-            pix_fmt_in="gray" if channels == 1 else "rgb24",
-            pix_fmt_out="gray" if channels == 1 else "rgb24",
-            codec="libx264" if channels == 1 else "libx264rgb",
+            pix_fmt_out="rgb24",
+            codec="libx264rgb",
             macro_block_size=1,
             output_params=["-qp", "0"],
         )
         video.send(None)
         for step in range(len(episode) + 1):
-            video.send(np.ascontiguousarray(episode.frame(step)))
+            video.send(np.repeat(episode.frame(step), 3 // channels, axis=2))
         video.close()
         shutil.copy(episode.folder / "episode.json", root / split / f"{episode.name}.json")
 

@@ -1,9 +1,9 @@
 """An episode on its way to the disk: there whole or not at all."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class EpisodeWriter:
         self.folder = folder
         self.native = native
         self.frames = 0
-        self._aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+        self._aside = folder.with_name(f".{folder.name}.{uuid4().hex}.tmp")
         self._aside.mkdir(parents=True)
 
     def add(self, picture: np.ndarray, screen: np.ndarray | None = None) -> None:
