@@ -156,4 +156,6 @@ def test_killed_at_any_moment(tmp_path: Path, workers: int) -> None:
     run(*COLLECT, "--output", "other", "--episodes", str(episodes), folder=tmp_path)
     assert f"{episodes} episodes played again, 0 faults" in run(*VERIFY, data.root, folder=tmp_path)
     unfinished = {name for name in content_of(data.root) if ".tmp" in name}
-    assert {name: value for name, value in content_of(data.root).items() if name not in unfinished} == content_of(tmp_path / "other")
+    assert {name: value for name, value in content_of(data.root).items() if name not in unfinished} == content_of(
+        tmp_path / "other"
+    )

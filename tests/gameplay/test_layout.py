@@ -21,7 +21,12 @@ def content_of(root: Path) -> dict[str, bytes]:
 def test_files_of_a_dataset(ten_short_games: Path) -> None:
     folder = GameplayFolder(ten_short_games)
     card, splits, actions = (json.loads(path.read_text()) for path in (folder.card, folder.splits, folder.actions))
-    assert sorted(path.name for path in ten_short_games.iterdir()) == ["actions", "dataset.json", "raw_gameplay", "splits.json"]
+    assert sorted(path.name for path in ten_short_games.iterdir()) == [
+        "actions",
+        "dataset.json",
+        "raw_gameplay",
+        "splits.json",
+    ]
     episode = ten_short_games / "raw_gameplay" / "episodes" / "episode_000001"
     steps = json.loads((episode / "episode.json").read_text())["steps"]
     assert (episode / "frame_000000.png").is_file() and (episode / f"frame_{steps:06d}.png").is_file()
@@ -88,7 +93,9 @@ def test_full_disk(data: Path, play_in: MakeGame, monkeypatch: pytest.MonkeyPatc
         return original(self, content)
 
     monkeypatch.setattr(Path, "write_bytes", write_bytes)
-    with pytest.raises(OSError, match=r"episode_000011 could not be written \(No space left on device\), and nothing of it was kept"):
+    with pytest.raises(
+        OSError, match=r"episode_000011 could not be written \(No space left on device\), and nothing of it was kept"
+    ):
         record(data, play_in(**SHORT))
     assert content_of(data) == before
     monkeypatch.undo()
