@@ -1,8 +1,8 @@
 """
 What recording costs, and how fast datasets are read: ``python benchmarks/gameplay.py``.
 
-Writing: processor and wall time of the same games of the same agent, with and without the recorder, by turns. Reading: random (frame, action, reward, next
-frame) from the PNG files through GameplayDataset, and from the npz export held in memory.
+Writing: processor and wall time of the same games of the same agent, with and without the recorder, by turns. Reading: random
+(frame, action, reward, next frame) from the PNG files through GameplayDataset, and from the npz export held in memory.
 """
 
 import argparse
@@ -60,14 +60,13 @@ def measure_writing(folder: GameplayFolder, agent: Path | None, games: int, nati
 
         plain_steps, took = timed(plain, model, number)
         seconds[0] += took
-        recorded_steps, took = timed(recorded, model, number)
-        seconds[1] += took
+        seconds[1] += timed(recorded, model, number)[1]
         steps += plain_steps
     env.close()
-    wall, processor = steps / seconds[:, 0], seconds[0] / seconds[1]
+    wall, ratios = steps / seconds[:, 0], seconds[0] / seconds[1]
     print(
-        f"{'native and 84x84' if native else '84x84'}: {steps} steps, {wall[0]:.0f} steps/s played, {wall[1]:.0f} frames/s recorded; "
-        f"ratio {processor[0]:.2f} in wall time, {processor[1]:.2f} in processor time",
+        f"{'native and 84x84' if native else '84x84'}: {steps} steps, {wall[0]:.0f} per second played, "
+        f"{wall[1]:.0f} recorded; ratio {ratios[0]:.2f} in wall time, {ratios[1]:.2f} in processor time",
         flush=True,
     )
 
@@ -115,10 +114,8 @@ def measure_reading(folder: GameplayFolder, reads: int) -> None:
         episode, step = steps[pick]
         episode["frames"][step], episode["actions"][step], episode["rewards"][step], episode["frames"][step + 1]
     npz = len(picks) / (time.process_time() - start)
-    print(
-        f"random transitions per second of processor time: {png:.0f} from PNG, {npz:.0f} from npz in memory ({npz / png:.0f} times)"
-    )
-    print(f"loading all npz files: {loading:.2f} s for {len(steps)} transitions")
+    print(f"random transitions read per second of processor time: {png:.0f} from PNG, {npz:.0f} from npz in memory")
+    print(f"that is {npz / png:.0f} times as many; loading all npz files took {loading:.2f} s for {len(steps)} transitions")
 
 
 if __name__ == "__main__":

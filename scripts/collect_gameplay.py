@@ -1,8 +1,9 @@
 """
-Collect whole games with exact labels: ``python scripts/collect_gameplay.py --episodes 100 --output data --agents random:0.3 ddqn_per:best``.
+Collect whole games with exact labels:
+``python scripts/collect_gameplay.py --episodes 100 --output data --agents random:0.3 ddqn_per:best``.
 
-An agent is ``random``, ``ALGO:best``, ``ALGO:final`` or ``ALGO:STEPS`` from the logs of RL Zoo, or the path of a zip file, each with a share of the games
-(``:0.3``); those without divide the rest. Stopped, the same command goes on where it was.
+An agent is ``random``, ``ALGO:best``, ``ALGO:final`` or ``ALGO:STEPS`` from the logs of RL Zoo, or the path of a zip file,
+each with a share of the games (``:0.3``); those without divide the rest. Stopped, the same command goes on where it was.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Write a dataset in another format: ``python scripts/export_gameplay.py data --to npz``; the new folder is ``data-npz`` beside it."""
+"""Write a dataset in another format: ``python scripts/export_gameplay.py data --to npz`` makes ``data-npz`` beside it."""
 
 import argparse
 import sys

@@ -1,7 +1,8 @@
 """
 Play a dataset again and compare every frame, reward and life: ``python scripts/verify_gameplay.py data``.
 
-Names every episode that differs, with its first fault. The exit code is 0 if there is none, 1 if there is one, 2 if there is no dataset.
+Names every episode that differs, with its first fault. The exit code is 0 if there is none, 1 if there is one, and 2 if there
+is no dataset.
 """
 
 import argparse

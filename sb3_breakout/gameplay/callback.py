@@ -19,11 +19,12 @@ from sb3_breakout.gameplay.writer import EpisodeWriter
 class RecordGameplayCallback(BaseCallback):
     """
     Every so many steps, plays one whole game with today's policy (as ``predict`` plays it in an evaluation) in an
-    environment of its own, and adds it to a dataset of gameplay. The training does not notice: random numbers are left as they were.
+    environment of its own, and adds it to a dataset of gameplay. The training does not notice: random numbers are left as
+    they were.
 
     RL Zoo's YAML files name it under ``callback:``, and the games go into the run's log folder, under ``gameplay``.
-    Elsewhere, give it a folder and an environment; without them (as in the Zoo's search for hyperparameters) it does nothing. A
-    game that cannot be written is no reason to end a training: a warning says so.
+    Elsewhere, give it a folder and an environment; without them (as in the Zoo's search for hyperparameters) it does
+    nothing. A game that cannot be written is no reason to end a training: a warning says so.
 
     :param every: agent steps between two games
     :param folder: of the dataset, new, empty or a dataset to go on with

@@ -57,7 +57,7 @@ def missing_games(folder: GameplayFolder, agents: Sequence[Agent], episodes: int
     :param agents: who plays
     :param episodes: how many there are to be in the end
     :param conditions: how they are played
-    :return: the games that are not there yet. Who plays which, and from what seed, depends on nothing else than these arguments.
+    :return: the games that are not there yet. Who plays which, and from what seed, depends on these arguments alone.
     """
     there = set(folder.numbers())
     turns = enumerate(islice(agents_in_turn(agents), episodes), start=1)

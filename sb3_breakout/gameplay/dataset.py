@@ -56,8 +56,8 @@ class GameplayDataset(Dataset[Transition | Passage]):
         self._ends = list(accumulate(max(len(episode) - (length or 1) + 1, 0) for episode in self.episodes))
         if len(self) == 0:
             raise ValueError(
-                f"{root} has nothing for split={split!r} and length={length}: it has {len(self.episodes)} episodes in this split. "
-                "Of each ten episodes one is for validation."
+                f"{root} has nothing for split={split!r} and length={length}: it has {len(self.episodes)} episodes in this "
+                "split. Of each ten episodes one is for validation."
             )
 
     def __len__(self) -> int:

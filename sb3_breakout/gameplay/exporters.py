@@ -1,4 +1,4 @@
-"""Datasets in the formats that others read. All of them keep every pixel, action and reward; see the table in the README for the rest."""
+"""Datasets in the formats that others read: all of them keep every pixel, action and reward."""
 
 import json
 import os
@@ -43,13 +43,14 @@ def export(folder: GameplayFolder, form: str, target: Path) -> None:
 
 def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
-    ``SPLIT/episode_000001.npz``: frames (T + 1, height, width, channels) uint8, actions (T,) int64 (0 LEFT, 1 NOTHING, 2 RIGHT), ale_actions
-    (T,) int64, rewards and shaped_rewards (T,) float32, life_lost (T,) bool, lives (T + 1,) int64, and facts, everything else as JSON text.
+    ``SPLIT/episode_000001.npz``: frames (T + 1, height, width, channels) uint8, actions (T,) int64 (0 LEFT, 1 NOTHING,
+    2 RIGHT), ale_actions (T,) int64, rewards and shaped_rewards (T,) float32, life_lost (T,) bool, lives (T + 1,) int64, and
+    facts, everything else as JSON text.
     """
     (root / split).mkdir()
     for episode in episodes:
         facts = dict(episode.facts)
-        arrays = {
+        arrays: dict[str, Any] = {
             "frames": episode.frames(),
             "actions": episode.actions,
             "rewards": episode.rewards,
@@ -65,8 +66,8 @@ def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:
 
 def export_mp4(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
-    ``SPLIT/episode_000001.mp4``, T + 1 frames of lossless H.264 in RGB (in the usual YUV, readers disagree by one step of brightness), and
-    ``episode_000001.json``, a copy of the episode's own.
+    ``SPLIT/episode_000001.mp4``, T + 1 frames of lossless H.264 in RGB (in the usual YUV, readers disagree by a step of
+    brightness), and ``episode_000001.json``, a copy of the episode's own.
     """
     from imageio_ffmpeg import write_frames
 
@@ -91,8 +92,9 @@ def export_mp4(episodes: Iterable[Episode], root: Path, split: str) -> None:
 
 def export_minari(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
-    Dataset ``breakout/SPLIT-v0`` of Minari, for ``MINARI_DATASETS_PATH=root``: observations (T + 1, height, width, channels) without JPEG, actions
-    0 LEFT, 1 NOTHING, 2 RIGHT, raw rewards; in ``infos`` lives and, one place later than the action, ``ale_action`` (first -1, as for a reset).
+    Dataset ``breakout/SPLIT-v0`` of Minari, for ``MINARI_DATASETS_PATH=root``: observations (T + 1, height, width, channels)
+    without JPEG, actions 0 LEFT, 1 NOTHING, 2 RIGHT, raw rewards; in ``infos``, where the first entry is the reset's,
+    ``lives`` and ``ale_action`` (first -1).
     """
     import minari
     from gymnasium import spaces
@@ -128,8 +130,8 @@ def export_minari(episodes: Iterable[Episode], root: Path, split: str) -> None:
 def export_arrayrecord(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
     ``SPLIT/episode_000001.array_record``, one pickled record each, as Jasmine reads them: ``raw_video`` (the bytes of
-    (T + 1, height, width, channels) uint8), ``sequence_length`` T + 1, ``actions`` (T + 1,) int64, the last of which (NOTHING) has no
-    meaning; and ``rewards`` (T,) float32, ``frame_shape`` and ``ale_actions`` (T,) int64 besides.
+    (T + 1, height, width, channels) uint8), ``sequence_length`` T + 1, ``actions`` (T + 1,) int64, the last of which (NOTHING)
+    has no meaning; and ``rewards`` (T,) float32, ``frame_shape`` and ``ale_actions`` (T,) int64 besides.
     """
     from array_record.python.array_record_module import ArrayRecordWriter
 

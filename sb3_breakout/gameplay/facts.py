@@ -31,9 +31,9 @@ def game_facts(wrapper: BreakoutWrapper, shaping: RewardShapingWrapper | None) -
     """
     if wrapper.action_repeat_probability > 0:
         raise ValueError(
-            f"A game under BreakoutWrapper(action_repeat_probability={wrapper.action_repeat_probability}) cannot be recorded: its "
-            "random numbers are no part of the emulator's state, so it could not be played again. Use the emulator's own sticky "
-            "actions: env_kwargs={'repeat_action_probability': 0.25}."
+            f"A game under BreakoutWrapper(action_repeat_probability={wrapper.action_repeat_probability}) cannot be recorded: "
+            "its random numbers are no part of the emulator's state, so it could not be played again. Use the emulator's own "
+            "sticky actions: env_kwargs={'repeat_action_probability': 0.25}."
         )
     env = wrapper.below
     while isinstance(env, gym.Wrapper):

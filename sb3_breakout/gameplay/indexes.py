@@ -16,7 +16,7 @@ SPLITS = ("train", "validation")
 
 def split_of(number: int, seed: int) -> str:
     """
-    Of each ten episodes in a row, one that the seed chooses is for validation. What other episodes there are has no part in it.
+    Of each ten episodes in a row, one that the seed chooses is for validation, whatever other episodes there are.
 
     :param number: of the episode, from 1
     :param seed: of the split

@@ -11,8 +11,8 @@ Where everything of a dataset of gameplay is::
           frame_000000.png …                what the agent saw, one more than there are steps
           native_000000.png …               the emulator's screen, where it was asked for
 
-Numbers have six digits everywhere, so that names sort right up to a million episodes; the longest game (108,000 emulator frames
-at frame skip 4) has 27,001 frames.
+Numbers have six digits everywhere, so that names sort right up to a million episodes; the longest game (108,000 emulator
+frames at frame skip 4) has 27,001 frames.
 """
 
 import json

@@ -79,7 +79,7 @@ def truncate(folder: Path) -> None:
     [
         (truncate, r"episode.json is no valid JSON: .*line \d+"),
         (lambda folder: (folder / "episode.json").unlink(), "episode.json is missing"),
-        (lambda folder: (folder / "episode.json").write_text("[]"), "episode.json is not of format 1"),
+        (lambda folder: (folder / "episode.json").write_text("[]"), r"episode\.json is not of format 1"),
         (lambda folder: (folder / "frame_000007.png").unlink(), "frame_000007.png is missing"),
         (lambda folder: (folder / "frame_000099.png").write_bytes(b""), "frame_000099.png is one too many"),
         (edit_json(lambda facts: facts["actions"].pop()), r"episode.json has \d+ actions for \d+ steps"),
@@ -99,7 +99,7 @@ def test_damage_is_named(data: Path, damage: Callable[[Path], None], fault: str)
 def test_broken_picture_is_named(data: Path, content: bytes) -> None:
     dataset = GameplayDataset(data)
     (dataset.episodes[0].folder / "frame_000001.png").write_bytes(content)
-    with pytest.raises(DamagedDataset, match="frame_000001.png is no complete PNG"):
+    with pytest.raises(DamagedDataset, match=r"frame_000001\.png is no complete PNG"):
         dataset[0]
 
 
