@@ -1,6 +1,7 @@
 """Gameplay as a torch ``Dataset``."""
 
 import os
+from bisect import bisect_right
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -53,6 +54,7 @@ class GameplayDataset(Dataset[Transition | Passage]):
         folder.check()
         self.length = length
         self.episodes = [Episode.open(folder.episodes / name) for name in _names(folder, split)]
+        self._labels = [(th.from_numpy(episode.actions), th.from_numpy(episode.rewards)) for episode in self.episodes]
         self._ends = list(accumulate(max(len(episode) - (length or 1) + 1, 0) for episode in self.episodes))
         if len(self) == 0:
             raise ValueError(
@@ -67,15 +69,16 @@ class GameplayDataset(Dataset[Transition | Passage]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"index must be below {len(self)}, received {index}.")
         index %= len(self)
-        which = int(np.searchsorted(self._ends, index, side="right"))
+        which = bisect_right(self._ends, index)
         episode = self.episodes[which]
+        actions, rewards = self._labels[which]
         step = index - (self._ends[which - 1] if which else 0)
         if self.length is None:
             frame, next_frame = _tensor(episode.frame(step)), _tensor(episode.frame(step + 1))
-            return Transition(frame, th.tensor(episode.actions[step]), th.tensor(episode.rewards[step]), next_frame)
+            return Transition(frame, actions[step], rewards[step], next_frame)
         end = step + self.length
         frames = th.stack([_tensor(episode.frame(each)) for each in range(step, end + 1)])
-        return Passage(frames, th.from_numpy(episode.actions[step:end]), th.from_numpy(episode.rewards[step:end]))
+        return Passage(frames, actions[step:end], rewards[step:end])
 
 
 def _names(folder: GameplayFolder, split: str) -> list[str]:

@@ -77,7 +77,7 @@ class Episode:
         return np.stack([self.frame(step) for step in range(len(self) + 1)])
 
     def _picture(self, name: str, shape: list[int] | None) -> np.ndarray:
-        picture = png.read(self.folder / name)
+        picture = png.read(f"{self.folder}/{name}")
         if shape is not None and list(picture.shape) != shape:
             raise DamagedDataset(f"{self.folder / name} has the shape {picture.shape}, episode.json says {tuple(shape)}.")
         return picture

@@ -1,16 +1,12 @@
 """Lossless pictures."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
 from sb3_breakout.gameplay.layout import DamagedDataset
 
-FASTEST = (
-    cv2.IMWRITE_PNG_COMPRESSION,
-    1,
-)  # 0.5 kB for a frame of 84x84: half of what the smallest saves costs 15 times as long
+# Without filters, which do nothing for flat areas: a third of the time that OpenCV's default takes, and smaller files
+OPTIONS = (cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE, cv2.IMWRITE_PNG_COMPRESSION, 2)
 END_OF_FILE = b"IEND\xaeB`\x82"
 
 
@@ -19,22 +15,23 @@ def encode(picture: np.ndarray) -> bytes:
     :param picture: (height, width, 1) or, in RGB, (height, width, 3), uint8
     :return: the content of a PNG file
     """
-    picture = picture if picture.shape[2] == 1 else picture[:, :, ::-1]  # OpenCV has its colours in the order BGR
-    return cv2.imencode(".png", picture, FASTEST)[1].tobytes()
+    picture = picture if picture.shape[2] == 1 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".png", picture, OPTIONS)[1].tobytes()
 
 
-def read(path: Path) -> np.ndarray:
+def read(path: str) -> np.ndarray:
     """
     :param path: a PNG file
     :return: (height, width, 1) or, in RGB, (height, width, 3), uint8
     :raises DamagedDataset: if it is missing or broken, naming it
     """
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            content = file.read()
     except FileNotFoundError:
         raise DamagedDataset(f"{path} is missing.") from None
     # OpenCV fills up what is missing of a file that was cut
     picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content.endswith(END_OF_FILE) else None
     if picture is None:
         raise DamagedDataset(f"{path} is no complete PNG file ({len(content)} bytes).")
-    return picture[:, :, np.newaxis] if picture.ndim == 2 else picture[:, :, ::-1]
+    return picture[:, :, np.newaxis] if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
