@@ -1,6 +1,8 @@
 """The random number generators that a training draws from."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,3 +31,13 @@ def set_random_state(state: dict[str, Any]) -> None:
     th.set_rng_state(th.from_numpy(state["torch"]))
     if th.cuda.is_available() and len(state["cuda"]) == th.cuda.device_count():
         th.cuda.set_rng_state_all([th.from_numpy(on_gpu) for on_gpu in state["cuda"]])
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """What is drawn inside the block is as if it had never been drawn."""
+    state = get_random_state()
+    try:
+        yield
+    finally:
+        set_random_state(state)

@@ -81,7 +81,7 @@ class BreakoutWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         self.action_repeat_probability = action_repeat_probability
         self._life_is_episode = terminal_on_life_loss
         self._fire = fire
-        self._clip = clip_reward
+        self.clip_reward = clip_reward
         self.below = env  # the game as it came
 
         if action_repeat_probability > 0:
@@ -105,9 +105,14 @@ class BreakoutWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
             env = EpisodicLife(env)
         if self._fire:
             env = FireReset(env)
-        if self._clip:
+        if self.clip_reward:
             env = ClipRewardEnv(env)
         self.env = env
+
+    @property
+    def game(self) -> gym.Env:
+        """The game that everything above is put on: it skips frames and makes pictures, and its rewards are raw."""
+        return self._games.env
 
     def step(self, action: int) -> AtariStepReturn:
         """

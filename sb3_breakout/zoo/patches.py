@@ -12,7 +12,8 @@ import io
 import runpy
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -203,6 +204,7 @@ def _with_our_callbacks(original: Callable[..., None], progress_bar: type, check
         original(self)
         if self.algo not in ALGORITHMS:
             return
+        from sb3_breakout.gameplay.callback import RecordGameplayCallback
         from sb3_breakout.rnd import DualAgentCallback
         from sb3_breakout.zoo.progress import TrainingProgressCallback
         from sb3_breakout.zoo.resuming import ReplayBufferCheckpoint
@@ -214,8 +216,23 @@ def _with_our_callbacks(original: Callable[..., None], progress_bar: type, check
         self.callbacks += [
             ReplayBufferCheckpoint(each.save_freq, each.save_path) for each in self.callbacks if isinstance(each, checkpoint)
         ]
+        for each in self.callbacks:
+            if isinstance(each, RecordGameplayCallback):
+                each.connect(Path(self.save_path) / "gameplay", _maker_of_single_games(self))
 
     return create_callbacks
+
+
+def _maker_of_single_games(self: Any) -> Callable[[], Any]:
+    """
+    :param self: the experiment manager
+    :return: makes an environment with one game, played as in the training, that can be recorded
+    """
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    single = copy.copy(self)
+    single.vec_env_class, single.verbose, single.eval_env_kwargs = DummyVecEnv, 0, self.env_kwargs
+    return partial(single.create_envs, 1, eval_env=True)
 
 
 def _with_checked_checkpoint(original: Callable[..., Any]) -> Callable[..., Any]:

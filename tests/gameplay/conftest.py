@@ -1,11 +1,73 @@
-"""What the tests of recordings share: an agent whose games are short."""
+"""Small datasets of real games to work on."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_breakout.envs import RandomAgent
+from sb3_breakout.envs import BreakoutWrapper, RandomAgent
 from sb3_breakout.evaluation import evaluation_env
+from sb3_breakout.gameplay.episode import Episode
+from sb3_breakout.gameplay.indexes import rebuild_indexes
+from sb3_breakout.gameplay.layout import GameplayFolder
+from sb3_breakout.gameplay.play import play_game
+from sb3_breakout.gameplay.writer import EpisodeWriter
+
+SHORT = {"max_num_frames_per_episode": 100}  # emulator frames: games of up to 25 steps, cut
+
+
+def game(wrapper: dict[str, Any] | None = None, **env_kwargs: Any) -> VecEnv:
+    """One game of Breakout, as make_vec_env builds it."""
+    return make_vec_env(
+        "BreakoutNoFrameskip-v4", wrapper_class=BreakoutWrapper, wrapper_kwargs=wrapper or {}, env_kwargs=env_kwargs
+    )
+
+
+def record(root: Path, env: VecEnv, episodes: int = 1, native: bool = False) -> list[Episode]:
+    """Games of the random agent, added to a dataset."""
+    folder = GameplayFolder(root)
+    folder.claim()
+    first = max(folder.numbers(), default=0) + 1
+    agent = RandomAgent(env, seed=first)
+    recorded = [
+        play_game(agent, env, EpisodeWriter(folder.episode(number), native), {"name": "random"}, seed=number)
+        for number in range(first, first + episodes)
+    ]
+    rebuild_indexes(folder)
+    return recorded
+
+
+@pytest.fixture(scope="session")
+def ten_short_games(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("gameplay") / "data"
+    env = game(**SHORT)
+    record(root, env, episodes=10)
+    env.close()
+    return root
+
+
+@pytest.fixture
+def data(ten_short_games: Path, tmp_path: Path) -> Path:
+    """Ten short games that may be damaged."""
+    return Path(shutil.copytree(ten_short_games, tmp_path / "data"))
+
+
+@pytest.fixture
+def play_in() -> Any:
+    """Makes games that are closed at the end."""
+    games: list[VecEnv] = []
+
+    def make(*args: Any, **kwargs: Any) -> VecEnv:
+        games.append(game(*args, **kwargs))
+        return games[-1]
+
+    yield make
+    for env in games:
+        env.close()
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +76,6 @@ def random_agent() -> Callable[[int], RandomAgent]:
     env = evaluation_env(n_envs=1)
     env.close()
     return lambda seed: RandomAgent(env, seed)
+
+
+MakeGame = Callable[..., VecEnv]

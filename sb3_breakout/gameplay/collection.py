@@ -1,0 +1,141 @@
+"""Collects a dataset, one whole game after the other or several at once; what is there already is not played again."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
+
+from sb3_breakout.envs import BreakoutWrapper
+from sb3_breakout.gameplay.agents import ENV_ID, Agent, agents_in_turn, describe
+from sb3_breakout.gameplay.layout import GameplayFolder
+from sb3_breakout.gameplay.play import play_game
+from sb3_breakout.gameplay.writer import EpisodeWriter
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """
+    How the games of a collection are played.
+
+    :param sticky: probability, per emulator frame, that the emulator repeats the last action
+    :param native: whether the emulator's screen is kept as well
+    :param with_q_values: whether the Q-values of trained agents are kept
+    :param seed: of the collection; each game has a seed of its own that follows from it and the game's number
+    """
+
+    sticky: float = 0.0
+    native: bool = False
+    with_q_values: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One game to be played."""
+
+    number: int
+    agent: Agent
+    folder: Path
+    conditions: Conditions
+
+
+def missing_games(folder: GameplayFolder, agents: Sequence[Agent], episodes: int, conditions: Conditions) -> list[Job]:
+    """
+    :param folder: the dataset
+    :param agents: who plays
+    :param episodes: how many there are to be in the end
+    :param conditions: how they are played
+    :return: the games that are not there yet. Who plays which, and from what seed, depends on these arguments alone.
+    """
+    there = set(folder.numbers())
+    turns = enumerate(islice(agents_in_turn(agents), episodes), start=1)
+    return [Job(number, agent, folder.episode(number), conditions) for number, agent in turns if number not in there]
+
+
+def collect(jobs: Sequence[Job], workers: int = 1) -> Iterator[int]:
+    """
+    Play games and keep them.
+
+    :param jobs: the games
+    :param workers: number of processes; the dataset does not depend on it
+    :return: the number of each game when it is done
+    :raises OSError: if a game cannot be written; those before it are whole
+    """
+    if workers == 1:
+        yield from map(play, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
+    try:
+        for done in as_completed([pool.submit(play, job) for job in jobs]):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def play(job: Job) -> int:
+    """
+    Play one game, always the same for the same job.
+
+    :return: its number
+    """
+    th.set_num_threads(1)  # sums of floats depend on the number of threads
+    model, env, about = _load(job.agent, job.conditions.sticky)
+    seed = int(np.random.SeedSequence([job.conditions.seed, job.number]).generate_state(1)[0] // 2)
+    set_random_seed(seed)
+    model.action_space.seed(seed)
+    with_q_values = job.conditions.with_q_values and job.agent.path is not None
+    play_game(model, env, EpisodeWriter(job.folder, job.conditions.native), about, seed, with_q_values)
+    return job.number
+
+
+def collection_env(n_stack: int, sticky: float = 0.0) -> VecEnv:
+    """
+    One game as the Zoo's evaluation has it: 84x84 grey frames, frame skip 4, start no-ops, FIRE at each life's start.
+
+    :param n_stack: frames in an observation
+    :param sticky: probability, per emulator frame, that the emulator repeats the last action
+    """
+    env = make_vec_env(ENV_ID, wrapper_class=BreakoutWrapper, env_kwargs={"repeat_action_probability": sticky})
+    return VecTransposeImage(VecFrameStack(env, n_stack))
+
+
+@cache
+def _load(agent: Agent, sticky: float) -> tuple[Any, VecEnv, dict[str, Any]]:
+    """:return: the agent, an environment that fits it, and what a dataset keeps of the agent"""
+    env = collection_env(1, sticky)
+    model = agent.load(env)
+    shape = model.observation_space.shape
+    if shape[1:] != (84, 84):
+        env.close()
+        raise ValueError(
+            f"{agent.path} sees observations of shape {shape}; games are collected for agents of (frames, 84, 84)."
+        )
+    if shape[0] > 1:
+        env.close()
+        env = collection_env(shape[0], sticky)
+    return model, env, describe(agent, model)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed ends at once: nobody waits for its games."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

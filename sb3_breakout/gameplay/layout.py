@@ -1,0 +1,126 @@
+"""
+Where everything of a dataset of gameplay is::
+
+    ROOT/
+      dataset.json                          what is in it, counted; also the sign that the folder is one of ours
+      splits.json                           train and validation, by episode
+      actions/actions.json                  every episode's labels
+      raw_gameplay/episodes/
+        episode_000001/
+          episode.json                      the game, the agent, and what happened at each step
+          frame_000000.png …                what the agent saw, one more than there are steps
+          native_000000.png …               the emulator's screen, where it was asked for
+
+Numbers have six digits everywhere, so that names sort right up to a million episodes; the longest game (108,000 emulator
+frames at frame skip 4) has 27,001 frames.
+"""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from sb3_breakout.files import written_aside
+
+FORMAT = 1  # of episode.json; another number is refused
+LABELS = ("LEFT", "NOTHING", "RIGHT")  # the index of a label here is its number in tensors and exports
+
+ABANDONED_AFTER = 60.0  # seconds without a new frame
+
+
+class DamagedDataset(ValueError):
+    """A file of a dataset is missing or says something impossible; the message names the file and the fault."""
+
+
+def episode_name(number: int) -> str:
+    """:return: ``episode_000001`` for 1"""
+    return f"episode_{number:06d}"
+
+
+def frame_name(step: int) -> str:
+    """:return: ``frame_000000.png`` for 0"""
+    return f"frame_{step:06d}.png"
+
+
+def native_name(step: int) -> str:
+    """:return: ``native_000000.png`` for 0"""
+    return f"native_{step:06d}.png"
+
+
+class GameplayFolder:
+    """
+    The paths of one dataset.
+
+    :param root: its folder, there or not
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root)
+        self.card = self.root / "dataset.json"
+        self.splits = self.root / "splits.json"
+        self.actions = self.root / "actions" / "actions.json"
+        self.episodes = self.root / "raw_gameplay" / "episodes"
+
+    def claim(self) -> None:
+        """
+        Make the folder a dataset, an empty one at first, or go on with the dataset that it is.
+
+        :raises FileExistsError: if it holds something else, which is left as it is
+        :raises OSError: if it cannot be written to
+        """
+        if self.root.is_dir() and not self.card.is_file():
+            foreign = [path.name for path in self.root.iterdir() if not path.name.startswith(f".{self.card.name}.")]
+            if foreign:
+                raise FileExistsError(
+                    f"{self.root} is no dataset of gameplay (it has no {self.card.name}) and is not empty ({foreign[0]}): "
+                    "choose another folder. Nothing was changed."
+                )
+        self.episodes.mkdir(parents=True, exist_ok=True)
+        if not self.card.is_file():
+            write_json(self.card, {"format": FORMAT})
+        self._remove_leftovers()
+
+    def check(self) -> None:
+        """:raises FileNotFoundError: if there is no dataset"""
+        if not self.card.is_file():
+            raise FileNotFoundError(f"{self.root} is no dataset of gameplay: there is no {self.card}.")
+
+    def episode(self, number: int) -> Path:
+        """:return: the folder of an episode, there or not"""
+        return self.episodes / episode_name(number)
+
+    def numbers(self) -> list[int]:
+        """:return: the numbers of the episodes that are there, ascending"""
+        names = (path.name for path in self.episodes.glob("episode_*"))
+        return sorted(int(name.removeprefix("episode_")) for name in names if name.removeprefix("episode_").isdigit())
+
+    def _remove_leftovers(self) -> None:
+        """Half-written episodes of processes that were killed; a living one writes many frames per second."""
+        for folder in self.episodes.glob(".episode_*.tmp"):
+            if time.time() - folder.stat().st_mtime > ABANDONED_AFTER:
+                shutil.rmtree(folder)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a file whole or not at all; each entry of the outermost object has a line of its own."""
+    if isinstance(content, dict):
+        lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
+        text = f"{{\n{lines}\n}}\n"
+    else:
+        text = json.dumps(content)
+    with written_aside(path) as aside:
+        aside.write_text(text)
+
+
+def read_json(path: Path) -> Any:
+    """
+    :raises DamagedDataset: if the file is missing or no JSON, naming file and line
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise DamagedDataset(f"{path} is missing.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DamagedDataset(f"{path} is no valid JSON: {error}.") from None

@@ -1,0 +1,72 @@
+"""Plays whole games for the recorder."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch as th
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from sb3_breakout.ddqn import DDQN
+from sb3_breakout.envs import BreakoutWrapper
+from sb3_breakout.gameplay.episode import Episode
+from sb3_breakout.gameplay.recorder import GameRecorder
+from sb3_breakout.gameplay.writer import EpisodeWriter
+
+
+def recorder_of(env: VecEnv) -> GameRecorder:
+    """
+    Find the recorder in an environment, and put one in if there is none.
+
+    :param env: one game in a ``DummyVecEnv``, under any wrappers
+    :raises ValueError: if the environment is another, or its games cannot be recorded
+    """
+    games = env.unwrapped
+    if not isinstance(games, DummyVecEnv) or games.num_envs != 1:
+        raise ValueError(f"Games are recorded one at a time, from a DummyVecEnv with one of them; received {games}.")
+    layer: gym.Env = games.envs[0]
+    while isinstance(layer, gym.Wrapper) and not isinstance(layer, BreakoutWrapper):
+        layer = layer.env
+    if isinstance(layer, BreakoutWrapper) and isinstance(layer.game, GameRecorder):
+        return layer.game
+    return GameRecorder.put_into(games.envs[0])
+
+
+def play_game(
+    model: Any, env: VecEnv, writer: EpisodeWriter, agent: dict[str, Any], seed: int, with_q_values: bool = False
+) -> Episode:
+    """
+    Play a game until all lives are lost, and record it.
+
+    :param model: anything with SB3's ``predict``
+    :param env: one game in a ``DummyVecEnv``
+    :param writer: where the episode is written to
+    :param agent: what is to be known of the model, ready for JSON; its ``name`` at least
+    :param seed: of the game
+    :param with_q_values: whether to keep a DDQN's Q-values of each state in which it chose an action
+    :return: the episode
+    :raises OSError: if it cannot be written; nothing of it is kept
+    """
+    recorder = recorder_of(env)
+    recorder.record(writer, agent=agent, seed=seed)
+    try:
+        env.seed(seed)
+        obs = env.reset()
+        while recorder.recording:
+            actions, _ = model.predict(obs, deterministic=False)
+            if with_q_values:
+                recorder.note(q_values(model, obs)[0])
+            obs, *_ = env.step(actions)
+    finally:
+        recorder.stop()
+    return Episode.open(writer.folder)
+
+
+def q_values(model: DDQN, obs: Any) -> np.ndarray:
+    """
+    :param model: the agent
+    :param obs: observations as it sees them
+    :return: (n_envs, n_actions) float32
+    """
+    with th.no_grad():
+        return model.q_net(model.policy.obs_to_tensor(obs)[0]).float().cpu().numpy()

@@ -1,0 +1,161 @@
+"""Collecting: who plays, what a stopped collection leaves, and that the dataset depends on nothing but what was asked for."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sb3_breakout import DDQN
+from sb3_breakout.gameplay.agents import Agent, agents_in_turn, parse_agents
+from sb3_breakout.gameplay.collection import Conditions, collect, collection_env, missing_games
+from sb3_breakout.gameplay.episode import Episode
+from sb3_breakout.gameplay.indexes import rebuild_indexes
+from sb3_breakout.gameplay.layout import GameplayFolder
+from tests.zoo.command_line import run
+
+SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
+COLLECT = (sys.executable, SCRIPTS / "collect_gameplay.py")
+VERIFY = (sys.executable, SCRIPTS / "verify_gameplay.py")
+
+
+def content_of(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Logs of two runs with an agent that has learned nothing."""
+    folder = tmp_path_factory.mktemp("logs")
+    env = collection_env(8)
+    model = DDQN("CnnPolicy", env, buffer_size=100, seed=0, device="cpu")
+    for number, files in ((2, ["best_model", "rl_model_500_steps"]), (10, ["best_model", "BreakoutNoFrameskip-v4"])):
+        for file in files:
+            model.save(folder / "ddqn_per" / f"BreakoutNoFrameskip-v4_{number}" / file)
+    env.close()
+    return folder
+
+
+def test_agents_as_typed(logs: Path) -> None:
+    mine = logs / "ddqn_per" / "BreakoutNoFrameskip-v4_2" / "best_model.zip"
+    agents = parse_agents(["random:0.3", "ddqn_per:best:.1", "ddqn_per:500", "ddqn_per:final", f"{mine}"], logs)
+    assert [agent.share for agent in agents] == pytest.approx([0.3, 0.1, 0.2, 0.2, 0.2])
+    assert [agent.name for agent in agents] == ["random", "ddqn_per:best", "ddqn_per:500", "ddqn_per:final", "best_model"]
+    runs = [agent.path.parent.name.rpartition("_")[2] for agent in agents if agent.path is not None]
+    assert runs == ["10", "2", "10", "2"]  # the latest that has the file
+
+
+@pytest.mark.parametrize(
+    ("texts", "fault"),
+    [
+        (["random:0.3"], "Shares must be 1 in total"),
+        (["random:0.7", "ddqn_per:best:0.7"], "Shares must be 1 in total"),
+        (["random:1", "ddqn_per:best"], "Shares must be 1 in total"),
+        (["random", "random"], "named once"),
+        (["randon"], "received 'randon'"),
+        (["ddqn_per:worst"], "received 'ddqn_per:worst'"),
+        (["ddqn_per:7"], "There is no ddqn_per:7"),
+        (["mine.zip"], r"There is no agent mine\.zip"),
+    ],
+)
+def test_agents_that_are_not_there(logs: Path, texts: list[str], fault: str) -> None:
+    with pytest.raises((ValueError, FileNotFoundError), match=fault):
+        parse_agents(texts, logs)
+
+
+def test_shares_hold_at_any_moment() -> None:
+    agents = [Agent("a", 0.3), Agent("b", 0.6), Agent("c", 0.1)]
+    turns = list(islice(agents_in_turn(agents), 100))
+    for games in range(1, 101):
+        counts = Counter(agent.name for agent in turns[:games])
+        assert all(abs(counts[agent.name] - games * agent.share) <= 1 for agent in agents)
+
+
+def test_same_dataset_in_any_order(logs: Path, tmp_path: Path) -> None:
+    agents = parse_agents(["random", "ddqn_per:best"], logs)
+    conditions = Conditions(sticky=0.25, with_q_values=True, seed=3)
+    roots = [tmp_path / "forwards", tmp_path / "backwards"]
+    for root, order in zip(roots, (1, -1), strict=True):
+        folder = GameplayFolder(root)
+        folder.claim()
+        jobs = missing_games(folder, agents, 3, conditions)
+        assert sorted(collect(jobs[::order])) == [1, 2, 3]
+        assert missing_games(folder, agents, 3, conditions) == []
+        assert [job.number for job in missing_games(folder, agents, 5, conditions)] == [4, 5]
+        rebuild_indexes(folder)
+    assert content_of(roots[0]) == content_of(roots[1])
+    first, second, _ = (Episode.open(GameplayFolder(roots[0]).episode(number)).facts for number in (1, 2, 3))
+    assert first["agent"] == {"name": "random"} and "q_values" not in first
+    assert second["agent"]["name"] == "ddqn_per:best" and len(second["agent"]["checkpoint_sha256"]) == 64
+    assert second["agent"]["evaluation_epsilon"] == 0.01
+    assert second["q_values"][:2] == [None, None]  # FIRE and RIGHT, which the wrapper pressed
+    assert np.shape(second["q_values"][2]) == (4,)
+
+
+def test_agent_that_sees_something_else(tmp_path: Path) -> None:
+    model = DDQN("MlpPolicy", "CartPole-v1", buffer_size=100, device="cpu")
+    model.save(tmp_path / "cartpole")
+    jobs = missing_games(GameplayFolder(tmp_path), parse_agents([str(tmp_path / "cartpole.zip")], tmp_path), 1, Conditions())
+    with pytest.raises(ValueError, match=r"observations of shape \(4,\)"):
+        list(collect(jobs))
+
+
+def test_commands(tmp_path: Path) -> None:
+    arguments = ("--output", "data", "--sticky", "0.25")
+    output = run(*COLLECT, *arguments, "--episodes", "2", folder=tmp_path)
+    assert "data: 2 episodes" in output
+    before = content_of(tmp_path / "data" / "raw_gameplay")
+    assert "data: 3 episodes" in run(*COLLECT, *arguments, "--episodes", "3", "--workers", "2", folder=tmp_path)
+    assert before.items() <= content_of(tmp_path / "data" / "raw_gameplay").items()
+    assert "3 episodes played again, 0 faults" in run(*VERIFY, "data", folder=tmp_path)
+    (GameplayFolder(tmp_path / "data").episode(2) / "frame_000005.png").unlink()
+    assert "episode_000002: " in run(*VERIFY, "data", folder=tmp_path, code=1)
+
+
+def test_commands_that_cannot_work(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    output = run(*COLLECT, "--output", "mine", folder=tmp_path, code=1)
+    assert "Error: mine is no dataset" in output and "Traceback" not in output
+    assert "there is no" in run(*VERIFY, "mine", folder=tmp_path, code=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_at_any_moment(tmp_path: Path, workers: int) -> None:
+    """kill -9, six times; what was whole stays whole, what was not is played again, and the end is as if nothing had been."""
+    rng = np.random.default_rng(workers)
+    data = GameplayFolder(tmp_path / "data")
+    command = [*map(str, COLLECT), "--output", str(data.root), "--episodes", "400", "--workers", str(workers)]
+    whole: dict[str, bytes] = {}
+    for _ in range(6):
+        there = len(data.numbers())
+        with open(tmp_path / "output.txt", "w") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output)
+            while len(data.numbers()) == there and process.poll() is None:
+                time.sleep(0.05)
+            time.sleep(rng.uniform(0, 2))
+            process.send_signal(signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL, (tmp_path / "output.txt").read_text()
+        time.sleep(2)  # for the workers to notice
+        now = len(data.numbers())
+        time.sleep(1)
+        assert len(data.numbers()) == now > there
+        for number in data.numbers():
+            Episode.open(data.episode(number))
+        content = content_of(data.root / "raw_gameplay")
+        assert whole.items() <= content.items()
+        whole = {name: value for name, value in content.items() if "/." not in name}
+    episodes = max(data.numbers()) + 1
+    run(*COLLECT, "--output", data.root, "--episodes", str(episodes), folder=tmp_path)
+    run(*COLLECT, "--output", "other", "--episodes", str(episodes), folder=tmp_path)
+    assert f"{episodes} episodes played again, 0 faults" in run(*VERIFY, data.root, folder=tmp_path)
+    unfinished = {name for name in content_of(data.root) if ".tmp" in name}
+    assert {name: value for name, value in content_of(data.root).items() if name not in unfinished} == content_of(
+        tmp_path / "other"
+    )

@@ -1,0 +1,115 @@
+"""Nothing is overwritten, nothing is half there, and episodes stay on their side of the split."""
+
+import errno
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from sb3_breakout.gameplay.indexes import rebuild_indexes, split_of
+from sb3_breakout.gameplay.layout import GameplayFolder, frame_name
+from sb3_breakout.gameplay.writer import EpisodeWriter
+from tests.gameplay.conftest import SHORT, MakeGame, record
+
+
+def content_of(root: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_files_of_a_dataset(ten_short_games: Path) -> None:
+    folder = GameplayFolder(ten_short_games)
+    card, splits, actions = (json.loads(path.read_text()) for path in (folder.card, folder.splits, folder.actions))
+    assert sorted(path.name for path in ten_short_games.iterdir()) == [
+        "actions",
+        "dataset.json",
+        "raw_gameplay",
+        "splits.json",
+    ]
+    episode = ten_short_games / "raw_gameplay" / "episodes" / "episode_000001"
+    steps = json.loads((episode / "episode.json").read_text())["steps"]
+    assert (episode / "frame_000000.png").is_file() and (episode / f"frame_{steps:06d}.png").is_file()
+    assert card["episodes"] == 10 and card["frames"] == card["steps"] + 10 == len(list(folder.episodes.rglob("*.png")))
+    assert sum(card["actions"].values()) == sum(card["ale_actions"].values()) == card["steps"]
+    assert card["agents"]["random"]["episodes"] == 10 and sum(card["scores"].values()) == 10
+    assert len(card["games"][0]["rom_md5"]) == 32 and card["versions"][0]["ale-py"]
+    assert len(splits["train"]) == 9 and len(splits["validation"]) == 1
+    assert {*splits["train"], *splits["validation"]} == actions.keys()
+
+
+def test_split_stays_as_episodes_are_added() -> None:
+    for seed in range(5):
+        splits = [split_of(number, seed) for number in range(1, 201)]
+        for block in range(20):
+            assert splits[10 * block : 10 * block + 10].count("validation") == 1
+    assert len({tuple(split_of(number, seed) for number in range(1, 101)) for seed in range(5)}) == 5
+
+
+def test_split_keeps_its_seed(data: Path) -> None:
+    folder = GameplayFolder(data)
+    before = folder.splits.read_text()
+    rebuild_indexes(folder, split_seed=7)
+    assert folder.splits.read_text() == before
+
+
+def test_foreign_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"is not empty \(thesis.txt\)"):
+        GameplayFolder(tmp_path).claim()
+    assert content_of(tmp_path) == {str(tmp_path / "thesis.txt"): b"mine"}
+
+
+def test_file_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("mine")
+    with pytest.raises(OSError, match="data"):
+        GameplayFolder(tmp_path / "data").claim()
+    with pytest.raises(OSError, match="data"):
+        GameplayFolder(tmp_path / "data" / "below").claim()
+    assert (tmp_path / "data").read_text() == "mine"
+
+
+def test_episode_that_is_there_is_not_overwritten(data: Path, play_in: MakeGame) -> None:
+    before = content_of(data)
+    with pytest.raises(FileExistsError, match="episode_000003"):
+        EpisodeWriter(GameplayFolder(data).episode(3))
+    late = EpisodeWriter(GameplayFolder(data).episode(11))  # another process is faster
+    record(data, play_in(**SHORT))
+    with pytest.raises(OSError, match="episode_000011 could not be written"):
+        late.finish({})
+    after = content_of(data)
+    assert after.keys() > before.keys()
+    assert all(after[path] == content for path, content in before.items() if path.endswith(".png"))
+    assert not list(GameplayFolder(data).episodes.glob(".*"))
+
+
+def test_full_disk(data: Path, play_in: MakeGame, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = content_of(data)
+    original = Path.write_bytes
+
+    def write_bytes(self: Path, content: bytes) -> int:
+        if self.name == frame_name(10):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(self, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    with pytest.raises(
+        OSError, match=r"episode_000011 could not be written \(No space left on device\), and nothing of it was kept"
+    ):
+        record(data, play_in(**SHORT))
+    assert content_of(data) == before
+    monkeypatch.undo()
+    record(data, play_in(**SHORT))
+    assert GameplayFolder(data).numbers() == list(range(1, 12))
+
+
+def test_leftovers_of_killed_processes(data: Path) -> None:
+    folder = GameplayFolder(data)
+    old, young = (folder.episodes / f".episode_000011.{process}.tmp" for process in (1, 2))
+    for leftover in (old, young):
+        leftover.mkdir()
+        (leftover / "frame_000000.png").write_bytes(b"")
+    os.utime(old, (time.time() - 3600,) * 2)
+    folder.claim()
+    assert not old.exists() and young.exists()  # the young one may still be being written
+    assert folder.numbers() == list(range(1, 11))
