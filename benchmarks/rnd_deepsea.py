@@ -3,12 +3,13 @@ DeepSea: does exploration by Random Network Distillation find what epsilon-greed
 
     python benchmarks/rnd_deepsea.py --output deepsea.png
 
-A diver starts in the upper left corner of a square grid and sinks by one row per step, to the left or to the right (which action
-is which was drawn for every cell). Steps to the right cost 0.01 / size, and only ``size`` of them in a row lead to the treasure,
-worth 1; random play finds it in one of 2^size dives. (Osband et al. 2019, https://arxiv.org/abs/1908.03568, "deep sea".)
+A diver starts in the upper left corner of a square grid and sinks by one row per step, to the left or to the right (which
+action is which was drawn for every cell). Steps to the right cost 0.01 / size, and only ``size`` of them in a row lead to the
+treasure, worth 1; random play finds it in one of 2^size dives ("deep sea", Osband et al. 2019,
+https://arxiv.org/abs/1908.03568).
 
-``ddqn_rnd`` and ``ddqn_per`` with epsilon-greedy train with the same hyperparameters and steps. A seed counts as solved when the
-greedy exploitation agent takes the treasure at the end of training. Every seed has its own map.
+``ddqn_rnd`` and ``ddqn_per``, both with epsilon-greedy exploration, train with the same hyperparameters for as many steps. A
+seed counts as solved when the greedy exploitation agent takes the treasure at the end. Every seed has its own map.
 """
 
 import argparse
@@ -31,17 +32,18 @@ N_ENVS = 16
 SOLVED = 0.9
 HYPERPARAMETERS: dict[str, Any] = dict(
     learning_rate=1e-3,
-    buffer_size=10_000,
+    buffer_size=20_000,
     learning_starts=1000,
     batch_size=64,
     train_freq=1,
-    gradient_steps=2,
+    gradient_steps=4,
     n_steps=3,
-    target_update_interval=500,
+    target_update_interval=160,
     exploration="epsilon_greedy",
-    exploration_fraction=0.05,
+    exploration_fraction=0.02,
     exploration_final_eps=0.05,
-    policy_kwargs=dict(net_arch=[64, 64]),
+    replay_buffer_kwargs=dict(alpha=0.5, beta=0.0),
+    policy_kwargs=dict(net_arch=[64]),
     device="cpu",
 )
 ALPHA: dict[str, Any] = dict(alpha_initial=1.0, alpha_final=0.1, alpha_fraction=1.0)
@@ -178,9 +180,8 @@ def main() -> None:
 
     tasks = [(each, seed, arguments.size, arguments.steps) for each in arguments.algorithms for seed in arguments.seeds]
     runs = []
-    print(
-        "| algorithm | seed | return at the end | cells visited | treasure first taken at step | processor seconds |\n|---|---|---|---|---|---|"
-    )
+    print("| algorithm | seed | return at the end | cells visited | treasure first taken at step | processor seconds |")
+    print("|---|---|---|---|---|---|")
     with Pool(arguments.processes) as pool:
         for run in pool.imap(train, tasks):
             taken = run.curve[run.curve[:, 1] > SOLVED, 0]

@@ -123,8 +123,8 @@ class DualAgentCallback(RNDCallback):
     def _check_model(self) -> None:
         if not isinstance(self.model, DDQN):
             raise ValueError(
-                "DualAgentCallback needs a model whose training actions another agent can choose: DDQN or a subclass (ddqn_rnd "
-                f"in RL Zoo), not {type(self.model).__name__}. For others there is RNDRewardWrapper(reward='combined')."
+                "DualAgentCallback needs a model whose training actions another agent can choose: DDQN or a subclass "
+                f"(ddqn_rnd in RL Zoo), not {type(self.model).__name__}; for others: RNDRewardWrapper(reward='combined')."
             )
         if not isinstance(self.model.replay_buffer, PrioritizedReplayBuffer):
             raise ValueError(
