@@ -78,10 +78,14 @@ def test_training_in_the_zoo(tmp_path: Path) -> None:
     )
 
 
-def test_on_by_default_and_switched_off(tmp_path: Path) -> None:
+def test_on_by_default() -> None:
     for preset in ("ddqn_per", "ddqn_per_original", "ddqn_per_rgb"):
         section = yaml.safe_load((ROOT / "hyperparams" / f"{preset}.yml").read_text())["BreakoutNoFrameskip-v4"]
         assert section["callback"] == [{"sb3_breakout.gameplay.RecordGameplayCallback": {"every": 50_000}}]
+
+
+@pytest.mark.slow
+def test_switched_off_in_the_zoo(tmp_path: Path) -> None:
     options = ("--env", "BreakoutNoFrameskip-v4", "-f", "logs", "-n", "60", "--eval-freq", "-1", "--device", "cpu")
     small = ("learning_starts:50", "batch_size:8", "buffer_size:500", "n_envs:2")
     run(*TRAIN, *options, "-params", *small, "callback:None", folder=tmp_path)

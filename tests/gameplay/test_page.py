@@ -11,6 +11,7 @@ import pytest
 
 from sb3_breakout.gameplay.episode import Episode
 from sb3_breakout.gameplay.layout import GameplayFolder
+from sb3_breakout.gameplay.page import write_page
 from tests.zoo.command_line import run
 
 SHOW = (sys.executable, Path(__file__).parent.parent.parent / "scripts" / "show_gameplay.py")
@@ -18,13 +19,12 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 @pytest.fixture
-def page(data: Path, tmp_path: Path) -> Path:
+def page(data: Path) -> Path:
     file = GameplayFolder(data).episode(1) / "episode.json"
     content = json.loads(file.read_text())
     content["agent"]["name"] = "</script>"
     file.write_text(json.dumps(content))
-    assert "Written to data/index.html" in run(*SHOW, "data", folder=tmp_path)
-    return data / "index.html"
+    return write_page(GameplayFolder(data))
 
 
 def test_what_the_page_knows(page: Path) -> None:
@@ -50,5 +50,11 @@ def test_page_in_a_browser(page: Path, tmp_path: Path) -> None:
     assert 'src="raw_gameplay/episodes/episode_000001/frame_000000.png"' in shown
 
 
+def test_command(data: Path, tmp_path: Path) -> None:
+    assert "Written to data/index.html" in run(*SHOW, "data", folder=tmp_path)
+    assert (data / "index.html").is_file()
+
+
 def test_no_dataset(tmp_path: Path) -> None:
-    assert "Error:" in run(*SHOW, "nothing", folder=tmp_path, code=1)
+    with pytest.raises(FileNotFoundError, match="nothing is no dataset"):
+        write_page(GameplayFolder(tmp_path / "nothing"))
