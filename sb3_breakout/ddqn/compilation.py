@@ -18,10 +18,12 @@ class CompiledFunction:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._eager = function
-        self._active = th.compile(function, dynamic=False)
+        self._active: Callable[..., Any] | None = None  # a model that is loaded to play never compiles
 
     def __call__(self, *args: Any) -> Any:
         try:
+            if self._active is None:
+                self._active = th.compile(self._eager, dynamic=False)
             return self._active(*args)
         except Exception as error:  # what the compiler raises differs by backend and release
             if self._active is self._eager:

@@ -56,3 +56,12 @@ def test_compiled_update_equals_eager(tmp_path: Path) -> None:
     assert loaded.policy.state_dict().keys() == eager.policy.state_dict().keys()
     observation = np.eye(6, dtype=np.float32)
     np.testing.assert_array_equal(loaded.policy.q_values(observation), compiled.policy.q_values(observation))
+
+
+def test_loading_to_play_compiles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(function: Any, **_: Any) -> Any:
+        raise AssertionError("compiled")
+
+    DDQN("MlpPolicy", Corridor(), compile=True, **FAST).save(tmp_path / "model")
+    monkeypatch.setattr(th, "compile", never)
+    DDQN.load(tmp_path / "model").predict(np.eye(6, dtype=np.float32)[0])
