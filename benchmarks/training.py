@@ -110,7 +110,7 @@ def growth(batch_size: int, device: str, sizes: tuple[int, int] = (50_000, 1_000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS)[:6], metavar="NAME")
+    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS)[:7], metavar="NAME")
     parser.add_argument("--n-envs", type=int, default=8, help="number of games, 1, 2, 4 or a multiple of 4")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--device", default="cpu")

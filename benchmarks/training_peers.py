@@ -11,7 +11,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecTransposeImage
 from torch import nn
 
-from sb3_breakout import DDQN, PrioritizedReplayBuffer
+from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, PrioritizedReplayBuffer, RNDRewardWrapper
 from sb3_breakout.envs import AleVecEnv, BreakoutWrapper
 from sb3_breakout.replay.prioritized_replay_buffer import PrioritizedReplayBufferSamples
 
@@ -19,7 +19,7 @@ N_STACK = 8
 N_STEPS = 3
 
 
-def game(n_envs: int, vec_env_cls: type[VecEnv], wrapper: Any) -> VecEnv:
+def game(n_envs: int, vec_env_cls: type[VecEnv], wrapper: Any, above: Any = None) -> VecEnv:
     env = make_vec_env(
         "BreakoutNoFrameskip-v4",
         n_envs,
@@ -28,7 +28,7 @@ def game(n_envs: int, vec_env_cls: type[VecEnv], wrapper: Any) -> VecEnv:
         env_kwargs=dict(max_num_frames_per_episode=40_000),
         vec_env_cls=vec_env_cls,  # type: ignore[arg-type]
     )
-    return VecTransposeImage(VecFrameStack(env, N_STACK))
+    return VecTransposeImage(VecFrameStack(env if above is None else above(env), N_STACK))
 
 
 def common(n_envs: int, batch_size: int, device: str) -> dict[str, Any]:
@@ -96,6 +96,19 @@ def ours(vec_env_cls: type[VecEnv] = AleVecEnv, **changed: Any) -> Callable[[int
     return build
 
 
+class TwoAgents(DDQNRND):
+    """``ddqn_rnd`` that brings its callback along."""
+
+    def learn(self, total_timesteps: int, **kwargs: Any) -> DDQNRND:
+        return super().learn(total_timesteps, callback=DualAgentCallback(), **kwargs)
+
+
+def two_agents(n_envs: int, batch_size: int, device: str) -> DDQN:
+    env = game(n_envs, AleVecEnv, BreakoutWrapper, RNDRewardWrapper)
+    replay = dict(alpha=0.5, beta=(0.4, 1.0))
+    return TwoAgents("CnnPolicy", env, **common(n_envs, batch_size, device), n_steps=N_STEPS, replay_buffer_kwargs=replay)
+
+
 class UniformReplayBuffer(PrioritizedReplayBuffer):
     """Ours without priorities: places are drawn uniformly, errors are ignored."""
 
@@ -114,6 +127,7 @@ PEERS: dict[str, Callable[[int, int, str], Any]] = {
     "ddqn_per": ours(),
     "SB3 DQN + Double-Q": sb3_double,
     "SBX DQN (JAX)": sbx,
+    "ddqn_rnd": two_agents,
     "ddqn_per, uniform replay": ours(replay_buffer_class=UniformReplayBuffer),
     "ddqn_per, DummyVecEnv": ours(vec_env_cls=DummyVecEnv),
     "ddqn_per, autocast=False": ours(autocast=False),
