@@ -16,8 +16,12 @@ from typing import Any
 import numpy as np
 import torch as th
 from replay_streams import StackStream
-from training_peers import PEERS, ours
+from stable_baselines3.common.atari_wrappers import AtariWrapper
+from stable_baselines3.common.vec_env import DummyVecEnv
+from training_peers import PEERS, game, ours
 from training_time import measure_shares
+
+from sb3_breakout.envs import AleVecEnv, BreakoutWrapper
 
 BASELINE = "ddqn_per"
 
@@ -108,6 +112,33 @@ def growth(batch_size: int, device: str, sizes: tuple[int, int] = (50_000, 1_000
     return rates
 
 
+def env_speed(n_envs: int, steps: int, rounds: int) -> dict[str, float]:
+    """
+    Games alone, with random actions, in turns.
+
+    :return: median seconds for so many steps, by what holds the games
+    """
+    games = {
+        "AleVecEnv": game(n_envs, AleVecEnv, BreakoutWrapper),
+        "DummyVecEnv": game(n_envs, DummyVecEnv, BreakoutWrapper),
+        "DummyVecEnv, SB3's AtariWrapper": game(n_envs, DummyVecEnv, AtariWrapper),
+    }
+    rng = np.random.default_rng(0)
+    seconds: dict[str, list[float]] = {name: [] for name in games}
+    for env in games.values():
+        env.reset()
+    for _ in range(rounds):
+        actions = rng.integers(4, size=(steps // n_envs, n_envs))
+        for name, env in games.items():
+            start = time.perf_counter()
+            for action in actions:
+                env.step(action)
+            seconds[name].append(time.perf_counter() - start)
+    for env in games.values():
+        env.close()
+    return {name: float(np.median(times)) for name, times in seconds.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS)[:7], metavar="NAME")
@@ -118,6 +149,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=800, help="agent steps per turn")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--shares", action="store_true", help="instead: where the time of a training step goes")
+    parser.add_argument("--envs", action="store_true", help="instead: steps per second of the games alone")
     parser.add_argument("--picture", type=Path, help="with --shares: where to draw it")
     parser.add_argument(
         "--growth", action="store_true", help="instead: updates per second at 50,000 and 1,000,000 transitions"
@@ -136,6 +168,10 @@ def main() -> None:
         for size, rate in rates.items():
             print(f"{size:>9,} transitions: {rate:.1f} updates/s")
         print(f"ratio {rates[1_000_000] / rates[50_000]:.2f}")
+    elif args.envs:
+        results["envs"] = seconds = env_speed(args.n_envs, args.steps, args.rounds)
+        for name, median in seconds.items():
+            print(f"{name}: {args.steps / median:.0f} steps/s, AleVecEnv is faster by {median / seconds['AleVecEnv']:.2f}")
     elif args.shares:
         results["shares"] = measure_shares(ours()(args.n_envs, args.batch_size, args.device), args.steps, args.picture)
     else:

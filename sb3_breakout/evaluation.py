@@ -13,10 +13,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack,
 from sb3_breakout.envs import AleVecEnv, BreakoutWrapper
 
 FRAME_SKIP = 4
-STICKINESS = {
-    "v4": 0.0,
-    "sticky": 0.25,
-}  # probability that the emulator repeats the last action, per frame (Machado et al. 2018)
+MAX_STEPS = 27_000  # agent steps: half an hour of play
+NOOP_MAX = 30
+ENV_ID = "BreakoutNoFrameskip-v4"
+# Probability that the emulator repeats the last action, per frame (Machado et al. 2018)
+STICKINESS = {"v4": 0.0, "sticky": 0.25}
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,10 @@ def evaluation_env(
     protocol: str = "v4",
     n_envs: int = 8,
     n_stack: int = 8,
-    max_steps: int = 27_000,
-    noop_max: int = 30,
+    max_steps: int = MAX_STEPS,
+    noop_max: int = NOOP_MAX,
     seed: int = 0,
-    env_id: str = "BreakoutNoFrameskip-v4",
+    env_id: str = ENV_ID,
     wrapper_class: Callable[..., gym.Env] = BreakoutWrapper,
     vec_env_class: type[DummyVecEnv] = AleVecEnv,
 ) -> VecEnv:
@@ -138,7 +139,7 @@ def evaluate(model: Any, episodes: int = 100, deterministic: bool = False, **env
     finally:
         env.close()
     protocol = {
-        **{"noop_max": 30, "max_steps": 27_000, "env_id": "BreakoutNoFrameskip-v4"},
+        **{"noop_max": NOOP_MAX, "max_steps": MAX_STEPS, "env_id": ENV_ID},
         **{"n_stack": model.observation_space.shape[0], **arguments},
         "epsilon": 0.0 if deterministic else getattr(model, "evaluation_epsilon", None),
         "frame_skip": FRAME_SKIP,

@@ -14,7 +14,7 @@ from stable_baselines3.common.utils import set_random_seed
 
 from sb3_breakout import DDQN
 from sb3_breakout.envs import RandomAgent
-from sb3_breakout.evaluation import STICKINESS, Scores, evaluate, evaluation_env
+from sb3_breakout.evaluation import MAX_STEPS, STICKINESS, Scores, evaluate, evaluation_env
 from sb3_breakout.files import written_aside
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("agent", help="zip file of a DDQN, or 'random'")
     parser.add_argument("--episodes", type=int, default=100, help="games per protocol")
     parser.add_argument("--protocols", nargs="+", choices=list(STICKINESS), default=list(STICKINESS))
-    parser.add_argument("--max-steps", type=int, default=27_000, help="agent steps after which a game is cut")
+    parser.add_argument("--max-steps", type=int, default=MAX_STEPS, help="agent steps after which a game is cut")
     parser.add_argument("--seed", type=int, default=0, help="of the games")
     parser.add_argument("--n-envs", type=int, default=8, help="games played at once")
     parser.add_argument("--deterministic", action="store_true", help="no random actions at all (default: 1 %%)")

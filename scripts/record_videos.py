@@ -18,7 +18,7 @@ from typing import Any
 from stable_baselines3.common.utils import set_random_seed
 
 from sb3_breakout.envs import RandomAgent
-from sb3_breakout.evaluation import STICKINESS, evaluation_env
+from sb3_breakout.evaluation import MAX_STEPS, STICKINESS, evaluation_env
 from sb3_breakout.files import written_aside
 from sb3_breakout.gameplay.video import is_recorded, record_video
 from sb3_breakout.zoo.registry import ALGORITHMS, load
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--total_videos", type=int, default=20, help="with --bulk")
     parser.add_argument("--percent_random", type=float, default=30, help="with --bulk: share of the random agent's videos")
     parser.add_argument("--seed", type=int, default=0, help="of the first game")
-    parser.add_argument("--max_steps", type=int, default=27_000, help="agent steps after which a game is cut")
+    parser.add_argument("--max_steps", type=int, default=MAX_STEPS, help="agent steps after which a game is cut")
     parser.add_argument(
         "--protocol",
         choices=list(STICKINESS),

@@ -33,9 +33,9 @@ from sb3_breakout.ddqn.device import bfloat16_is_fast, choose_device
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
 from sb3_breakout.ddqn.gradients import clip_gradient_norm_
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
-from sb3_breakout.ddqn.random_state import get_random_state, set_random_state
 from sb3_breakout.ddqn.targets import double_dqn_loss
 from sb3_breakout.files import written_aside
+from sb3_breakout.random_state import get_random_state, set_random_state
 from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayLearner
 
 SelfDDQN = TypeVar("SelfDDQN", bound="DDQN")

@@ -7,15 +7,12 @@ from typing import Any, cast
 import gymnasium as gym
 import numpy as np
 from ale_py import ALEVectorInterface, roms
-from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 from stable_baselines3.common.env_util import unwrap_wrapper
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_breakout.envs.breakout import BreakoutWrapper
-
-REPLACED = (Monitor, OrderEnforcing, PassiveEnvChecker)  # wrappers below BreakoutWrapper whose work a game does itself
 
 
 class AleVecEnv(DummyVecEnv):
@@ -196,13 +193,10 @@ def _put_into_thread(env: gym.Env) -> GameInThread:
         raise ValueError(
             f"AleVecEnv needs a Monitor directly below BreakoutWrapper (make_vec_env puts it there), received {monitor}."
         )
-    below: gym.Env = monitor
-    while isinstance(below, gym.Wrapper):
-        if not isinstance(below, REPLACED):
-            raise ValueError(
-                f"AleVecEnv cannot keep {type(below).__name__} below BreakoutWrapper: move it above, or use DummyVecEnv."
-            )
-        below = below.env
+    if (other := wrapper.interfering_wrapper()) is not None:
+        raise ValueError(
+            f"AleVecEnv cannot keep {type(other).__name__} below BreakoutWrapper: move it above, or use DummyVecEnv."
+        )
     game: Any = monitor.unwrapped
     if game._game_mode is not None or game._game_difficulty is not None:
         raise ValueError(

@@ -7,13 +7,15 @@ import gymnasium as gym
 import numpy as np
 from ale_py.env import AtariEnv
 from gymnasium import spaces
-from gymnasium.wrappers import ResizeObservation
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, ResizeObservation
 from stable_baselines3.common.atari_wrappers import ClipRewardEnv, MaxAndSkipEnv, NoopResetEnv, StickyActionEnv, WarpFrame
 from stable_baselines3.common.env_util import is_wrapped
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 
 from sb3_breakout.envs.atari import EpisodicLife, FireReset, GameRecords, MaxAndSkip
 
+WATCHING = (Monitor, OrderEnforcing, PassiveEnvChecker)  # wrappers that leave the game as it is
 SMALLEST_SCREEN = 36  # pixels; below it the third convolution of SB3's NatureCNN has nothing left to look at
 
 
@@ -108,6 +110,13 @@ class BreakoutWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         if self.clip_reward:
             env = ClipRewardEnv(env)
         self.env = env
+
+    def interfering_wrapper(self) -> gym.Wrapper | None:
+        """:return: the first wrapper below this one that does more than watch the game, None if all of them just watch"""
+        env = self.below
+        while isinstance(env, WATCHING):
+            env = env.env
+        return env if isinstance(env, gym.Wrapper) else None
 
     @property
     def game(self) -> gym.Env:

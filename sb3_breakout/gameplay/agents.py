@@ -11,9 +11,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_breakout.envs import RandomAgent
+from sb3_breakout.evaluation import ENV_ID
 from sb3_breakout.zoo.registry import ALGORITHMS, load
 
-ENV_ID = "BreakoutNoFrameskip-v4"
 RANDOM = "random"
 
 

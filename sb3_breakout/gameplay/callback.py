@@ -8,12 +8,12 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_breakout.ddqn.random_state import random_state_kept
 from sb3_breakout.gameplay.agents import describe_model
 from sb3_breakout.gameplay.indexes import rebuild_indexes
 from sb3_breakout.gameplay.layout import GameplayFolder
 from sb3_breakout.gameplay.play import play_game
 from sb3_breakout.gameplay.writer import EpisodeWriter
+from sb3_breakout.random_state import random_state_kept
 
 
 class RecordGameplayCallback(BaseCallback):

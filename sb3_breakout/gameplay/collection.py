@@ -18,7 +18,8 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
 
 from sb3_breakout.envs import BreakoutWrapper
-from sb3_breakout.gameplay.agents import ENV_ID, Agent, agents_in_turn, describe
+from sb3_breakout.evaluation import ENV_ID
+from sb3_breakout.gameplay.agents import Agent, agents_in_turn, describe
 from sb3_breakout.gameplay.layout import GameplayFolder
 from sb3_breakout.gameplay.play import play_game
 from sb3_breakout.gameplay.writer import EpisodeWriter

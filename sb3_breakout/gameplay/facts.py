@@ -9,16 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from ale_py import ALEState, roms
-from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
-from stable_baselines3.common.monitor import Monitor
 
 import sb3_breakout
 from sb3_breakout.envs import BreakoutWrapper, RewardShapingWrapper
 
-HARMLESS = (Monitor, OrderEnforcing, PassiveEnvChecker)  # wrappers below BreakoutWrapper that do not change the game
 PACKAGES = ("ale-py", "gymnasium", "stable-baselines3", "numpy", "opencv-python", "torch")
 
 
@@ -35,16 +31,14 @@ def game_facts(wrapper: BreakoutWrapper, shaping: RewardShapingWrapper | None) -
             "its random numbers are no part of the emulator's state, so it could not be played again. Use the emulator's own "
             "sticky actions: env_kwargs={'repeat_action_probability': 0.25}."
         )
-    env = wrapper.below
-    while isinstance(env, gym.Wrapper):
-        if not isinstance(env, HARMLESS):
-            raise ValueError(f"A game with {type(env).__name__} below BreakoutWrapper cannot be recorded: move it above.")
-        env = env.env
+    if (other := wrapper.interfering_wrapper()) is not None:
+        raise ValueError(f"A game with {type(other).__name__} below BreakoutWrapper cannot be recorded: move it above.")
+    env = wrapper.below.unwrapped
     assert env.spec is not None and wrapper.observation_space.shape is not None
     return {
         "env_id": env.spec.id,
         "env_kwargs": dict(env.spec.kwargs),
-        "rom_md5": rom_md5(env.unwrapped._game),  # type: ignore[attr-defined]
+        "rom_md5": rom_md5(env._game),  # type: ignore[attr-defined]
         "frame_skip": wrapper.frame_skip,
         "frame_shape": list(wrapper.observation_space.shape),
         "clip_reward": wrapper.clip_reward,

@@ -103,15 +103,11 @@ class GameplayFolder:
                 shutil.rmtree(folder)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write a file whole or not at all; each entry of the outermost object has a line of its own."""
-    if isinstance(content, dict):
-        lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
-        text = f"{{\n{lines}\n}}\n"
-    else:
-        text = json.dumps(content)
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a file whole or not at all; each entry of the object has a line of its own."""
+    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
     with written_aside(path) as aside:
-        aside.write_text(text)
+        aside.write_text(f"{{\n{lines}\n}}\n")
 
 
 def read_json(path: Path) -> Any:

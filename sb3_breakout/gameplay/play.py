@@ -2,12 +2,9 @@
 
 from typing import Any
 
-import gymnasium as gym
-import numpy as np
-import torch as th
+from stable_baselines3.common.env_util import unwrap_wrapper
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from sb3_breakout.ddqn import DDQN
 from sb3_breakout.envs import BreakoutWrapper
 from sb3_breakout.gameplay.episode import Episode
 from sb3_breakout.gameplay.recorder import GameRecorder
@@ -24,11 +21,9 @@ def recorder_of(env: VecEnv) -> GameRecorder:
     games = env.unwrapped
     if not isinstance(games, DummyVecEnv) or games.num_envs != 1:
         raise ValueError(f"Games are recorded one at a time, from a DummyVecEnv with one of them; received {games}.")
-    layer: gym.Env = games.envs[0]
-    while isinstance(layer, gym.Wrapper) and not isinstance(layer, BreakoutWrapper):
-        layer = layer.env
-    if isinstance(layer, BreakoutWrapper) and isinstance(layer.game, GameRecorder):
-        return layer.game
+    wrapper = unwrap_wrapper(games.envs[0], BreakoutWrapper)
+    if isinstance(wrapper, BreakoutWrapper) and isinstance(wrapper.game, GameRecorder):
+        return wrapper.game
     return GameRecorder.put_into(games.envs[0])
 
 
@@ -55,18 +50,8 @@ def play_game(
         while recorder.recording:
             actions, _ = model.predict(obs, deterministic=False)
             if with_q_values:
-                recorder.note(q_values(model, obs)[0])
+                recorder.note(model.policy.q_values(obs)[0])
             obs, *_ = env.step(actions)
     finally:
         recorder.stop()
     return Episode.open(writer.folder)
-
-
-def q_values(model: DDQN, obs: Any) -> np.ndarray:
-    """
-    :param model: the agent
-    :param obs: observations as it sees them
-    :return: (n_envs, n_actions) float32
-    """
-    with th.no_grad():
-        return model.q_net(model.policy.obs_to_tensor(obs)[0]).float().cpu().numpy()

@@ -29,6 +29,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from sb3_breakout.envs import BreakoutWrapper
 from sb3_breakout.evaluation import env_for
 from sb3_breakout.files import written_aside
+from sb3_breakout.gameplay import png
 
 FPS = 30
 WIDTH, HEIGHT = 160, 210  # the screen's own size
@@ -310,9 +311,8 @@ def _write_png(path: Path, screen: np.ndarray) -> None:
     :param screen: (height, width, 3) uint8 RGB
     :raises OSError: if it cannot be written
     """
-    _, png = cv2.imencode(".png", screen[:, :, ::-1])  # cv2.imwrite does not notice a full disk
     try:
-        path.write_bytes(png.tobytes())
+        path.write_bytes(png.encode(screen))
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
