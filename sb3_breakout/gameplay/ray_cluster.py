@@ -58,7 +58,8 @@ def collect_on_ray(jobs: Sequence[Job], address: str) -> Iterator[int]:
                 return
             (done,), _ = ray.wait(list(running))
             job = running.pop(done)
-            EpisodeWriter(job.folder).keep(_fetch(done, job))
+            files = _fetch(done, job)
+            EpisodeWriter(job.folder).keep(files)
             yield job.number
     finally:
         ray.shutdown()
@@ -79,10 +80,12 @@ def _fetch(reference: "ray.ObjectRef", job: Job) -> dict[str, bytes]:
     """:return: content of each of the episode's files"""
     try:
         return ray.get(reference)
-    except ray.exceptions.RayTaskError as error:  # raised by the game, which would do so again
-        raise ClusterError(f"Game {job.number} cannot be played on the node {error.ip}: {error.cause}") from error
-    except ray.exceptions.RayError as error:
-        raise ClusterError(f"Game {job.number} cannot be played on this cluster: {error}") from error
+    except ray.exceptions.RayError as error:  # raised on the node, where it would be again; or lost too often
+        reason = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+        raise ClusterError(
+            f"Game {job.number} cannot be played on this cluster: {str(reason).strip().splitlines()[0]} "
+            "Each node needs what is installed here: the same sb3_breakout, Ray and Python."
+        ) from error
 
 
 def _play(job: Job, checkpoint: bytes | None) -> dict[str, bytes]:
@@ -92,12 +95,16 @@ def _play(job: Job, checkpoint: bytes | None) -> dict[str, bytes]:
     :param job: the game; its paths are the collector's
     :param checkpoint: content of the agent's file, if it has one
     :return: content of each of the episode's files
+    :raises RuntimeError: if it fails, naming the node
     """
-    agent = job.agent if checkpoint is None else _load_here(job.agent, checkpoint, job.conditions.sticky)
-    with TemporaryDirectory() as aside:
-        folder = Path(aside) / job.folder.name
-        play(replace(job, agent=agent, folder=folder))
-        return {path.name: path.read_bytes() for path in folder.iterdir()}
+    try:
+        agent = job.agent if checkpoint is None else _load_here(job.agent, checkpoint, job.conditions.sticky)
+        with TemporaryDirectory() as aside:
+            folder = Path(aside) / job.folder.name
+            play(replace(job, agent=agent, folder=folder))
+            return {path.name: path.read_bytes() for path in folder.iterdir()}
+    except Exception as error:
+        raise RuntimeError(f"{error} (node {socket.gethostname()})") from error
 
 
 @cache
