@@ -46,9 +46,7 @@ def main() -> None:
     parser.add_argument("--agents", nargs="+", default=["random"], metavar="AGENT[:SHARE]")
     parser.add_argument("-f", "--folder", type=Path, default=Path("logs"), help="logs of RL Zoo")
     parser.add_argument("--workers", type=int, default=1, help="processes")
-    parser.add_argument(
-        "--ray", metavar="ADDRESS", help="play on a Ray cluster: auto (the one of this machine), HOST:PORT, ray://HOST:PORT, local"
-    )
+    parser.add_argument("--ray", metavar="ADDRESS", help="play on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT or local")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--sticky", type=float, default=0.0, help="probability that the emulator repeats the last action, per frame"
@@ -60,7 +58,7 @@ def main() -> None:
         if getattr(args, name) < 1:
             parser.error(f"--{name} must be at least 1, received {getattr(args, name)}")
     if args.ray is not None and args.workers != 1:
-        parser.error(f"--workers is for one machine, --ray uses all CPUs of a cluster: received --workers {args.workers} as well")
+        parser.error(f"--ray plays on all CPUs of a cluster, without --workers: received --workers {args.workers}")
     if args.seed < 0:
         parser.error(f"--seed must be at least 0, received {args.seed}")
     if not 0 <= args.sticky < 1:

@@ -47,13 +47,14 @@ def collect_on_ray(jobs: Sequence[Job], address: str) -> Iterator[int]:
     _connect(address)
     try:
         play_there = ray.remote(max_retries=LOST_AT_MOST)(_play)
-        paths = {job.agent.path for job in jobs if job.agent.path is not None}
-        checkpoints = {path: ray.put(path.read_bytes()) for path in paths}
-        waiting, running = iter(jobs), {}
+        agents = {job.agent for job in jobs}
+        checkpoints = {agent: agent.path and ray.put(agent.path.read_bytes()) for agent in agents}  # each travels once
+        waiting = iter(jobs)
+        running: dict[ray.ObjectRef, Job] = {}
         while True:
             room = GAMES_PER_CPU * max(int(ray.cluster_resources().get("CPU", 0)), 1)  # nodes come and go
             for job in islice(waiting, max(room - len(running), 0)):
-                running[play_there.remote(job, checkpoints.get(job.agent.path))] = job
+                running[play_there.remote(job, checkpoints[job.agent])] = job
             if not running:
                 return
             (done,), _ = ray.wait(list(running))
@@ -112,7 +113,8 @@ def _load_here(agent: Agent, checkpoint: bytes, sticky: float) -> Agent:
     """:return: the agent as ``play`` finds it loaded already; its file, which has the name it has at the collector, is gone"""
     assert agent.path is not None
     with TemporaryDirectory() as aside:
-        here = replace(agent, path=Path(aside) / agent.path.name)
-        here.path.write_bytes(checkpoint)
+        path = Path(aside) / agent.path.name
+        path.write_bytes(checkpoint)
+        here = replace(agent, path=path)
         load_agent(here, sticky)
     return here
