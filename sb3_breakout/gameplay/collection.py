@@ -93,7 +93,7 @@ def play(job: Job) -> int:
     :return: its number
     """
     th.set_num_threads(1)  # sums of floats depend on the number of threads
-    model, env, about = _load(job.agent, job.conditions.sticky)
+    model, env, about = load_agent(job.agent, job.conditions.sticky)
     seed = int(np.random.SeedSequence([job.conditions.seed, job.number]).generate_state(1)[0] // 2)
     set_random_seed(seed)
     model.action_space.seed(seed)
@@ -114,15 +114,22 @@ def collection_env(n_stack: int, sticky: float = 0.0) -> VecEnv:
 
 
 @cache
-def _load(agent: Agent, sticky: float) -> tuple[Any, VecEnv, dict[str, Any]]:
-    """:return: the agent, an environment that fits it, and what a dataset keeps of the agent"""
+def load_agent(agent: Agent, sticky: float) -> tuple[Any, VecEnv, dict[str, Any]]:
+    """
+    Load an agent once per process.
+
+    :param agent: the agent
+    :param sticky: probability, per emulator frame, that the emulator repeats the last action
+    :return: the agent, an environment that fits it, and what a dataset keeps of the agent
+    :raises ValueError: if it sees other observations than (frames, 84, 84)
+    """
     env = collection_env(1, sticky)
     model = agent.load(env)
     shape = model.observation_space.shape
     if shape[1:] != (84, 84):
         env.close()
         raise ValueError(
-            f"{agent.path} sees observations of shape {shape}; games are collected for agents of (frames, 84, 84)."
+            f"The agent {agent.name} sees observations of shape {shape}; games are collected for agents of (frames, 84, 84)."
         )
     if shape[0] > 1:
         env.close()

@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -67,27 +68,43 @@ def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:
 def export_mp4(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
     ``SPLIT/episode_000001.mp4``, T + 1 frames of lossless H.264 in RGB (in the usual YUV, readers disagree by a step of
-    brightness), and ``episode_000001.json``, a copy of the episode's own.
+    brightness), ``episode_000001_native.mp4`` of the emulator's screens where there are any, and ``episode_000001.json``, a
+    copy of the episode's own.
+    """
+    (root / split).mkdir()
+    for episode in episodes:
+        path = root / split / episode.name
+        fps = EMULATOR_FRAMES_PER_SECOND / episode.facts["game"]["frame_skip"]
+        steps = range(len(episode) + 1)
+        _write_mp4(path.with_suffix(".mp4"), map(episode.frame, steps), fps)
+        if episode.facts["native"]:
+            _write_mp4(path.with_name(f"{path.name}_native.mp4"), map(episode.native, steps), fps)
+        shutil.copy(episode.folder / "episode.json", path.with_suffix(".json"))
+
+
+def _write_mp4(path: Path, pictures: Iterator[np.ndarray], fps: float) -> None:
+    """
+    :param path: the file
+    :param pictures: one or more, (height, width, 1 or 3) uint8
+    :param fps: pictures per second
     """
     from imageio_ffmpeg import write_frames
 
-    (root / split).mkdir()
-    for episode in episodes:
-        height, width, channels = episode.facts["game"]["frame_shape"]
-        video = write_frames(
-            str(root / split / f"{episode.name}.mp4"),
-            (width, height),
-            fps=EMULATOR_FRAMES_PER_SECOND / episode.facts["game"]["frame_skip"],
-            pix_fmt_out="rgb24",
-            codec="libx264rgb",
-            macro_block_size=1,
-            output_params=["-qp", "0"],
-        )
-        video.send(None)
-        for step in range(len(episode) + 1):
-            video.send(np.repeat(episode.frame(step), 3 // channels, axis=2))
-        video.close()
-        shutil.copy(episode.folder / "episode.json", root / split / f"{episode.name}.json")
+    first = next(pictures)
+    height, width, channels = first.shape
+    video = write_frames(
+        str(path),
+        (width, height),
+        fps=fps,
+        pix_fmt_out="rgb24",
+        codec="libx264rgb",
+        macro_block_size=1,
+        output_params=["-qp", "0"],
+    )
+    video.send(None)
+    for picture in chain([first], pictures):
+        video.send(np.repeat(picture, 3 // channels, axis=2))
+    video.close()
 
 
 def export_minari(episodes: Iterable[Episode], root: Path, split: str) -> None:

@@ -1,6 +1,7 @@
 """An episode on its way to the disk: there whole or not at all."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -58,6 +59,22 @@ class EpisodeWriter:
             self._aside.rename(self.folder)
         except OSError as error:
             raise self._given_up(error) from error
+
+    def keep(self, files: Mapping[str, bytes]) -> None:
+        """
+        Write an episode that was recorded elsewhere, and give it its name.
+
+        :param files: content of each of its files, by name
+        :raises OSError: if it cannot be written, or an episode of that name has come into being; this one is given up then
+        """
+        try:
+            for name, content in files.items():
+                (self._aside / name).write_bytes(content)
+            self._aside.rename(self.folder)
+        except OSError as error:
+            raise self._given_up(error) from error
+        finally:
+            self.give_up()
 
     def give_up(self) -> None:
         """Remove what was written."""

@@ -9,8 +9,10 @@ import pytest
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_breakout import DDQN
 from sb3_breakout.envs import BreakoutWrapper, RandomAgent
 from sb3_breakout.evaluation import evaluation_env
+from sb3_breakout.gameplay.collection import collection_env
 from sb3_breakout.gameplay.episode import Episode
 from sb3_breakout.gameplay.indexes import rebuild_indexes
 from sb3_breakout.gameplay.layout import GameplayFolder
@@ -39,6 +41,10 @@ def record(root: Path, env: VecEnv, episodes: int = 1, native: bool = False) -> 
     ]
     rebuild_indexes(folder)
     return recorded
+
+
+def content_of(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +82,19 @@ def random_agent() -> Callable[[int], RandomAgent]:
     env = evaluation_env(n_envs=1)
     env.close()
     return lambda seed: RandomAgent(env, seed)
+
+
+@pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Logs of two runs with an agent that has learned nothing."""
+    folder = tmp_path_factory.mktemp("logs")
+    env = collection_env(8)
+    model = DDQN("CnnPolicy", env, buffer_size=100, seed=0, device="cpu")
+    for number, files in ((2, ["best_model", "rl_model_500_steps"]), (10, ["best_model", "BreakoutNoFrameskip-v4"])):
+        for file in files:
+            model.save(folder / "ddqn_per" / f"BreakoutNoFrameskip-v4_{number}" / file)
+    env.close()
+    return folder
 
 
 MakeGame = Callable[..., VecEnv]

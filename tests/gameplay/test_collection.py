@@ -13,32 +13,16 @@ import pytest
 
 from sb3_breakout import DDQN
 from sb3_breakout.gameplay.agents import Agent, agents_in_turn, parse_agents
-from sb3_breakout.gameplay.collection import Conditions, collect, collection_env, missing_games
+from sb3_breakout.gameplay.collection import Conditions, collect, missing_games
 from sb3_breakout.gameplay.episode import Episode
 from sb3_breakout.gameplay.indexes import rebuild_indexes
 from sb3_breakout.gameplay.layout import GameplayFolder
+from tests.gameplay.conftest import content_of
 from tests.zoo.command_line import run
 
 SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 COLLECT = (sys.executable, SCRIPTS / "collect_gameplay.py")
 VERIFY = (sys.executable, SCRIPTS / "verify_gameplay.py")
-
-
-def content_of(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
-@pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Logs of two runs with an agent that has learned nothing."""
-    folder = tmp_path_factory.mktemp("logs")
-    env = collection_env(8)
-    model = DDQN("CnnPolicy", env, buffer_size=100, seed=0, device="cpu")
-    for number, files in ((2, ["best_model", "rl_model_500_steps"]), (10, ["best_model", "BreakoutNoFrameskip-v4"])):
-        for file in files:
-            model.save(folder / "ddqn_per" / f"BreakoutNoFrameskip-v4_{number}" / file)
-    env.close()
-    return folder
 
 
 def test_agents_as_typed(logs: Path) -> None:

@@ -22,6 +22,17 @@ def by_split(root: Path) -> Iterator[tuple[str, Episode]]:
             yield split, Episode.open(folder.episodes / name)
 
 
+def frames_of(file: Path) -> list[np.ndarray]:
+    """:return: the pictures of a video at 15 per second, (height, width, 3) uint8 RGB"""
+    video = cv2.VideoCapture(str(file))
+    assert video.get(cv2.CAP_PROP_FPS) == 15
+    frames = []
+    while (read := video.read())[0]:
+        frames.append(read[1][:, :, ::-1])
+    video.release()
+    return frames
+
+
 def test_npz(ten_short_games: Path, tmp_path: Path) -> None:
     export(GameplayFolder(ten_short_games), "npz", tmp_path / "out")
     for split, episode in by_split(ten_short_games):
@@ -44,14 +55,18 @@ def test_mp4(tmp_path: Path, play_in: MakeGame, colour: bool) -> None:
     ((split, _),) = by_split(tmp_path / "data")
     file = tmp_path / "out" / split / f"{episode.name}.mp4"
     assert json.loads(file.with_suffix(".json").read_text()) == episode.facts
-    video = cv2.VideoCapture(str(file))
-    assert video.get(cv2.CAP_PROP_FPS) == 15
-    frames = []
-    while (read := video.read())[0]:
-        frames.append(read[1][:, :, ::-1])
-    video.release()
     expected = episode.frames() if colour else np.repeat(episode.frames(), 3, axis=3)
-    assert np.array_equal(frames, expected)
+    assert np.array_equal(frames_of(file), expected)
+    assert sorted(path.name for path in file.parent.iterdir()) == [f"{episode.name}.json", f"{episode.name}.mp4"]
+
+
+def test_mp4_of_native_frames(tmp_path: Path, play_in: MakeGame) -> None:
+    (episode,) = record(tmp_path / "data", play_in(**SHORT), native=True)
+    export(GameplayFolder(tmp_path / "data"), "mp4", tmp_path / "out")
+    (file,) = (tmp_path / "out").rglob("*_native.mp4")
+    assert np.array_equal(frames_of(file), [episode.native(step) for step in range(len(episode) + 1)])
+    (file,) = (tmp_path / "out").rglob(f"{episode.name}.mp4")
+    assert np.array_equal(frames_of(file), np.repeat(episode.frames(), 3, axis=3))
 
 
 def test_minari(ten_short_games: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
