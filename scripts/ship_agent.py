@@ -1,5 +1,6 @@
 """
-Make a trained agent small enough to ship: ``python scripts/ship_agent.py logs/ddqn_per/BreakoutNoFrameskip-v4_1``.
+Make a trained agent small enough to ship: ``python scripts/ship_agent.py logs/ddqn_per/BreakoutNoFrameskip-v4_1``. Of a
+training that was continued with ``-i``, give the folders of all its runs, the latest one last.
 
 Writes to rl-trained-agents/, where ``enjoy`` and ``record_video`` look by default: the networks with an empty optimizer, the
 settings of the training, its scores game by game, and an evaluation under both protocols.
@@ -9,6 +10,7 @@ import argparse
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -23,18 +25,19 @@ OF_THE_RUN = ("_last_obs", "_last_original_obs", "_last_episode_starts")  # of n
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="log folder of a training")
-    parser.add_argument("--checkpoint", help="file in that folder (default: the final model)")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="log folder of a training; the last has the model")
+    parser.add_argument("--checkpoint", help="file in the last folder (default: the final model)")
     parser.add_argument("--output", type=Path, default=Path("rl-trained-agents"))
     parser.add_argument("--name", help="name of the folder to write (default: that of the run)")
     parser.add_argument("--episodes", type=int, default=100, help="games of the evaluation, per protocol")
     parser.add_argument("--force", action="store_true", help="replace an agent that was shipped before")
     args = parser.parse_args()
-    env_id = args.run.name.rpartition("_")[0]
-    source = args.run / (args.checkpoint or f"{env_id}.zip")
+    run = args.runs[-1]
+    env_id = run.name.rpartition("_")[0]
+    source = run / (args.checkpoint or f"{env_id}.zip")
     if not source.is_file():
         parser.error(f"there is no model {source}")
-    target = args.output / args.run.parent.name / (args.name or args.run.name)
+    target = args.output / run.parent.name / (args.name or run.name)
     if target.exists() and not args.force:
         parser.error(f"{target} exists already; --force replaces it")
 
@@ -43,11 +46,8 @@ def main() -> None:
         aside = Path(folder) / target.name
         (aside / env_id).mkdir(parents=True)
         save_small(source, aside / f"{env_id}.zip")
-        copy_settings(args.run / env_id, aside / env_id)
-        for scores in args.run.glob("*monitor.csv"):
-            shutil.copy(scores, aside)
-        if (args.run / "evaluations.npz").exists():
-            shutil.copy(args.run / "evaluations.npz", aside)
+        copy_settings(run / env_id, aside / env_id)
+        copy_scores(args.runs, aside)
         (aside / "evaluation.json").write_text(json.dumps(evaluation(aside / f"{env_id}.zip", args.episodes), indent=1))
         shutil.rmtree(target, ignore_errors=True)
         aside.rename(target)
@@ -74,6 +74,18 @@ def copy_settings(source: Path, target: Path) -> None:
     settings = yaml.unsafe_load((source / "args.yml").read_text())
     settings |= OF_THIS_MACHINE
     (target / "args.yml").write_text(yaml.dump(settings))
+
+
+def copy_scores(runs: Sequence[Path], target: Path) -> None:
+    """
+    :param runs: log folders of a training, in their order
+    :param target: folder to copy the scores of every game to, and the Zoo's evaluations
+    """
+    for number, run in enumerate(runs):
+        for scores in run.glob("*monitor.csv"):
+            shutil.copy(scores, target / (f"{number}.{scores.name}" if len(runs) > 1 else scores.name))
+    if (runs[-1] / "evaluations.npz").exists():
+        shutil.copy(runs[-1] / "evaluations.npz", target)
 
 
 def evaluation(path: Path, episodes: int) -> dict[str, object]:
