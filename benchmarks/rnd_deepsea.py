@@ -28,7 +28,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, RNDRewardWrapper
 
-N_ENVS = 4  # those of one step dive alike but for epsilon: more of them are fewer different dives
+N_ENVS = 4  # they share a policy and differ by epsilon only: more of them dive alike
 SOLVED = 0.9
 HYPERPARAMETERS: dict[str, Any] = dict(
     learning_rate=1e-3,
@@ -41,7 +41,7 @@ HYPERPARAMETERS: dict[str, Any] = dict(
     target_update_interval=160,
     exploration="epsilon_greedy",
     exploration_fraction=0.01,
-    exploration_final_eps=0.1,  # a cell says nothing of the action that was never taken there: with 0.01 it stays untried
+    exploration_final_eps=0.1,  # tries the other action where the bonus of a cell is used up
     replay_buffer_kwargs=dict(alpha=0.5, beta=0.0),
     policy_kwargs=dict(net_arch=[64]),
     device="cpu",
