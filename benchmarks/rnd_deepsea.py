@@ -28,7 +28,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, RNDRewardWrapper
 
-N_ENVS = 16
+N_ENVS = 4  # they share a policy and differ by epsilon only: more of them dive alike
 SOLVED = 0.9
 HYPERPARAMETERS: dict[str, Any] = dict(
     learning_rate=1e-3,
@@ -36,18 +36,28 @@ HYPERPARAMETERS: dict[str, Any] = dict(
     learning_starts=1000,
     batch_size=64,
     train_freq=1,
-    gradient_steps=4,
-    n_steps=3,
+    gradient_steps=2,
+    n_steps=1,
     target_update_interval=160,
     exploration="epsilon_greedy",
-    exploration_fraction=0.02,
-    exploration_final_eps=0.05,
+    exploration_fraction=0.01,
+    exploration_final_eps=0.1,  # tries the other action where the bonus of a cell is used up
     replay_buffer_kwargs=dict(alpha=0.5, beta=0.0),
     policy_kwargs=dict(net_arch=[64]),
     device="cpu",
 )
 ALPHA: dict[str, Any] = dict(alpha_initial=1.0, alpha_final=0.1, alpha_fraction=1.0)
-BONUS: dict[str, Any] = dict(learning_rate=1e-3, update_proportion=1.0, batch_size=16, gamma=0.9)
+BONUS: dict[str, Any] = dict(learning_rate=1e-3, update_proportion=1.0, batch_size=4, gamma=0.9)
+COLUMNS = (
+    "algorithm",
+    "seed",
+    "solved",
+    "return at the end",
+    "cells visited",
+    "treasure first taken in training, step",
+    "by the greedy agent, step",
+    "processor seconds",
+)
 
 
 class DeepSea(gym.Env):
@@ -97,10 +107,13 @@ class Watch(BaseCallback):
         super().__init__()
         self.env, self.every = env, every
         self.visited = np.zeros(env.observation_space.shape, bool)
+        self.found: int | None = None  # agent steps until the treasure was first taken in training
         self.curve: list[tuple[int, float, int]] = []  # steps, greedy return, cells
 
     def _on_step(self) -> bool:
         self.visited |= (self.locals["new_obs"] > 0.0).any(axis=0)
+        if self.found is None and self.locals["rewards"].max() > SOLVED:
+            self.found = self.num_timesteps
         if self.num_timesteps % self.every < self.training_env.num_envs:
             self.curve.append((self.num_timesteps, self.greedy_return(), int(self.visited.sum())))
         return True
@@ -116,11 +129,17 @@ class Watch(BaseCallback):
 
 
 class Run(NamedTuple):
-    """One training. ``curve``: (looks, 3), agent steps, greedy return, cells visited."""
+    """
+    One training.
+
+    :param curve: (looks, 3), agent steps, greedy return, cells visited
+    :param found: agent steps until the treasure was first taken in training
+    """
 
     algorithm: str
     seed: int
     curve: np.ndarray
+    found: int | None
     seconds: float
 
 
@@ -141,7 +160,24 @@ def train(arguments: tuple[str, int, int, int]) -> Run:
     else:
         model = DDQN("MlpPolicy", env, seed=seed, **HYPERPARAMETERS)
     model.learn(steps, callback=callbacks, log_interval=10**9)
-    return Run(algorithm, seed, np.array(watch.curve), time.process_time() - started)
+    return Run(algorithm, seed, np.array(watch.curve), watch.found, time.process_time() - started)
+
+
+def row(run: Run) -> str:
+    """:return: a line of the table"""
+    greedy = run.curve[run.curve[:, 1] > SOLVED, 0]
+    _, last, cells = run.curve[-1]
+    figures = (
+        run.algorithm,
+        run.seed,
+        "yes" if last > SOLVED else "no",
+        f"{last:.3f}",
+        f"{cells:.0f}",
+        run.found or "never",
+        f"{greedy[0]:.0f}" if len(greedy) else "never",
+        f"{run.seconds:.0f}",
+    )
+    return f"| {' | '.join(map(str, figures))} |"
 
 
 def draw(runs: Sequence[Run], size: int, path: Path) -> None:
@@ -171,7 +207,7 @@ def draw(runs: Sequence[Run], size: int, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=100_000, help="agent steps per run")
+    parser.add_argument("--steps", type=int, default=80_000, help="agent steps per run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--algorithms", nargs="+", default=["ddqn_rnd", "ddqn_per"], choices=["ddqn_rnd", "ddqn_per"])
     parser.add_argument("--processes", type=int, default=1)
@@ -180,14 +216,10 @@ def main() -> None:
 
     tasks = [(each, seed, arguments.size, arguments.steps) for each in arguments.algorithms for seed in arguments.seeds]
     runs = []
-    print("| algorithm | seed | return at the end | cells visited | treasure first taken at step | processor seconds |")
-    print("|---|---|---|---|---|---|")
+    print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
     with Pool(arguments.processes) as pool:
         for run in pool.imap(train, tasks):
-            taken = run.curve[run.curve[:, 1] > SOLVED, 0]
-            first = f"{taken[0]:.0f}" if len(taken) else "never"
-            _, last, cells = run.curve[-1]
-            print(f"| {run.algorithm} | {run.seed} | {last:.3f} | {cells:.0f} | {first} | {run.seconds:.0f} |", flush=True)
+            print(row(run), flush=True)
             runs.append(run)
     for algorithm in arguments.algorithms:
         own = [run for run in runs if run.algorithm == algorithm]
