@@ -1,0 +1,154 @@
+"""
+``ddqn_rnd`` beside ``ddqn_per`` on Breakout, same seed and steps: how many distinct states training visits, and how well the
+(exploitation) agent plays.
+
+    python benchmarks/rnd_breakout.py --processes 2 --output rnd_breakout.png      # 75 minutes on two cores
+
+Both are trained by RL Zoo with their own YAML settings, but for alpha, which falls over half of these short trainings. A state
+is the newest frame as 12x12 means of 7x7 pixels in 16 levels: walls and paddle rather than the ball. The score is that of the
+Zoo's evaluation, raw, 10 whole games, near-greedy. For ``ddqn_rnd`` the standard deviation of the discounted return of the
+bonus, as the explorer is given it, is kept too: 1 where it is scaled well.
+"""
+
+import argparse
+import multiprocessing
+import shutil
+from collections import deque
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from sb3_breakout.files import written_aside
+
+ALGORITHMS = ("ddqn_per", "ddqn_rnd")
+ENV_ID = "BreakoutNoFrameskip-v4"
+EVERY = 5000  # agent steps between two points of a curve
+EVALUATE_EVERY = 25_000
+DISCOUNT = 0.99  # of the bonus, as in RND's settings
+WINDOW = 10_000  # collected frames that its standard deviation is taken over
+
+
+class Explored(BaseCallback):
+    """
+    Counts distinct states, and watches the scale of the bonus where there is one.
+
+    :param path: file for the curve: agent steps, distinct states, standard deviation of the bonus' discounted return or nan
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self.seen: set[bytes] = set()
+        self.returns: deque[float] = deque(maxlen=WINDOW)
+        self.curve: list[tuple[int, int, float]] = []
+
+    def _on_training_start(self) -> None:
+        self.discounted = np.zeros(self.training_env.num_envs)
+
+    def _on_step(self) -> bool:
+        frames = self.locals["new_obs"][:, -1]  # (n_envs, 84, 84), the newest of each stack
+        cells = frames.reshape(-1, 12, 7, 12, 7).mean(axis=(2, 4)).astype(np.uint8) // 16
+        self.seen.update(cell.tobytes() for cell in cells)
+        bonus = np.array([info.get("intrinsic_reward", np.nan) for info in self.locals["infos"]])
+        self.discounted = DISCOUNT * self.discounted + bonus
+        self.returns.extend(self.discounted)
+        if self.num_timesteps % EVERY < self.training_env.num_envs:
+            self.curve.append((self.num_timesteps, len(self.seen), float(np.std(self.returns))))
+            with written_aside(self.path) as aside, open(aside, "wb") as file:
+                np.save(file, np.array(self.curve))
+        return True
+
+
+def train(algorithm: str, folder: Path, steps: int, seed: int) -> None:
+    """
+    Train with RL Zoo, in a process of its own.
+
+    :param algorithm: of ``ALGORITHMS``
+    :param folder: of the comparison
+    :param steps: agent steps
+    :param seed: of the training
+    """
+    from zoo_runs import run_zoo
+
+    shutil.rmtree(folder / algorithm, ignore_errors=True)
+    (folder / algorithm).mkdir(parents=True)
+    callbacks: list[object] = [{"rnd_breakout.Explored": {"path": str(folder / algorithm / "explored.npy")}}]
+    if algorithm == "ddqn_rnd":
+        dual = {"alpha_initial": 0.5, "alpha_final": 0.0, "alpha_fraction": 0.5}  # the YAML's is for 10M steps
+        callbacks.insert(0, {"sb3_breakout.rnd.DualAgentCallback": dual})
+    run = run_zoo(
+        *f"--algo {algorithm} --env {ENV_ID} -n {steps} --seed {seed} --num-threads 1 --log-interval 1000000".split(),
+        *f"--eval-freq {EVALUATE_EVERY} --eval-episodes 10 -f {folder / algorithm / 'zoo'}".split(),
+        *("-params", f"callback:{callbacks}"),
+    )
+    (run / "evaluations.npz").rename(folder / algorithm / "evaluations.npz")
+
+
+def report(folder: Path, output: Path | None) -> None:
+    """
+    :param folder: of the comparison
+    :param output: picture to write
+    """
+    explored = {each: np.load(folder / each / "explored.npy") for each in ALGORITHMS}
+    evaluated = {each: np.load(folder / each / "evaluations.npz") for each in ALGORITHMS}
+    print("| agent steps | " + " | ".join(f"{each}: states | score" for each in ALGORITHMS) + " | std of the bonus' return |")
+    print("|---" * (2 + 2 * len(ALGORITHMS)) + "|")
+    for at, step in enumerate(evaluated[ALGORITHMS[0]]["timesteps"]):
+        cells = []
+        for each in ALGORITHMS:
+            steps, states, deviation = explored[each].T
+            games = evaluated[each]["results"][at]
+            point = np.abs(steps - step).argmin()
+            cells.append(f"{states[point]:,.0f} | {games.mean():.1f} ± {games.std():.1f}")
+        print(f"| {step:,} | " + " | ".join(cells) + f" | {deviation[point]:.2f} |")
+    deviations = explored["ddqn_rnd"][2:, 2]  # from the first full window
+    print(f"Standard deviation of the bonus' discounted return: {np.nanmin(deviations):.2f} to {np.nanmax(deviations):.2f}")
+    if output:
+        draw(explored, {each: (file["timesteps"], file["results"].mean(axis=1)) for each, file in evaluated.items()}, output)
+
+
+def draw(explored: dict[str, np.ndarray], scores: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
+    """
+    :param explored: algorithm to (points, 3), see :class:`Explored`
+    :param scores: algorithm to agent steps and mean scores
+    :param path: picture to write
+    """
+    from matplotlib import pyplot as plt
+
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4))
+    for each in ALGORITHMS:
+        left.plot(explored[each][:, 0], explored[each][:, 1], label=each)
+        middle.plot(*scores[each], label=each)
+    right.plot(explored["ddqn_rnd"][:, 0], explored["ddqn_rnd"][:, 2], color="tab:orange")
+    left.set(xlabel="agent steps", ylabel="distinct states visited")
+    middle.set(xlabel="agent steps", ylabel="raw score of the (exploitation) agent, 10 games")
+    right.set(xlabel="agent steps", ylabel="std of the bonus' discounted return", ylim=(0, 2.5))
+    for axes in (left, middle, right):
+        axes.grid(alpha=0.3)
+    left.legend()
+    middle.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=200_000, help="agent steps of each")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument(
+        "-f", "--folder", type=Path, default=Path("logs/rnd_breakout"), help="finished trainings here are kept"
+    )
+    parser.add_argument("--output", type=Path, help="picture to write")
+    args = parser.parse_args()
+
+    missing = [each for each in ALGORITHMS if not (args.folder / each / "evaluations.npz").exists()]
+    with multiprocessing.get_context("spawn").Pool(args.processes, maxtasksperchild=1) as pool:
+        pool.map(partial(train, folder=args.folder, steps=args.steps, seed=args.seed), missing, chunksize=1)
+    report(args.folder, args.output)
+
+
+if __name__ == "__main__":
+    main()
