@@ -1,7 +1,7 @@
 """
 What each ingredient buys: ``ddqn_per`` on MinAtar Breakout, whole and with one ingredient taken out or exchanged.
 
-    pip install minatar rliable
+    pip install "sb3-breakout[benchmarks]"
     python benchmarks/ablation.py --output ablation.png
 
 Every variant and seed is a training by RL Zoo, with settings from ``ablation_settings.py`` and the ``-params`` below. A run
