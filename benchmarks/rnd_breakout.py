@@ -119,13 +119,15 @@ def draw(explored: dict[str, np.ndarray], scores: dict[str, tuple[np.ndarray, np
 
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4))
     for each in ALGORITHMS:
-        left.plot(explored[each][:, 0], explored[each][:, 1], label=each)
-        middle.plot(*scores[each], label=each)
-    right.plot(explored["ddqn_rnd"][:, 0], explored["ddqn_rnd"][:, 2], color="tab:orange")
-    left.set(xlabel="agent steps", ylabel="distinct states visited")
-    middle.set(xlabel="agent steps", ylabel="raw score of the (exploitation) agent, 10 games")
-    right.set(xlabel="agent steps", ylabel="std of the bonus' discounted return", ylim=(0, 2.5))
+        steps, games = scores[each]
+        left.plot(explored[each][:, 0] / 1000, explored[each][:, 1], label=each)
+        middle.plot(steps / 1000, games, label=each)
+    right.plot(explored["ddqn_rnd"][:, 0] / 1000, explored["ddqn_rnd"][:, 2], color="tab:orange")
+    left.set(ylabel="distinct states visited")
+    middle.set(ylabel="raw score, 10 games")
+    right.set(ylabel="std of the bonus' discounted return", ylim=(0, 2.5))
     for axes in (left, middle, right):
+        axes.set(xlabel="thousand agent steps")
         axes.grid(alpha=0.3)
     left.legend()
     middle.legend()
