@@ -12,15 +12,15 @@ Interquartile mean over the seeds with 95 % bootstrap confidence intervals (Agar
 """
 
 import argparse
-import multiprocessing
-import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from pictures import save
 from rliable.library import get_interval_estimates
 from rliable.metrics import aggregate_iqm
+from zoo_runs import evaluations, in_processes, is_finished, run_zoo
 
 EVALUATIONS = 10  # of a training
 GAMES = 20  # of an evaluation
@@ -50,11 +50,6 @@ def folder_of(logs: Path, variant: str, seed: int) -> Path:
     return logs / "".join(letter if letter.isalnum() else "_" for letter in variant) / f"seed_{seed}"
 
 
-def evaluations(folder: Path) -> Path:
-    """:return: the file with the evaluations of a finished run"""
-    return folder / "evaluations.npz"
-
-
 def train(task: tuple[str, int], logs: Path, steps: int) -> None:
     """
     Train one variant with one seed, in a process of its own.
@@ -63,34 +58,28 @@ def train(task: tuple[str, int], logs: Path, steps: int) -> None:
     :param logs: folder of the ablation
     :param steps: agent steps
     """
-    variant, seed = task
-    folder = folder_of(logs, variant, seed)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-
     from ablation_settings import ENV_ID, SingleDQN
     from minatar.gym import register_envs
     from rl_zoo3 import ALGOS
-    from zoo_runs import run_zoo
 
     register_envs()
     ALGOS["single_dqn"] = SingleDQN
+    variant, seed = task
     algorithm, params = VARIANTS[variant]
-    run = run_zoo(
-        *f"--algo {algorithm} --env {ENV_ID} --conf-file ablation_settings -n {steps} --seed {seed} --num-threads 1".split(),
-        *f"--eval-freq {steps // EVALUATIONS} --eval-episodes {GAMES} --n-eval-envs 10".split(),
-        *f"--verbose 0 --log-interval 1000000 -f {folder / 'zoo'}".split(),
-        *(["-params", *params] if params else []),
+    run_zoo(
+        folder_of(logs, variant, seed),
+        f"--algo {algorithm} --env {ENV_ID} --conf-file ablation_settings -n {steps} --seed {seed} --verbose 0 "
+        f"--eval-freq {steps // EVALUATIONS} --eval-episodes {GAMES} --n-eval-envs 10",
+        params,
     )
-    (run / "evaluations.npz").rename(evaluations(folder))
 
 
 def curves(logs: Path, variant: str, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """
     :return: agent steps (evaluations,), and mean returns (seeds, evaluations)
     """
-    files = [np.load(evaluations(folder_of(logs, variant, seed))) for seed in seeds]
-    return files[0]["timesteps"], np.stack([file["results"].mean(axis=1) for file in files])
+    runs = [evaluations(folder_of(logs, variant, seed)) for seed in seeds]
+    return runs[0][0], np.stack([games.mean(axis=1) for _, games in runs])
 
 
 def interquartile_means(scores: dict[str, np.ndarray]) -> dict[str, tuple[float, float, float]]:
@@ -129,10 +118,7 @@ def draw(logs: Path, variants: Sequence[str], seeds: Sequence[int], path: Path) 
     axes.set(
         xlabel="agent steps", ylabel="return, near-greedy, interquartile mean", title=f"MinAtar Breakout, {len(seeds)} seeds"
     )
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    save(figure, path)
 
 
 def main() -> None:
@@ -147,10 +133,8 @@ def main() -> None:
 
     logs = args.folder / f"{args.steps}_steps"
     tasks = [(variant, seed) for seed in args.seeds for variant in args.variants]
-    missing = [task for task in tasks if not evaluations(folder_of(logs, *task)).exists()]
-    # a fresh process for each: the Zoo changes the settings it is given
-    with multiprocessing.get_context("spawn").Pool(args.processes, maxtasksperchild=1) as pool:
-        pool.map(partial(train, logs=logs, steps=args.steps), missing, chunksize=1)
+    missing = [task for task in tasks if not is_finished(folder_of(logs, *task))]
+    in_processes(partial(train, logs=logs, steps=args.steps), missing, args.processes)
     print_table({name: curves(logs, name, args.seeds)[1][:, -LAST:].mean(axis=1) for name in args.variants})
     if args.output:
         draw(logs, args.variants, args.seeds, args.output)

@@ -8,7 +8,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
 from sb3_breakout import DDQN
-from sb3_breakout.ddqn.targets import TDLoss, weighted_huber_loss
+from sb3_breakout.ddqn.targets import TDLoss, double_q_target, td_loss
 
 ENV_ID = "MinAtar/Breakout-v1"
 
@@ -59,11 +59,9 @@ def dqn_loss(
     :func:`sb3_breakout.ddqn.targets.double_dqn_loss`.
     """
     with th.no_grad():
-        next_values = q_net_target(next_observations).max(dim=1, keepdim=True).values  # (batch, 1)
-        target = rewards + (1.0 - dones) * discounts * next_values
-    q_taken = q_net(observations).gather(1, actions.long())  # (batch, 1)
-    td_errors = target - q_taken
-    return TDLoss(weighted_huber_loss(td_errors, weights), td_errors.detach(), q_taken.detach().mean())
+        next_q = q_net_target(next_observations)
+        target = double_q_target(rewards, dones, discounts, next_q, next_q)
+    return td_loss(q_net(observations), actions, target, weights)
 
 
 class SingleDQN(DDQN):

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from pictures import save
 from stable_baselines3.common.monitor import load_results
 
 FRAMES_PER_STEP = 4
@@ -53,10 +54,7 @@ def draw(curves: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
     for name, (steps, means) in curves.items():
         axes.plot(steps, means, label=name)
     axes.set(xlabel="agent steps", ylabel=f"raw score, mean of the last {WINDOW} games", title="BreakoutNoFrameskip-v4")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    save(figure, path)
 
 
 def main() -> None:

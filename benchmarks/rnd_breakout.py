@@ -11,16 +11,17 @@ bonus, as the explorer is given it, is kept too: 1 where it is scaled well.
 """
 
 import argparse
-import multiprocessing
-import shutil
 from collections import deque
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from pictures import save
 from stable_baselines3.common.callbacks import BaseCallback
+from zoo_runs import evaluations, in_processes, is_finished, run_zoo
 
 from sb3_breakout.files import written_aside
+from sb3_breakout.replay.prioritized_replay_buffer import INTRINSIC_REWARD
 
 ALGORITHMS = ("ddqn_per", "ddqn_rnd")
 ENV_ID = "BreakoutNoFrameskip-v4"
@@ -51,7 +52,7 @@ class Explored(BaseCallback):
         frames = self.locals["new_obs"][:, -1]  # (n_envs, 84, 84), the newest of each stack
         cells = frames.reshape(-1, 12, 7, 12, 7).mean(axis=(2, 4)).astype(np.uint8) // 16
         self.seen.update(cell.tobytes() for cell in cells)
-        bonus = np.array([info.get("intrinsic_reward", np.nan) for info in self.locals["infos"]])
+        bonus = np.array([info.get(INTRINSIC_REWARD, np.nan) for info in self.locals["infos"]])
         self.discounted = DISCOUNT * self.discounted + bonus
         self.returns.extend(self.discounted)
         if self.num_timesteps % EVERY < self.training_env.num_envs:
@@ -70,20 +71,12 @@ def train(algorithm: str, folder: Path, steps: int, seed: int) -> None:
     :param steps: agent steps
     :param seed: of the training
     """
-    from zoo_runs import run_zoo
-
-    shutil.rmtree(folder / algorithm, ignore_errors=True)
-    (folder / algorithm).mkdir(parents=True)
     callbacks: list[object] = [{"rnd_breakout.Explored": {"path": str(folder / algorithm / "explored.npy")}}]
     if algorithm == "ddqn_rnd":
         dual = {"alpha_initial": 0.5, "alpha_final": 0.0, "alpha_fraction": 0.5}  # the YAML's is for 10M steps
         callbacks.insert(0, {"sb3_breakout.rnd.DualAgentCallback": dual})
-    run = run_zoo(
-        *f"--algo {algorithm} --env {ENV_ID} -n {steps} --seed {seed} --num-threads 1 --log-interval 1000000".split(),
-        *f"--eval-freq {EVALUATE_EVERY} --eval-episodes 10 -f {folder / algorithm / 'zoo'}".split(),
-        *("-params", f"callback:{callbacks}"),
-    )
-    (run / "evaluations.npz").rename(folder / algorithm / "evaluations.npz")
+    arguments = f"--algo {algorithm} --env {ENV_ID} -n {steps} --seed {seed} --eval-freq {EVALUATE_EVERY} --eval-episodes 10"
+    run_zoo(folder / algorithm, arguments, [f"callback:{callbacks}"])
 
 
 def report(folder: Path, output: Path | None) -> None:
@@ -92,21 +85,21 @@ def report(folder: Path, output: Path | None) -> None:
     :param output: picture to write
     """
     explored = {each: np.load(folder / each / "explored.npy") for each in ALGORITHMS}
-    evaluated = {each: np.load(folder / each / "evaluations.npz") for each in ALGORITHMS}
+    evaluated = {each: evaluations(folder / each) for each in ALGORITHMS}
     print("| agent steps | " + " | ".join(f"{each}: states | score" for each in ALGORITHMS) + " | std of the bonus' return |")
     print("|---" * (2 + 2 * len(ALGORITHMS)) + "|")
-    for at, step in enumerate(evaluated[ALGORITHMS[0]]["timesteps"]):
+    deviations = explored["ddqn_rnd"][:, 2]
+    for at, step in enumerate(evaluated[ALGORITHMS[0]][0]):
+        point = step // EVERY - 1
         cells = []
         for each in ALGORITHMS:
-            steps, states, deviation = explored[each].T
-            games = evaluated[each]["results"][at]
-            point = np.abs(steps - step).argmin()
-            cells.append(f"{states[point]:,.0f} | {games.mean():.1f} ± {games.std():.1f}")
-        print(f"| {step:,} | " + " | ".join(cells) + f" | {deviation[point]:.2f} |")
-    deviations = explored["ddqn_rnd"][2:, 2]  # from the first full window
+            games = evaluated[each][1][at]
+            cells.append(f"{explored[each][point, 1]:,.0f} | {games.mean():.1f} ± {games.std():.1f}")
+        print(f"| {step:,} | " + " | ".join(cells) + f" | {deviations[point]:.2f} |")
+    deviations = deviations[2:]  # from the first full window
     print(f"Standard deviation of the bonus' discounted return: {np.nanmin(deviations):.2f} to {np.nanmax(deviations):.2f}")
     if output:
-        draw(explored, {each: (file["timesteps"], file["results"].mean(axis=1)) for each, file in evaluated.items()}, output)
+        draw(explored, {each: (steps, games.mean(axis=1)) for each, (steps, games) in evaluated.items()}, output)
 
 
 def draw(explored: dict[str, np.ndarray], scores: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
@@ -126,13 +119,9 @@ def draw(explored: dict[str, np.ndarray], scores: dict[str, tuple[np.ndarray, np
     left.set(ylabel="distinct states visited")
     middle.set(ylabel="raw score, 10 games")
     right.set(ylabel="std of the bonus' discounted return", ylim=(0, 2.5))
-    for axes in (left, middle, right):
+    for axes in figure.axes:
         axes.set(xlabel="thousand agent steps")
-        axes.grid(alpha=0.3)
-    left.legend()
-    middle.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    save(figure, path)
 
 
 def main() -> None:
@@ -146,10 +135,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="picture to write")
     args = parser.parse_args()
 
-    missing = [each for each in ALGORITHMS if not (args.folder / each / "evaluations.npz").exists()]
-    with multiprocessing.get_context("spawn").Pool(args.processes, maxtasksperchild=1) as pool:
-        pool.map(partial(train, folder=args.folder, steps=args.steps, seed=args.seed), missing, chunksize=1)
-    report(args.folder, args.output)
+    folder = args.folder / f"{args.steps}_steps_seed_{args.seed}"
+    missing = [each for each in ALGORITHMS if not is_finished(folder / each)]
+    in_processes(partial(train, folder=folder, steps=args.steps, seed=args.seed), missing, args.processes)
+    report(folder, args.output)
 
 
 if __name__ == "__main__":

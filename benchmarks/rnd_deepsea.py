@@ -23,6 +23,7 @@ import gymnasium as gym
 import numpy as np
 import torch as th
 from gymnasium import spaces
+from pictures import save
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
@@ -197,11 +198,7 @@ def draw(runs: Sequence[Run], size: int, path: Path) -> None:
     returns.set(xlabel="agent steps", ylabel="return of the greedy exploitation agent", title=f"DeepSea {size}x{size}")
     cells.axhline(size * (size + 1) / 2, color="grey", linestyle=":", label="all that can be reached")
     cells.set(xlabel="agent steps", ylabel="cells visited in training")
-    for axes in (returns, cells):
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    save(figure, path)
 
 
 def main() -> None:

@@ -52,6 +52,20 @@ def weighted_huber_loss(td_errors: th.Tensor, weights: th.Tensor) -> th.Tensor:
     return (weights * F.huber_loss(td_errors, th.zeros_like(td_errors), reduction="none")).mean()
 
 
+def td_loss(q: th.Tensor, actions: th.Tensor, target: th.Tensor, weights: th.Tensor) -> TDLoss:
+    """
+    Loss and TD errors of one batch, given its targets.
+
+    :param q: (batch, n_actions), differentiable
+    :param actions: (batch, 1), integer, those that were taken
+    :param target: (batch, 1)
+    :param weights: (batch, 1)
+    """
+    q_taken = q.gather(1, actions.long())  # (batch, 1)
+    td_errors = target - q_taken
+    return TDLoss(weighted_huber_loss(td_errors, weights), td_errors.detach(), q_taken.detach().mean())
+
+
 def double_dqn_loss(
     q_net: nn.Module,
     q_net_target: nn.Module,
@@ -78,6 +92,4 @@ def double_dqn_loss(
     """
     with th.no_grad():
         target = double_q_target(rewards, dones, discounts, q_net(next_observations), q_net_target(next_observations))
-    q_taken = q_net(observations).gather(1, actions.long())  # (batch, 1)
-    td_errors = target - q_taken
-    return TDLoss(weighted_huber_loss(td_errors, weights), td_errors.detach(), q_taken.detach().mean())
+    return td_loss(q_net(observations), actions, target, weights)
