@@ -99,6 +99,7 @@ def _write_mp4(path: Path, pictures: Iterator[np.ndarray], fps: float) -> None:
         pix_fmt_out="rgb24",
         codec="libx264rgb",
         macro_block_size=1,
+        quality=None,  # none: -qp 0 is lossless
         output_params=["-qp", "0"],
     )
     video.send(None)

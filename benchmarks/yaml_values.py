@@ -1,0 +1,100 @@
+"""
+What each value of the YAML file does: ``ddqn_per`` on MinAtar Breakout, one value changed at a time.
+
+    pip install "sb3-breakout[benchmarks]"
+    python benchmarks/yaml_values.py --output yaml_values.png
+
+How it is trained and measured is said in ``minatar_breakout.py``. Stopped, the same command goes on.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from minatar_breakout import Runs, Variant, argument_parser, interquartile_means
+from pictures import save
+
+BASE = "ddqn_per"  # name of the variant where nothing is changed
+# key of the YAML file: its value in the base variant, and others
+VALUES: dict[str, tuple[float, Sequence[float]]] = {
+    "learning_rate": (2.5e-4, (1e-4, 1e-3)),
+    "batch_size": (32, (8, 128)),
+    "gradient_steps": (2, (1, 8)),
+    "target_update_interval": (1000, (200, 5000)),
+    "n_steps": (3, (1, 10)),
+    "gamma": (0.99, (0.95, 0.997)),
+    "alpha": (0.5, (0.0, 0.9)),
+    "buffer_size": (100_000, (5_000,)),
+    "max_grad_norm": (1.0, (0.1, 10.0)),
+    "temperature_min": (0.05, (0.01, 0.3)),
+    "temperature_slowdown": (3.0, (0.3, 30.0)),
+}
+
+
+def name_of(key: str, value: float) -> str:
+    """:return: the name of a variant"""
+    return f"{key} {value:g}"
+
+
+def variant(key: str, value: float) -> Variant:
+    """:return: ``ddqn_per`` with one other value"""
+    if key == "alpha":
+        return Variant([f"replay_buffer_kwargs:dict(alpha={value},beta=(0.4,1.0))"])
+    return Variant([f"{key}:{value}"])
+
+
+def print_table(runs: Runs, keys: Sequence[str]) -> None:
+    """
+    :param runs: finished
+    :param keys: those that were changed
+    """
+    means = interquartile_means({name: runs.scores(name) for name in runs.variants})
+    cells = {name: f"{mean:.1f} ({low:.1f} to {high:.1f})" for name, (mean, low, high) in means.items()}
+    print(f"ddqn_per: {cells[BASE]}\n")
+    print("| key | value | IQM (95 % interval) | base value | value | IQM (95 % interval) |")
+    print("|---|---|---|---|---|---|")
+    for key in keys:
+        base, others = VALUES[key]
+        lower, higher = ([value for value in others if (value > base) == above] for above in (False, True))
+        sides = [f"{value[0]:g} | {cells[name_of(key, value[0])]}" if value else " | " for value in (lower, higher)]
+        print(f"| `{key}` | {sides[0]} | {base:g} | {sides[1]} |")
+
+
+def draw(runs: Runs, keys: Sequence[str], path: Path) -> None:
+    """
+    :param runs: finished
+    :param keys: those that were changed
+    :param path: picture to write
+    """
+    from matplotlib import pyplot as plt
+
+    columns = 3
+    rows = -(-len(keys) // columns)
+    figure, panels = plt.subplots(rows, columns, figsize=(4 * columns, 2.8 * rows), sharex=True, sharey=True, squeeze=False)
+    for axes, key in zip(panels.flat, keys, strict=False):
+        base, others = VALUES[key]
+        for value in sorted((base, *others)):
+            name = BASE if value == base else name_of(key, value)
+            runs.draw(name, axes, label=f"{value:g}", linewidth=2 if name == BASE else 1)
+        axes.set(title=key)
+    for axes in panels.flat[len(keys) :]:
+        axes.remove()
+    figure.supxlabel("agent steps")
+    figure.supylabel(f"return, near-greedy, interquartile mean of {len(runs.seeds)} seeds")
+    save(figure, path)
+
+
+def main() -> None:
+    parser = argument_parser(__doc__, seeds=(0, 1, 2))
+    parser.add_argument("--keys", nargs="+", choices=list(VALUES), default=list(VALUES), metavar="KEY")
+    args = parser.parse_args()
+
+    changed = {name_of(key, value): variant(key, value) for key in args.keys for value in VALUES[key][1]}
+    runs = Runs({BASE: Variant(), **changed}, args.seeds, args.steps, args.folder)
+    runs.finish(args.processes)
+    print_table(runs, args.keys)
+    if args.output:
+        draw(runs, args.keys, args.output)
+
+
+if __name__ == "__main__":
+    main()
