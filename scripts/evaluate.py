@@ -14,13 +14,14 @@ from stable_baselines3.common.utils import set_random_seed
 
 from sb3_breakout import DDQN
 from sb3_breakout.envs import RandomAgent
-from sb3_breakout.evaluation import MAX_STEPS, STICKINESS, Scores, evaluate, evaluation_env
+from sb3_breakout.evaluation import ENV_ID, MAX_STEPS, STICKINESS, Scores, evaluate, evaluation_env
 from sb3_breakout.files import written_aside
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("agent", help="zip file of a DDQN, or 'random'")
+    parser.add_argument("--env", default=ENV_ID, help="the game: BreakoutNoFrameskip-v4 or another of that kind")
     parser.add_argument("--episodes", type=int, default=100, help="games per protocol")
     parser.add_argument("--protocols", nargs="+", choices=list(STICKINESS), default=list(STICKINESS))
     parser.add_argument("--max-steps", type=int, default=MAX_STEPS, help="agent steps after which a game is cut")
@@ -38,13 +39,13 @@ def main() -> None:
     set_random_seed(args.seed)
 
     model = (
-        RandomAgent(evaluation_env(n_envs=1), args.seed)
+        RandomAgent(evaluation_env(n_envs=1, env_id=args.env), args.seed)
         if args.agent == "random"
         else DDQN.load(args.agent, device=args.device)
     )
     results = {}
     for protocol in args.protocols:
-        games = dict(n_envs=min(args.n_envs, args.episodes), seed=args.seed, max_steps=args.max_steps)
+        games = dict(env_id=args.env, n_envs=min(args.n_envs, args.episodes), seed=args.seed, max_steps=args.max_steps)
         results[protocol] = evaluate(model, args.episodes, args.deterministic, protocol=protocol, **games)
         print(text(args.agent, model, results[protocol]), flush=True)
     if args.json:

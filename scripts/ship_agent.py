@@ -48,7 +48,8 @@ def main() -> None:
         save_small(source, aside / f"{env_id}.zip")
         copy_settings(run / env_id, aside / env_id)
         copy_scores(args.runs, aside)
-        (aside / "evaluation.json").write_text(json.dumps(evaluation(aside / f"{env_id}.zip", args.episodes), indent=1))
+        scores = evaluation(aside / f"{env_id}.zip", env_id, args.episodes)
+        (aside / "evaluation.json").write_text(json.dumps(scores, indent=1))
         shutil.rmtree(target, ignore_errors=True)
         aside.rename(target)
     print(f"Wrote {target}")
@@ -88,13 +89,13 @@ def copy_scores(runs: Sequence[Path], target: Path) -> None:
         shutil.copy(runs[-1] / "evaluations.npz", target)
 
 
-def evaluation(path: Path, episodes: int) -> dict[str, object]:
+def evaluation(path: Path, env_id: str, episodes: int) -> dict[str, object]:
     """:return: scores of all protocols, and for how many steps the agent was trained"""
     model = DDQN.load(path, device="cpu")
     set_random_seed(0)
     results: dict[str, object] = {"trained_steps": model.num_timesteps}
     for protocol in STICKINESS:
-        scores = evaluate(model, episodes, protocol=protocol)
+        scores = evaluate(model, episodes, protocol=protocol, env_id=env_id)
         results[protocol] = scores.as_dict()
         print(protocol, {name: round(value, 1) for name, value in scores.summary().items()}, flush=True)
     return results

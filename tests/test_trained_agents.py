@@ -50,7 +50,7 @@ def test_published_figures_are_those_of_the_published_scores(published: dict[str
 def test_plays_as_published(path: Path, published: dict[str, Any]) -> None:
     model = DDQN.load(path, device="cpu")
     set_random_seed(1)
-    mean = np.mean(evaluate(model, episodes=16, seed=1).scores)
+    mean = np.mean(evaluate(model, episodes=16, seed=1, env_id=path.stem).scores)
     theirs = published["v4"]
     assert abs(mean - theirs["mean"]) <= 3 * theirs["standard_deviation"]
     assert mean >= theirs["mean"] / 2
@@ -59,7 +59,7 @@ def test_plays_as_published(path: Path, published: dict[str, Any]) -> None:
 def test_bfloat16_chooses_the_actions_of_float32(path: Path) -> None:
     """On states of real games where the choice is one at all: the best two actions differ by more than 0.001."""
     model = DDQN.load(path, device="cpu", autocast=False)
-    env = evaluation_env(n_envs=4, seed=2)
+    env = evaluation_env(n_envs=4, seed=2, env_id=path.stem, n_stack=model.observation_space.shape[0])
     observations = [env.reset()]
     for _ in range(150):
         observations.append(env.step(model.predict(observations[-1])[0])[0])
