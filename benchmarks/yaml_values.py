@@ -28,18 +28,6 @@ VALUES: dict[str, tuple[float, Sequence[float]]] = {
     "temperature_min": (0.05, (0.01, 0.3)),
     "temperature_slowdown": (3.0, (0.3, 30.0)),
 }
-PRESET = "ddqn_per_original"
-ORIGINAL = Variant(  # what of that file is not the base's
-    [
-        "n_envs:1",
-        "gradient_steps:10",
-        "batch_size:128",
-        "target_update_interval:500",
-        "n_steps:1",
-        "temperature_scale:'raw'",
-        "replay_buffer_kwargs:dict(alpha=(0.6,0.4),beta=(0.4,1.0))",
-    ]
-)
 
 
 def name_of(key: str, value: float) -> str:
@@ -61,7 +49,7 @@ def print_table(runs: Runs, keys: Sequence[str]) -> None:
     """
     means = interquartile_means({name: runs.scores(name) for name in runs.variants})
     cells = {name: f"{mean:.1f} ({low:.1f} to {high:.1f})" for name, (mean, low, high) in means.items()}
-    print("\n".join(f"{name}: {cells[name]}" for name in (BASE, PRESET)) + "\n")
+    print(f"{BASE}: {cells[BASE]}\n")
     print("| key | value | IQM (95 % interval) | base value | value | IQM (95 % interval) |")
     print("|---|---|---|---|---|---|")
     for key in keys:
@@ -80,7 +68,7 @@ def draw(runs: Runs, keys: Sequence[str], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     columns = 3
-    rows = -(-(len(keys) + 1) // columns)  # one more for the preset
+    rows = -(-len(keys) // columns)
     figure, panels = plt.subplots(rows, columns, figsize=(4 * columns, 2.8 * rows), sharex=True, sharey=True, squeeze=False)
     for axes, key in zip(panels.flat, keys, strict=False):
         base, others = VALUES[key]
@@ -88,11 +76,7 @@ def draw(runs: Runs, keys: Sequence[str], path: Path) -> None:
             name = BASE if value == base else name_of(key, value)
             runs.draw(name, axes, label=f"{value:g}", linewidth=2 if name == BASE else 1)
         axes.set(title=key)
-    *_, last = panels.flat
-    runs.draw(BASE, last, label=BASE, linewidth=2)
-    runs.draw(PRESET, last, label=PRESET)
-    last.set(title="all of the original's values")
-    for axes in panels.flat[len(keys) : -1]:
+    for axes in panels.flat[len(keys) :]:
         axes.remove()
     figure.supxlabel("agent steps")
     figure.supylabel(f"return, near-greedy, interquartile mean of {len(runs.seeds)} seeds")
@@ -105,7 +89,7 @@ def main() -> None:
     args = parser.parse_args()
 
     changed = {name_of(key, value): variant(key, value) for key in args.keys for value in VALUES[key][1]}
-    runs = Runs({BASE: Variant(), **changed, PRESET: ORIGINAL}, args.seeds, args.steps, args.folder)
+    runs = Runs({BASE: Variant(), **changed}, args.seeds, args.steps, args.folder)
     runs.finish(args.processes)
     print_table(runs, args.keys)
     if args.output:
