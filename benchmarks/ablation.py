@@ -4,12 +4,12 @@ What each ingredient buys: ``ddqn_per`` on MinAtar Breakout, whole and with one 
     pip install "sb3-breakout[benchmarks]"
     python benchmarks/ablation.py --output ablation.png
 
-How it is trained and measured is said in ``minatar_breakout.py``. Stopped, the same command goes on.
+How it is trained and measured is said in ``minatar_runs.py``. Stopped, the same command goes on.
 """
 
 from pathlib import Path
 
-from minatar_breakout import Runs, Variant, argument_parser, interquartile_means
+from minatar_runs import Runs, Variant, argument_parser, interquartile_means
 from pictures import save
 
 UNIFORM = "replay_buffer_kwargs:dict(alpha=0.0)"

@@ -1,35 +1,16 @@
-"""
-Many trainings on MinAtar Breakout: settings for RL Zoo (``--conf-file minatar_breakout``), variants of them, their curves.
+"""MinAtar Breakout for RL Zoo (``--conf-file minatar_breakout``), and DQN without Double Q-learning."""
 
-Every variant and seed is a training by RL Zoo with the settings below and the variant's ``-params``. A run that is
-finished is not repeated: stopped, the same command goes on (an unfinished run begins anew).
-
-Score: mean return of the last three evaluations of a training, near-greedy (epsilon 0.01), MinAtar's sticky actions (0.1).
-Interquartile mean over the seeds with 95 % bootstrap confidence intervals (Agarwal et al. 2021, https://arxiv.org/abs/2108.13264).
-"""
-
-import argparse
-import itertools
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch as th
-from rliable.library import get_interval_estimates
-from rliable.metrics import aggregate_iqm
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
-from zoo_runs import evaluations, in_processes, is_finished, run_zoo
 
 from sb3_breakout import DDQN
 from sb3_breakout.ddqn.targets import TDLoss, double_q_target, td_loss
 
 ENV_ID = "MinAtar/Breakout-v1"
-EVALUATIONS = 10  # of a training
-GAMES = 20  # of an evaluation
-LAST = 3  # evaluations that make the score
 
 
 class MinAtarCNN(BaseFeaturesExtractor):
@@ -113,113 +94,3 @@ hyperparams: dict[str, dict[str, Any]] = {
         "exploration_fraction": 0.1,  # of the variants with epsilon-greedy
     }
 }
-
-
-class Variant(NamedTuple):
-    """
-    What is trained.
-
-    :param params: ``-params`` of the Zoo
-    :param algorithm: ``--algo``; "single_dqn" is :class:`SingleDQN`
-    """
-
-    params: Sequence[str] = ()
-    algorithm: str = "ddqn_per"
-
-
-class Runs:
-    """
-    Trainings of variants with several seeds, all of the same length.
-
-    :param variants: by name
-    :param seeds: of each variant's trainings
-    :param steps: agent steps of each training
-    :param folder: where they are kept
-    """
-
-    def __init__(self, variants: dict[str, Variant], seeds: Sequence[int], steps: int, folder: Path) -> None:
-        self.variants = variants
-        self.seeds = seeds
-        self.steps = steps
-        self.folder = folder / f"{steps}_steps"
-
-    def finish(self, processes: int) -> None:
-        """
-        Train what is missing.
-
-        :param processes: how many at once
-        """
-        tasks = itertools.product(self.seeds, self.variants)
-        in_processes(self._train, [task for task in tasks if not is_finished(self._folder(*task))], processes)
-
-    def _train(self, task: tuple[int, str]) -> None:
-        from minatar.gym import register_envs
-        from rl_zoo3 import ALGOS
-
-        register_envs()
-        ALGOS["single_dqn"] = SingleDQN
-        seed, name = task
-        params, algorithm = self.variants[name]
-        run_zoo(
-            self._folder(seed, name),
-            f"--algo {algorithm} --env {ENV_ID} --conf-file minatar_breakout -n {self.steps} --seed {seed} --verbose 0 "
-            f"--eval-freq {self.steps // EVALUATIONS} --eval-episodes {GAMES} --n-eval-envs 10",
-            params,
-        )
-
-    def _folder(self, seed: int, name: str) -> Path:
-        return self.folder / "".join(letter if letter.isalnum() else "_" for letter in name) / f"seed_{seed}"
-
-    def curves(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """
-        :param name: of a variant
-        :return: agent steps (evaluations,), and mean returns (seeds, evaluations)
-        """
-        runs = [evaluations(self._folder(seed, name)) for seed in self.seeds]
-        return runs[0][0], np.stack([games.mean(axis=1) for _, games in runs])
-
-    def scores(self, name: str) -> np.ndarray:
-        """
-        :param name: of a variant
-        :return: scores (seeds,)
-        """
-        return self.curves(name)[1][:, -LAST:].mean(axis=1)
-
-    def draw(self, name: str, axes: Any, **style: Any) -> None:
-        """
-        One curve.
-
-        :param name: of a variant
-        :param axes: matplotlib's
-        :param style: of the line
-        """
-        steps, returns = self.curves(name)
-        means = interquartile_means({str(step): returns[:, at] for at, step in enumerate(steps)})
-        middle, low, high = np.array(list(means.values())).T
-        (line,) = axes.plot(steps, middle, **style)
-        axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.1)
-
-
-def interquartile_means(scores: dict[str, np.ndarray]) -> dict[str, tuple[float, float, float]]:
-    """
-    :param scores: name to scores (seeds,)
-    :return: interquartile mean and both ends of its 95 % confidence interval
-    """
-    columns = {name: values[:, None] for name, values in scores.items()}  # rliable: (runs, tasks)
-    means, intervals = get_interval_estimates(columns, lambda runs: np.array([aggregate_iqm(runs)]), reps=2000)
-    return {name: (means[name].item(), *intervals[name].ravel().tolist()) for name in scores}
-
-
-def argument_parser(description: str | None, seeds: Sequence[int]) -> argparse.ArgumentParser:
-    """
-    :param description: of the program
-    :param seeds: default
-    :return: the options that all such programs have
-    """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=50_000, help="agent steps per run")
-    parser.add_argument("--seeds", type=int, nargs="+", default=seeds)
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("-f", "--folder", type=Path, default=Path("logs/minatar"), help="where the runs are kept")
-    parser.add_argument("--output", type=Path, help="picture to write")
-    return parser

@@ -4,13 +4,13 @@ What each value of the YAML file does: ``ddqn_per`` on MinAtar Breakout, one val
     pip install "sb3-breakout[benchmarks]"
     python benchmarks/yaml_values.py --output yaml_values.png
 
-How it is trained and measured is said in ``minatar_breakout.py``. Stopped, the same command goes on.
+How it is trained and measured is said in ``minatar_runs.py``. Stopped, the same command goes on.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from minatar_breakout import Runs, Variant, argument_parser, interquartile_means
+from minatar_runs import Runs, Variant, argument_parser, interquartile_means
 from pictures import save
 
 BASE = "ddqn_per"  # name of the variant where nothing is changed
