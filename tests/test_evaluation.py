@@ -66,17 +66,7 @@ def test_script(tmp_path: Path) -> None:
     assert "v4: mean" in output and "sticky: mean" in output and "sticky actions 0.25" in output
     report = json.loads((tmp_path / "scores.json").read_text())
     assert len(report["v4"]["scores"]) == report["sticky"]["episodes"] == 2
-    output = run(
-        sys.executable,
-        SCRIPT,
-        "random",
-        "--env",
-        "PongNoFrameskip-v4",
-        "--episodes",
-        "1",
-        "--protocols",
-        "v4",
-        folder=tmp_path,
-    )
+    pong = "random --env PongNoFrameskip-v4 --episodes 1 --protocols v4"
+    output = run(sys.executable, SCRIPT, *pong.split(), folder=tmp_path)
     assert "v4: mean -2" in output  # Breakout has no negative scores
     assert "there is no file agent.zip" in run(sys.executable, SCRIPT, "agent.zip", folder=tmp_path, code=2)
