@@ -9,8 +9,10 @@ How it is trained and measured is said in ``minatar_runs.py``. Stopped, the same
 
 from pathlib import Path
 
-from minatar_runs import Runs, Variant, argument_parser, interquartile_means
+from minatar_breakout import SingleDQN
+from minatar_runs import Runs, argument_parser, interquartile_means
 from pictures import save
+from zoo_runs import Variant
 
 UNIFORM = "replay_buffer_kwargs:dict(alpha=0.0)"
 EPSILON = "exploration:'epsilon_greedy'"
@@ -21,12 +23,12 @@ RND = [
 VARIANTS = {
     "ddqn_per": Variant(),
     "uniform replay": Variant([UNIFORM]),
-    "no Double Q": Variant(algorithm="single_dqn"),
+    "no Double Q": Variant(model_class=SingleDQN),
     "1-step": Variant(["n_steps:1"]),
     "epsilon-greedy": Variant([EPSILON]),
     "raw temperature": Variant(["temperature_scale:'raw'"]),
     "with RND (ddqn_rnd)": Variant(RND, algorithm="ddqn_rnd"),
-    "DQN (none of them)": Variant([UNIFORM, "n_steps:1", EPSILON], algorithm="single_dqn"),
+    "DQN (none of them)": Variant([UNIFORM, "n_steps:1", EPSILON], model_class=SingleDQN),
 }
 
 

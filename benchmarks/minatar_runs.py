@@ -12,29 +12,17 @@ import argparse
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from minatar_breakout import ENV_ID, SingleDQN
+from minatar_breakout import ENV_ID
 from rliable.library import get_interval_estimates
 from rliable.metrics import aggregate_iqm
-from zoo_runs import evaluations, in_processes, is_finished, run_zoo
+from zoo_runs import Variant, evaluations, in_processes, is_finished, run_zoo
 
 EVALUATIONS = 10  # of a training
 GAMES = 20  # of an evaluation
 LAST = 3  # evaluations that make the score
-
-
-class Variant(NamedTuple):
-    """
-    What is trained.
-
-    :param params: ``-params`` of the Zoo
-    :param algorithm: ``--algo``; "single_dqn" is :class:`SingleDQN`
-    """
-
-    params: Sequence[str] = ()
-    algorithm: str = "ddqn_per"
 
 
 class Runs:
@@ -64,17 +52,14 @@ class Runs:
 
     def _train(self, task: tuple[int, str]) -> None:
         from minatar.gym import register_envs
-        from rl_zoo3 import ALGOS
 
         register_envs()
-        ALGOS["single_dqn"] = SingleDQN
         seed, name = task
-        params, algorithm = self.variants[name]
         run_zoo(
             self._folder(seed, name),
-            f"--algo {algorithm} --env {ENV_ID} --conf-file minatar_breakout -n {self.steps} --seed {seed} --verbose 0 "
+            self.variants[name],
+            f"--env {ENV_ID} --conf-file minatar_breakout -n {self.steps} --seed {seed} --verbose 0 "
             f"--eval-freq {self.steps // EVALUATIONS} --eval-episodes {GAMES} --n-eval-envs 10",
-            params,
         )
 
     def _folder(self, seed: int, name: str) -> Path:

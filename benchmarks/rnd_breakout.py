@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from pictures import save
 from stable_baselines3.common.callbacks import BaseCallback
-from zoo_runs import evaluations, in_processes, is_finished, run_zoo
+from zoo_runs import Variant, evaluations, in_processes, is_finished, run_zoo
 
 from sb3_breakout.files import written_aside
 from sb3_breakout.replay.prioritized_replay_buffer import INTRINSIC_REWARD
@@ -75,8 +75,8 @@ def train(algorithm: str, folder: Path, steps: int, seed: int) -> None:
     if algorithm == "ddqn_rnd":
         dual = {"alpha_initial": 0.5, "alpha_final": 0.0, "alpha_fraction": 0.5}  # the YAML's is for 10M steps
         callbacks.insert(0, {"sb3_breakout.rnd.DualAgentCallback": dual})
-    arguments = f"--algo {algorithm} --env {ENV_ID} -n {steps} --seed {seed} --eval-freq {EVALUATE_EVERY} --eval-episodes 10"
-    run_zoo(folder / algorithm, arguments, [f"callback:{callbacks}"])
+    arguments = f"--env {ENV_ID} -n {steps} --seed {seed} --eval-freq {EVALUATE_EVERY} --eval-episodes 10"
+    run_zoo(folder / algorithm, Variant([f"callback:{callbacks}"], algorithm), arguments)
 
 
 def report(folder: Path, output: Path | None) -> None:

@@ -10,8 +10,9 @@ How it is trained and measured is said in ``minatar_runs.py``. Stopped, the same
 from collections.abc import Sequence
 from pathlib import Path
 
-from minatar_runs import Runs, Variant, argument_parser, interquartile_means
+from minatar_runs import Runs, argument_parser, interquartile_means
 from pictures import save
+from zoo_runs import Variant
 
 BASE = "ddqn_per"  # name of the variant where nothing is changed
 # key of the YAML file: its value in the base variant, and others

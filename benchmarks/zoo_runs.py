@@ -3,13 +3,27 @@
 import multiprocessing
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 Task = TypeVar("Task")
+
+
+class Variant(NamedTuple):
+    """
+    What is trained.
+
+    :param params: ``-params`` of the Zoo
+    :param algorithm: ``--algo``
+    :param model_class: what ``algorithm`` shall stand for, if not for the Zoo's class
+    """
+
+    params: Sequence[str] = ()
+    algorithm: str = "ddqn_per"
+    model_class: type | None = None
 
 
 def is_finished(folder: Path) -> bool:
@@ -41,24 +55,28 @@ def in_processes(train: Callable[[Task], None], tasks: Iterable[Task], processes
         pool.map(train, tasks, chunksize=1)
 
 
-def run_zoo(folder: Path, arguments: str, params: Iterable[str] = ()) -> None:
+def run_zoo(folder: Path, variant: Variant, arguments: str) -> None:
     """
     What ``python -m rl_zoo3.train`` does, in this process, with one thread.
 
     :param folder: of the training; what an unfinished one left there is removed
-    :param arguments: of the command line, with ``--eval-freq``
-    :param params: after ``-params``
+    :param variant: what is trained
+    :param arguments: else on the command line, with ``--eval-freq``
     """
+    from rl_zoo3 import ALGOS
     from rl_zoo3.train import train
 
     import sb3_breakout
 
     shutil.rmtree(folder, ignore_errors=True)
     sb3_breakout.install()
+    if variant.model_class:
+        ALGOS[variant.algorithm] = variant.model_class
     logs = folder / "zoo"
-    sys.argv = ["train", *arguments.split(), *f"--num-threads 1 --log-interval 1000000 -f {logs}".split()]
-    if params:
-        sys.argv += ["-params", *params]
+    fixed = f"--algo {variant.algorithm} --num-threads 1 --log-interval 1000000"
+    sys.argv = ["train", *fixed.split(), *arguments.split(), "-f", str(logs)]
+    if variant.params:
+        sys.argv += ["-params", *variant.params]
     train()
     (scores,) = logs.rglob("evaluations.npz")
     scores.rename(_evaluations(folder))

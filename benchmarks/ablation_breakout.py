@@ -1,0 +1,62 @@
+"""
+What each ingredient buys on the real game, as an illustration: one training for each variant of ``ablation.py``.
+
+    pip install "sb3-breakout[benchmarks]"
+    python benchmarks/ablation_breakout.py --output ablation_breakout.png
+
+Settings are those of ``hyperparams/ddqn_per.yml``, without recording. Prints and draws the raw score of whole games while
+training, as ``learning_breakout.py`` does. One seed says little: the statistics are in ``ablation.py``. A training that is
+finished is not repeated; stopped, the same command goes on (an unfinished training begins anew).
+"""
+
+import argparse
+import functools
+from pathlib import Path
+
+from ablation import VARIANTS
+from learning_breakout import draw, learning_curve, print_table
+from zoo_runs import in_processes, is_finished, run_zoo
+
+SETTINGS = Path(__file__).parents[1] / "hyperparams" / "ddqn_per.yml"
+EPSILON_FRACTION = "exploration_fraction:0.25"  # of the training, until epsilon has fallen; Boltzmann has no such key
+
+
+def train(name: str, steps: int, seed: int, folder: Path) -> None:
+    """
+    :param name: of the variant
+    :param steps: agent steps
+    :param seed: of the training
+    :param folder: of all variants
+    """
+    variant = VARIANTS[name]
+    recording = [] if any(param.startswith("callback:") for param in variant.params) else ["callback:None"]
+    run_zoo(
+        folder / name,
+        variant._replace(params=[*variant.params, *recording, EPSILON_FRACTION]),
+        f"--env BreakoutNoFrameskip-v4 --conf-file {SETTINGS} -n {steps} --seed {seed} --verbose 0 "
+        f"--eval-freq {steps} --eval-episodes 10 --n-eval-envs 10",
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=150_000, help="agent steps per training")
+    parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), metavar="NAME")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("-f", "--folder", type=Path, default=Path("logs/ablation_breakout"), help="where they are kept")
+    parser.add_argument("--output", type=Path, help="picture to write")
+    args = parser.parse_args()
+
+    folder = args.folder / f"{args.steps}_steps" / f"seed_{args.seed}"
+    missing = [name for name in args.variants if not is_finished(folder / name)]
+    in_processes(functools.partial(train, steps=args.steps, seed=args.seed, folder=folder), missing, args.processes)
+
+    curves = {name: learning_curve([next((folder / name).glob("zoo/*/*/"))]) for name in args.variants}
+    print_table(curves, every=args.steps // 6)
+    if args.output:
+        draw(curves, args.output)
+
+
+if __name__ == "__main__":
+    main()
