@@ -5,7 +5,7 @@ What each ingredient buys on the real game, as an illustration: one training for
     python benchmarks/ablation_breakout.py --output ablation_breakout.png
 
 Settings are those of ``hyperparams/ddqn_per.yml``, without recording. Prints and draws the raw score of whole games while
-training, as ``learning_breakout.py`` does. One seed says little: the statistics are in ``ablation.py``. A training that is
+training, as ``learning_atari.py`` does. One seed says little: the statistics are in ``ablation.py``. A training that is
 finished is not repeated; stopped, the same command goes on (an unfinished training begins anew).
 """
 
@@ -14,9 +14,10 @@ import functools
 from pathlib import Path
 
 from ablation import VARIANTS
-from learning_breakout import draw, learning_curve, print_table
+from learning_atari import draw, learning_curve, print_table
 from zoo_runs import in_processes, is_finished, run_zoo
 
+ENV_ID = "BreakoutNoFrameskip-v4"
 SETTINGS = Path(__file__).parents[1] / "hyperparams" / "ddqn_per.yml"
 EPSILON_FRACTION = "exploration_fraction:0.25"  # of the training, until epsilon has fallen; Boltzmann has no such key
 
@@ -33,7 +34,7 @@ def train(name: str, steps: int, seed: int, folder: Path) -> None:
     run_zoo(
         folder / name,
         variant._replace(params=[*variant.params, *recording, EPSILON_FRACTION]),
-        f"--env BreakoutNoFrameskip-v4 --conf-file {SETTINGS} -n {steps} --seed {seed} --verbose 0 "
+        f"--env {ENV_ID} --conf-file {SETTINGS} -n {steps} --seed {seed} --verbose 0 "
         f"--eval-freq {steps} --eval-episodes 10 --n-eval-envs 10",
     )
 
@@ -55,7 +56,7 @@ def main() -> None:
     curves = {name: learning_curve([next((folder / name).glob("zoo/*/*/"))]) for name in args.variants}
     print_table(curves, every=args.steps // 6)
     if args.output:
-        draw(curves, args.output)
+        draw(curves, ENV_ID, args.output)
 
 
 if __name__ == "__main__":

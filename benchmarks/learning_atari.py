@@ -1,7 +1,7 @@
 """
-Learning curves of Breakout from the ``monitor.csv`` files that every RL Zoo run leaves.
+Learning curves of Atari games from the ``monitor.csv`` files that every RL Zoo run leaves.
 
-    python benchmarks/learning_breakout.py logs/ddqn_per/BreakoutNoFrameskip-v4_1 --output curve.png
+    python benchmarks/learning_atari.py logs/ddqn_per/BreakoutNoFrameskip-v4_1 --output curve.png
 
 Prints, for each run, the mean raw score of the last 100 whole games at every 100k agent steps; draws the curve if asked to.
 Runs of the same name (``--names``) are one training that was continued with ``-i``, in their order.
@@ -12,6 +12,7 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,14 +25,22 @@ WINDOW = 100
 SMALLEST_WINDOW = 20  # games, where a curve begins
 
 
+def command_line(folder: Path) -> dict[str, Any]:
+    """
+    :param folder: a run of the Zoo
+    :return: the options that it was started with
+    """
+    (file,) = folder.glob("*/args.yml")
+    return dict(yaml.unsafe_load(file.read_text()))
+
+
 def started_at(folder: Path, before: float) -> float:
     """
     :param folder: a run of the Zoo
     :param before: agent steps of the run before it
     :return: agent steps that it goes on from: of a checkpoint, or of the final model of the run before it
     """
-    (settings,) = folder.glob("*/args.yml")
-    origin = dict(yaml.unsafe_load(settings.read_text()))["trained_agent"]
+    origin = command_line(folder)["trained_agent"]
     checkpoint = re.search(r"rl_model_(\d+)_steps", origin)
     return float(checkpoint[1]) if checkpoint else before if origin else 0.0
 
@@ -66,9 +75,10 @@ def print_table(curves: dict[str, tuple[np.ndarray, np.ndarray]], every: int) ->
         print(f"| {name} | " + " | ".join([*cells, f"{means[-1]:.1f} at {steps[-1] / 1000:.0f}k"]) + " |")
 
 
-def draw(curves: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
+def draw(curves: dict[str, tuple[np.ndarray, np.ndarray]], game: str, path: Path) -> None:
     """
     :param curves: name of the run to its curve
+    :param game: above the picture
     :param path: picture to write
     """
     from matplotlib import pyplot as plt
@@ -76,7 +86,7 @@ def draw(curves: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 4))
     for name, (steps, means) in curves.items():
         axes.plot(steps, means, label=name)
-    axes.set(xlabel="agent steps", ylabel=f"raw score, mean of the last {WINDOW} games", title="BreakoutNoFrameskip-v4")
+    axes.set(xlabel="agent steps", ylabel=f"raw score, mean of the last {WINDOW} games", title=game)
     save(figure, path)
 
 
@@ -96,7 +106,7 @@ def main() -> None:
     curves = {name: learning_curve(folders) for name, folders in trainings.items()}
     print_table(curves, arguments.every)
     if arguments.output:
-        draw(curves, arguments.output)
+        draw(curves, command_line(arguments.folders[0])["env"], arguments.output)
 
 
 if __name__ == "__main__":
