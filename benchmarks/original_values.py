@@ -1,0 +1,42 @@
+"""
+The values of the original system (``hyperparams/ddqn_per_original.yml``) beside the default ones, on MinAtar Breakout.
+
+    pip install "sb3-breakout[benchmarks]"
+    python benchmarks/original_values.py --output original_values.png
+
+How it is trained and measured is said in ``minatar_runs.py``. Only rewards are not shaped: MinAtar has no lives to lose. Ten
+updates of 128 for every agent step take their time, so that the trainings are shorter than those of ``ablation.py``. Stopped,
+the same command goes on.
+"""
+
+from ablation import draw, print_table
+from minatar_runs import Runs, argument_parser
+from zoo_runs import Variant
+
+ORIGINAL = [
+    "n_envs:1",
+    "gradient_steps:10",
+    "batch_size:128",
+    "learning_rate:2.5e-4",
+    "target_update_interval:500",
+    "n_steps:1",
+    "temperature_scale:'raw'",
+    "replay_buffer_kwargs:dict(alpha=(0.6,0.4),beta=(0.4,1.0))",
+]
+VARIANTS = {"ddqn_per": Variant(), "the original's values": Variant(ORIGINAL)}
+
+
+def main() -> None:
+    parser = argument_parser(__doc__, seeds=(0, 1))
+    parser.set_defaults(steps=20_000)
+    args = parser.parse_args()
+
+    runs = Runs(VARIANTS, args.seeds, args.steps, args.folder)
+    runs.finish(args.processes)
+    print_table(runs)
+    if args.output:
+        draw(runs, args.output)
+
+
+if __name__ == "__main__":
+    main()
