@@ -24,7 +24,9 @@ VALUES: dict[str, tuple[float, Sequence[float]]] = {
     "n_steps": (3, (1, 10)),
     "gamma": (0.99, (0.95, 0.997)),
     "alpha": (0.5, (0.0, 0.9)),
+    "beta": (0.4, (0.0, 1.0)),  # where it starts; it ends at 1
     "buffer_size": (100_000, (5_000,)),
+    "learning_starts": (2000, (200, 10_000)),
     "max_grad_norm": (1.0, (0.1, 10.0)),
     "temperature_min": (0.05, (0.01, 0.3)),
     "temperature_slowdown": (3.0, (0.3, 30.0)),
@@ -38,8 +40,9 @@ def name_of(key: str, value: float) -> str:
 
 def variant(key: str, value: float) -> Variant:
     """:return: ``ddqn_per`` with one other value"""
-    if key == "alpha":
-        return Variant([f"replay_buffer_kwargs:dict(alpha={value},beta=(0.4,1.0))"])
+    if key in ("alpha", "beta"):
+        alpha, start = (value, VALUES["beta"][0]) if key == "alpha" else (VALUES["alpha"][0], value)
+        return Variant([f"replay_buffer_kwargs:dict(alpha={alpha},beta=({start},1.0))"])
     return Variant([f"{key}:{value}"])
 
 
