@@ -82,6 +82,8 @@ def draw(runs: Runs, keys: Sequence[str], path: Path) -> None:
         axes.set(title=key)
     for axes in panels.flat[len(keys) :]:
         axes.remove()
+    for axes in panels.flat[: len(keys)][-columns:]:  # the lowest of each column
+        axes.tick_params(labelbottom=True)
     figure.supxlabel("agent steps")
     figure.supylabel(f"return, near-greedy, interquartile mean of {len(runs.seeds)} seeds")
     save(figure, path)
