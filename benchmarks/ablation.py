@@ -53,7 +53,7 @@ def draw(runs: Runs, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(9, 5))
     for name in runs.variants:
         runs.draw(name, axes, label=name, linewidth=2 if name == "ddqn_per" else 1)
-    title = f"MinAtar Breakout, {len(runs.seeds)} seeds"
+    title = f"MinAtar Breakout, number of seeds: {len(runs.seeds)}"
     axes.set(xlabel="agent steps", ylabel="return, near-greedy, interquartile mean", title=title)
     save(figure, path)
 
