@@ -58,16 +58,27 @@ def draw(runs: Runs, path: Path) -> None:
     save(figure, path)
 
 
+def train_and_report(runs: Runs, processes: int, output: Path | None) -> None:
+    """
+    Train what is missing; print the table, draw the curves.
+
+    :param runs: finished or not
+    :param processes: how many at once
+    :param output: picture to write
+    """
+    runs.finish(processes)
+    print_table(runs)
+    if output:
+        draw(runs, output)
+
+
 def main() -> None:
     parser = argument_parser(__doc__, seeds=(0, 1, 2, 3, 4))
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), metavar="NAME")
     args = parser.parse_args()
 
     runs = Runs({name: VARIANTS[name] for name in args.variants}, args.seeds, args.steps, args.folder)
-    runs.finish(args.processes)
-    print_table(runs)
-    if args.output:
-        draw(runs, args.output)
+    train_and_report(runs, args.processes, args.output)
 
 
 if __name__ == "__main__":

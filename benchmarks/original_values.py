@@ -9,7 +9,7 @@ updates of 128 for every agent step take their time, so that the trainings are s
 the same command goes on.
 """
 
-from ablation import draw, print_table
+from ablation import train_and_report
 from minatar_runs import Runs, argument_parser
 from zoo_runs import Variant
 
@@ -31,11 +31,7 @@ def main() -> None:
     parser.set_defaults(steps=20_000)
     args = parser.parse_args()
 
-    runs = Runs(VARIANTS, args.seeds, args.steps, args.folder)
-    runs.finish(args.processes)
-    print_table(runs)
-    if args.output:
-        draw(runs, args.output)
+    train_and_report(Runs(VARIANTS, args.seeds, args.steps, args.folder), args.processes, args.output)
 
 
 if __name__ == "__main__":
