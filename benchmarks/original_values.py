@@ -9,20 +9,17 @@ updates of 128 for every agent step take their time, so that the trainings are s
 the same command goes on.
 """
 
+from pathlib import Path
+
+import yaml
 from ablation import train_and_report
 from minatar_runs import Runs, argument_parser
 from zoo_runs import Variant
 
-ORIGINAL = [
-    "n_envs:1",
-    "gradient_steps:10",
-    "batch_size:128",
-    "learning_rate:2.5e-4",
-    "target_update_interval:500",
-    "n_steps:1",
-    "temperature_scale:'raw'",
-    "replay_buffer_kwargs:dict(alpha=(0.6,0.4),beta=(0.4,1.0))",
-]
+PRESET = Path(__file__).parents[1] / "hyperparams" / "ddqn_per_original.yml"
+KEYS = "learning_rate batch_size gradient_steps target_update_interval n_steps temperature_scale replay_buffer_kwargs".split()
+VALUES = yaml.safe_load(PRESET.read_text())["BreakoutNoFrameskip-v4"]
+ORIGINAL = ["n_envs:1", *(f"{key}:{VALUES[key]!r}" for key in KEYS)]
 VARIANTS = {"ddqn_per": Variant(), "the original's values": Variant(ORIGINAL)}
 
 
