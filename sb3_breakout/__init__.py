@@ -8,7 +8,7 @@ each Python process of the environment imports this package at start-up (see ``_
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
     from sb3_breakout._hook import install
-    from sb3_breakout.ddqn import DDQN, CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
+    from sb3_breakout.ddqn import C51, DDQN, CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
     from sb3_breakout.envs import BreakoutWrapper, RandomAgent, RewardShapingWrapper
     from sb3_breakout.replay import FrameStore, PrioritizedReplayBuffer, SumTree
     from sb3_breakout.rnd import DDQNRND, DualAgentCallback, RNDCallback, RNDRewardWrapper
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "C51",
     "DDQN",
     "DDQNRND",
     "BreakoutWrapper",
@@ -37,6 +38,7 @@ __all__ = [
 
 # Where each public name lives (PEP 562)
 _HOME = {
+    "C51": "ddqn",
     "DDQN": "ddqn",
     "CnnPolicy": "ddqn",
     "DDQNPolicy": "ddqn",

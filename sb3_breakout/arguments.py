@@ -5,6 +5,10 @@ import inspect
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Real
+from typing import Any
+
+ANY_KEYWORD = inspect.Parameter.VAR_KEYWORD
+ANY = (inspect.Parameter.VAR_POSITIONAL, ANY_KEYWORD)
 
 
 def check_known_arguments(given: Iterable[str], known: Iterable[str], where: str) -> None:
@@ -30,9 +34,31 @@ def check_known_arguments(given: Iterable[str], known: Iterable[str], where: str
 def constructor_arguments(cls: type) -> list[str]:
     """
     :param cls: a class
-    :return: the names of its constructor's arguments, without ``self`` and private ones
+    :return: the names of its constructor's arguments, without ``self`` and private ones; those of its base classes too, as
+        far up as constructors pass ``**kwargs`` on
     """
-    return [name for name in inspect.signature(cls).parameters if not name.startswith("_")]
+    return [name for name in _constructor_parameters(cls) if not name.startswith("_")]
+
+
+def takes_any_argument(cls: type) -> bool:
+    """
+    :param cls: a class
+    :return: whether no constructor of it or its bases would refuse an unknown keyword
+    """
+    return ANY_KEYWORD in _constructor_parameters(cls).values()
+
+
+def _constructor_parameters(cls: type) -> dict[str, Any]:
+    """:return: kinds of parameters by their names; of kind ``ANY_KEYWORD`` only where nobody has a complete list of names"""
+    kinds: dict[str, Any] = {}
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        _, *parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
+        kinds |= {parameter.name: parameter.kind for parameter in parameters if parameter.kind not in ANY}
+        if ANY_KEYWORD not in [parameter.kind for parameter in parameters]:
+            return kinds
+    return kinds | {"kwargs": ANY_KEYWORD}
 
 
 def check_choice(name: str, value: object, choices: Sequence[object]) -> None:

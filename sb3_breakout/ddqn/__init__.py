@@ -1,11 +1,13 @@
 """Double DQN: acts and learns."""
 
+from sb3_breakout.ddqn.c51 import C51
 from sb3_breakout.ddqn.ddqn import DDQN
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule, boltzmann_probabilities
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
 from sb3_breakout.ddqn.targets import double_q_target
 
 __all__ = [
+    "C51",
     "DDQN",
     "Boltzmann",
     "CnnPolicy",

@@ -5,6 +5,7 @@ import io
 import pathlib
 import warnings
 import zipfile
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, ClassVar, TypeVar
 
@@ -33,7 +34,6 @@ from sb3_breakout.ddqn.device import bfloat16_is_fast, choose_device
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
 from sb3_breakout.ddqn.gradients import clip_gradient_norm_
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
-from sb3_breakout.ddqn.targets import double_dqn_loss
 from sb3_breakout.files import written_aside
 from sb3_breakout.random_state import get_random_state, set_random_state
 from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayLearner
@@ -101,6 +101,15 @@ class DDQN(DQN):
     :param temperature_scale: ``"q_spread"`` divides Q-values by their running spread over actions before the softmax,
         ``"raw"`` does not
     :param evaluation_epsilon: probability of a random action in ``predict(deterministic=False)``
+    :param ladder_epsilon: probability of a random training action in the first environment, on top of ``exploration``;
+        it falls from environment to environment (Ape-X, https://arxiv.org/abs/1803.00933, section 4.1); 0 for none.
+        The scores of the first and the last quarter of the environments are logged apart, as
+        ``rollout/ep_rew_mean_boldest`` and ``rollout/ep_rew_mean_greediest``
+    :param ladder_exponent: the last environment's is ``ladder_epsilon ** (1 + ladder_exponent)``
+    :param n_atoms: predict a distribution over this many returns and learn by its cross-entropy (C51,
+        https://arxiv.org/abs/1707.06887); ``None`` predicts the expected return and learns by the Huber loss
+    :param v_min: smallest return of that distribution
+    :param v_max: largest return of that distribution
     :param compile: compile the update with ``torch.compile``
     :param autocast: compute the features (all layers but the Q head) in bfloat16; "auto" does so where the hardware does
     :param _init_setup_model: Whether or not to build the network at the creation of the instance
@@ -153,6 +162,11 @@ class DDQN(DQN):
         temperature_slowdown: float = 3.0,
         temperature_scale: str = "q_spread",
         evaluation_epsilon: float = 0.01,
+        ladder_epsilon: float = 0.0,
+        ladder_exponent: float = 7.0,
+        n_atoms: int | None = None,
+        v_min: float = -10.0,
+        v_max: float = 10.0,
         compile: bool = False,
         autocast: bool | str = "auto",
         _init_setup_model: bool = True,
@@ -192,6 +206,11 @@ class DDQN(DQN):
         self.temperature_slowdown = temperature_slowdown
         self.temperature_scale = temperature_scale
         self.evaluation_epsilon = evaluation_epsilon
+        self.ladder_epsilon = ladder_epsilon
+        self.ladder_exponent = ladder_exponent
+        self.n_atoms = n_atoms
+        self.v_min = v_min
+        self.v_max = v_max
         self.compile = compile
         self.autocast = autocast
         # Who chooses training actions; None is this model's own policy
@@ -200,6 +219,8 @@ class DDQN(DQN):
         self.last_loss: float | None = None
         # What the progress bar shows besides, by name
         self.figures: dict[str, float] = {}
+        # Environment and score of the latest episodes
+        self._scores: deque[tuple[int, float]] = deque(maxlen=stats_window_size)
         self._episodes_ended = 0  # in the latest step, over all environments
         self._last_diagnostics = 0  # environment step
         self._random_state: dict[str, Any] | None = None  # of a loaded model, until it learns on
@@ -211,13 +232,18 @@ class DDQN(DQN):
         self._check_arguments()
         if self.replay_buffer is None:
             self.replay_buffer = self._make_replay_buffer()
+        given = self.policy_kwargs
+        self.policy_kwargs = given | dict(n_atoms=self.n_atoms, v_min=self.v_min, v_max=self.v_max)
         with warnings.catch_warnings():
             # SB3 warns that `n_steps` does not reach a custom buffer; _make_replay_buffer() has passed it
             warnings.filterwarnings("ignore", message="`n_steps=")
             super()._setup_model()
+        self.policy_kwargs = given  # load() compares those that were saved with those that the user gives
         self.policy.exploration = self._make_exploration()
+        self.policy.ladder = (self.ladder_epsilon, self.ladder_exponent)
         self.policy.set_autocast(bfloat16_is_fast(self.device) if self.autocast == "auto" else bool(self.autocast))
-        self._loss_function = CompiledFunction(double_dqn_loss) if self.compile else double_dqn_loss
+        loss = self.policy.q_net.loss
+        self._loss_function = CompiledFunction(loss) if self.compile else loss
 
     def _check_arguments(self) -> None:
         # Here and not in __init__(): load() and the Zoo's -i write attributes without calling it
@@ -225,15 +251,28 @@ class DDQN(DQN):
             check_choice("exploration", self.exploration, ("boltzmann", "epsilon_greedy"))
         check_choice("autocast", self.autocast, ("auto", True, False))
         check_choice("temperature_scale", self.temperature_scale, Boltzmann.SCALES)
-        for name in ("temperature_initial", "temperature_min", "temperature_slowdown", "max_grad_norm"):
+        for name in ("temperature_initial", "temperature_min", "temperature_slowdown", "max_grad_norm", "ladder_exponent"):
             check_positive(name, getattr(self, name))
         for name in ("temperature_decay", "exploration_fraction"):
             check_positive(name, getattr(self, name))
             check_unit_interval(name, getattr(self, name))
-        for name in ("gamma", "tau", "exploration_initial_eps", "exploration_final_eps", "evaluation_epsilon"):
+        for name in (
+            "gamma",
+            "tau",
+            "exploration_initial_eps",
+            "exploration_final_eps",
+            "evaluation_epsilon",
+            "ladder_epsilon",
+        ):
             check_unit_interval(name, getattr(self, name))
         for name in ("n_steps", "batch_size", "buffer_size", "target_update_interval"):
             check_at_least(name, getattr(self, name), 1)
+        if self.n_atoms is not None:
+            check_at_least("n_atoms", self.n_atoms, 2)
+            if not -np.inf < self.v_min < self.v_max < np.inf:
+                raise ValueError(
+                    f"v_min must be less than v_max, both finite, received v_min={self.v_min}, v_max={self.v_max}."
+                )
         check_at_least("learning_starts", self.learning_starts, 0)
         check_at_least("gradient_steps", self.gradient_steps, -1)
 
@@ -349,6 +388,10 @@ class DDQN(DQN):
             raise ValueError(f"At environment step {self.num_timesteps}: {error}") from error
         self._episodes_ended = int(dones.sum())
 
+    def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
+        super()._update_info_buffer(infos, dones)
+        self._scores.extend((env, info["episode"]["r"]) for env, info in enumerate(infos) if "episode" in info)
+
     def _on_step(self) -> None:
         """
         Update the target network and the exploration rule. Called after each step of the vectorised environment.
@@ -445,10 +488,21 @@ class DDQN(DQN):
         """
         for name, value in self._exploration_rule.metrics().items():
             self.logger.record(f"rollout/{name}", value)
+        if self.ladder_epsilon > 0.0:
+            for name, value in self._scores_along_the_ladder().items():
+                self.logger.record(f"rollout/{name}", value)
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer) and self._diagnostics_due():
             for name, value in self.replay_buffer.diagnostics().items():
                 self.logger.record(name, value)
         super().dump_logs()
+
+    def _scores_along_the_ladder(self) -> dict[str, float]:
+        quarter = max(self.n_envs // 4, 1)
+        groups = {
+            "ep_rew_mean_boldest": [score for env, score in self._scores if env < quarter],
+            "ep_rew_mean_greediest": [score for env, score in self._scores if env >= self.n_envs - quarter],
+        }
+        return {name: float(np.mean(scores)) for name, scores in groups.items() if scores}
 
     def _diagnostics_due(self) -> bool:
         due = not self._prefilling and abs(self.num_timesteps - self._last_diagnostics) >= self.DIAGNOSTICS_INTERVAL

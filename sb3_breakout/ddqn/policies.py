@@ -1,50 +1,21 @@
-"""Policies of DDQN: SB3's, with an exploration rule that is saved with them and a bfloat16 trunk on request."""
+"""Policies of DDQN: SB3's, with an exploration rule that is saved with them and the choice of what the network predicts."""
 
 from typing import Any, ClassVar
 
 import numpy as np
 import torch as th
-from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.dqn import policies as dqn_policies
 
-from sb3_breakout.ddqn.exploration import ExplorationRule, action_gap, entropy, sample_actions
-
-
-class QNetwork(dqn_policies.QNetwork):
-    """
-    SB3's Q-network whose features can be computed in bfloat16. The head stays in float32: at Q near 1, bfloat16
-    moves in steps of 0.004 to 0.008, coarser than the action gaps of Breakout.
-    """
-
-    autocast = False
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._of_pixels = self.normalize_images and is_image_space(self.observation_space)
-
-    def forward(self, obs: PyTorchObs) -> th.Tensor:
-        """
-        :param obs: observations, as SB3's preprocessing expects them
-        :return: Q-values, (batch, n_actions), float32
-        """
-        with th.autocast(self.device.type, dtype=th.bfloat16, enabled=self.autocast):
-            features = self.extract_features(obs, self.features_extractor)  # (batch, features_dim)
-        return self.q_net(features.float())
-
-    def extract_features(self, obs: PyTorchObs, features_extractor: BaseFeaturesExtractor) -> th.Tensor:
-        """
-        As in SB3, but pixels become what the first layer computes with in one pass (all of 0 to 255 are exact in bfloat16).
-
-        :param obs: observations
-        :param features_extractor: the layers below the head
-        :return: features, (batch, features_dim)
-        """
-        if not self._of_pixels:
-            return super().extract_features(obs, features_extractor)
-        pixels = obs.to(th.bfloat16 if self.autocast else th.float32, copy=True)  # type: ignore[union-attr]
-        return features_extractor(pixels.div_(255.0))
+from sb3_breakout.ddqn.exploration import (
+    ExplorationRule,
+    action_gap,
+    entropy,
+    ladder_epsilons,
+    mixed_with_random,
+    sample_actions,
+)
+from sb3_breakout.ddqn.networks import CategoricalQNetwork, QNetwork
 
 
 class DDQNPolicy(dqn_policies.DQNPolicy):
@@ -53,13 +24,29 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
     training actions are drawn from. ``predict`` is greedy, as in SB3; the rule's state (temperature, epsilon)
     is part of the ``state_dict`` and so travels with saving and loading.
 
-    All parameters are those of SB3's ``DQNPolicy``.
+    :param args: of SB3's ``DQNPolicy``
+    :param n_atoms: predict a distribution over this many returns (C51); ``None`` predicts the expected return alone
+    :param v_min: smallest of these returns
+    :param v_max: largest of them
+    :param kwargs: of SB3's ``DQNPolicy``
     """
 
-    q_net_class: ClassVar[type[QNetwork]] = QNetwork  # replace it in a subclass for another network
-    exploration: ExplorationRule | None = None  # set by the algorithm
+    # Replace them in a subclass for other networks
+    q_net_class: ClassVar[type[QNetwork]] = QNetwork
+    categorical_q_net_class: ClassVar[type[CategoricalQNetwork]] = CategoricalQNetwork
+    exploration: ExplorationRule | None = None  # set by the algorithm, as is the ladder
+    ladder: tuple[float, float] = (0.0, 0.0)  # epsilon and exponent
     q_net: QNetwork
     q_net_target: QNetwork
+
+    def __init__(
+        self, *args: Any, n_atoms: int | None = None, v_min: float = -10.0, v_max: float = 10.0, **kwargs: Any
+    ) -> None:
+        self.n_atoms, self.v_min, self.v_max = n_atoms, v_min, v_max  # before SB3's constructor: it builds the networks
+        super().__init__(*args, **kwargs)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {**super()._get_constructor_parameters(), "n_atoms": self.n_atoms, "v_min": self.v_min, "v_max": self.v_max}
 
     def _build(self, lr_schedule: Schedule) -> None:
         if self.optimizer_class is th.optim.Adam:
@@ -69,7 +56,10 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
     def make_q_net(self) -> QNetwork:
         # Each network gets its own features extractor, see SB3's DQNPolicy
         net_args = self._update_features_extractor(self.net_args, features_extractor=None)
-        return self.q_net_class(**net_args).to(self.device)
+        if self.n_atoms is None:
+            return self.q_net_class(**net_args).to(self.device)
+        net_args |= {"n_atoms": self.n_atoms, "v_min": self.v_min, "v_max": self.v_max}
+        return self.categorical_q_net_class(**net_args).to(self.device)
 
     def set_autocast(self, enabled: bool) -> None:
         """
@@ -88,7 +78,7 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
 
     def explore(self, observation: np.ndarray | dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, float]]:
         """
-        Draw training actions from the exploration rule.
+        Draw training actions from the exploration rule, or at random as often as the ladder says for each environment.
 
         :param observation: a batch of observations, (n_envs, ...)
         :return: actions (n_envs,) int64, and what the draw looked like: entropy in nats and action gap, both averaged
@@ -96,7 +86,8 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
         """
         assert self.exploration is not None, "DDQN gives its policy an exploration rule in _setup_model()"
         q_values = self.q_values(observation)
-        probabilities = self.exploration.probabilities(q_values)
+        epsilons = ladder_epsilons(len(q_values), *self.ladder)
+        probabilities = mixed_with_random(self.exploration.probabilities(q_values), epsilons)
         return sample_actions(probabilities), {"entropy": entropy(probabilities), "action_gap": action_gap(q_values)}
 
     def get_extra_state(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The maths of the update, as pure functions on tensors."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch as th
 from torch import nn
@@ -12,7 +12,7 @@ class TDLoss(NamedTuple):
     What one batch says. All but ``loss`` are detached.
 
     :param loss: scalar, to be differentiated
-    :param td_errors: (batch, 1), target minus estimate, signed
+    :param td_errors: (batch, 1), what priorities are made of: target minus estimate, signed, or a cross-entropy
     :param mean_q: scalar, mean estimate of the actions taken
     """
 
@@ -93,3 +93,63 @@ def double_dqn_loss(
     with th.no_grad():
         target = double_q_target(rewards, dones, discounts, q_net(next_observations), q_net_target(next_observations))
     return td_loss(q_net(observations), actions, target, weights)
+
+
+def project_distribution(
+    probabilities: th.Tensor, rewards: th.Tensor, dones: th.Tensor, discounts: th.Tensor, support: th.Tensor
+) -> th.Tensor:
+    """
+    The distribution of ``reward + discount * return``, put back on the returns that the network knows: the probability of
+    each goes to its two neighbours in proportion to their nearness (Bellemare et al. 2017, https://arxiv.org/abs/1707.06887,
+    eq. 7). What lies outside the support goes to its ends.
+
+    :param probabilities: (batch, n_atoms), of the next observations
+    :param rewards: (batch, 1), sum of discounted rewards over the n steps
+    :param dones: (batch, 1), 1 where the episode terminated within them (not at timeouts)
+    :param discounts: (batch, 1), gamma ** (steps until ``next_observations``)
+    :param support: (n_atoms,), the returns, evenly spaced
+    :return: (batch, n_atoms), rows sum to 1
+    """
+    first, spacing = support[0], (support[-1] - support[0]) / (len(support) - 1)
+    returns = (rewards + (1.0 - dones) * discounts * support).clamp(first, support[-1])  # (batch, n_atoms)
+    # Counted in atoms: how far each return lies from each atom, (batch, n_atoms to, n_atoms from)
+    distances = ((returns - first) / spacing)[:, None, :] - th.arange(len(support), device=support.device)[:, None]
+    shares = (1.0 - distances.abs()).clamp_(min=0.0)
+    return (shares @ probabilities[:, :, None]).squeeze(2)
+
+
+def categorical_double_dqn_loss(
+    q_net: Any,
+    q_net_target: Any,
+    observations: th.Tensor,
+    actions: th.Tensor,
+    next_observations: th.Tensor,
+    dones: th.Tensor,
+    rewards: th.Tensor,
+    discounts: th.Tensor,
+    weights: th.Tensor,
+) -> TDLoss:
+    """
+    Cross-entropy between the projected target distribution and the predicted one. The online network chooses the next action
+    by its expectation, the target network says how its return is distributed. The cross-entropy is the priority too (Hessel et
+    al. 2018, https://arxiv.org/abs/1710.02298, use the KL divergence, which is less by the entropy of the target).
+
+    :param q_net: online network, with the methods of ``CategoricalQNetwork``
+    :param q_net_target: target network, likewise
+    :param observations: (batch, ...)
+    :param actions: (batch, 1), integer
+    :param next_observations: (batch, ...)
+    :param dones: (batch, 1)
+    :param rewards: (batch, 1)
+    :param discounts: (batch, 1)
+    :param weights: (batch, 1)
+    """
+    rows = th.arange(len(actions), device=actions.device)
+    with th.no_grad():
+        next_actions = q_net(next_observations).argmax(dim=1)  # (batch,)
+        next_probabilities = q_net_target.log_probabilities(next_observations)[rows, next_actions].exp()  # (batch, n_atoms)
+        target = project_distribution(next_probabilities, rewards, dones, discounts, q_net.support)
+    log_probabilities = q_net.log_probabilities(observations)[rows, actions.squeeze(1).long()]  # (batch, n_atoms)
+    cross_entropy = -(target * log_probabilities).sum(dim=1, keepdim=True)  # (batch, 1)
+    mean_q = q_net.expectation(log_probabilities.detach()).mean()
+    return TDLoss((weights * cross_entropy).mean(), cross_entropy.detach(), mean_q)

@@ -1,12 +1,11 @@
 """Misspelt hyperparameters, which RL Zoo would pass on or silently ignore, are errors that name the nearest right key."""
 
-import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from sb3_breakout.arguments import check_known_arguments
+from sb3_breakout.arguments import check_known_arguments, constructor_arguments, takes_any_argument
 
 # Read by ExperimentManager itself, and by create_test_env when the saved config.yml is loaded
 ZOO_KEYS = frozenset(
@@ -27,21 +26,9 @@ ZOO_KEYS = frozenset(
 COMMAND_LINE_ONLY = {"env": "--env", "tensorboard_log": "-tb", "verbose": "--verbose", "seed": "--seed", "device": "--device"}
 # Constructor arguments of a policy or buffer that the algorithm passes itself
 PASSED_BY_ALGORITHM = {
-    "policy_kwargs": {"observation_space", "action_space", "lr_schedule"},
+    "policy_kwargs": {"observation_space", "action_space", "lr_schedule", "n_atoms", "v_min", "v_max"},
     "replay_buffer_kwargs": {"buffer_size", "observation_space", "action_space", "device", "n_envs", "optimize_memory_usage"},
 }
-
-
-def argument_names(function: Callable[..., Any], without: Iterable[str] = ()) -> set[str] | None:
-    """
-    :param function: a function or class
-    :param without: names to leave out
-    :return: the names of its arguments, or None if it accepts any
-    """
-    parameters = inspect.signature(function).parameters.values()
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
-        return None
-    return {parameter.name for parameter in parameters} - set(without)
 
 
 def check_hyperparameters(algo: str, algorithm_class: type[BaseAlgorithm], given: Iterable[str]) -> None:
@@ -55,9 +42,9 @@ def check_hyperparameters(algo: str, algorithm_class: type[BaseAlgorithm], given
     for key in given:
         if key in COMMAND_LINE_ONLY:
             raise ValueError(f"{algo}: '{key}' is not a hyperparameter, use the option {COMMAND_LINE_ONLY[key]} instead.")
-    known = argument_names(algorithm_class, without=["_init_setup_model", *COMMAND_LINE_ONLY])
-    if known is not None:
-        check_known_arguments(given, known | ZOO_KEYS, f"{algo}: the hyperparameters")
+    if not takes_any_argument(algorithm_class):
+        known = set(constructor_arguments(algorithm_class)) - COMMAND_LINE_ONLY.keys() | ZOO_KEYS
+        check_known_arguments(given, known, f"{algo}: the hyperparameters")
 
 
 def check_nested_arguments(algo: str, algorithm_class: type[BaseAlgorithm], hyperparams: dict[str, Any]) -> None:
@@ -75,10 +62,8 @@ def check_nested_arguments(algo: str, algorithm_class: type[BaseAlgorithm], hype
     }
     for key, receiver in receivers.items():
         given = hyperparams.get(key)
-        if not given or receiver is None:
-            continue
-        known = argument_names(receiver, without=PASSED_BY_ALGORITHM[key])
-        if known is not None:
+        if given and receiver is not None and not takes_any_argument(receiver):
+            known = set(constructor_arguments(receiver)) - PASSED_BY_ALGORITHM[key]
             check_known_arguments(given, known, f"{algo}: {key}")
 
 

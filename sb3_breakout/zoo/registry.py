@@ -29,6 +29,11 @@ ALGORITHMS = {
         sampler="sb3_breakout.zoo.search_space:sample_ddqn_per_params",
         converter="sb3_breakout.zoo.search_space:convert_ddqn_per_params",
     ),
+    "c51_per": Algorithm(
+        algorithm_class="sb3_breakout.ddqn:C51",
+        sampler="sb3_breakout.zoo.search_space:sample_ddqn_per_params",
+        converter="sb3_breakout.zoo.search_space:convert_ddqn_per_params",
+    ),
     "ddqn_rnd": Algorithm(
         algorithm_class="sb3_breakout.rnd:DDQNRND",
         sampler="sb3_breakout.zoo.search_space:sample_ddqn_per_params",

@@ -2,16 +2,22 @@
 
 import numpy as np
 import pytest
+from stable_baselines3.common.env_util import make_vec_env
 
+from sb3_breakout import DDQN
 from sb3_breakout.ddqn.exploration import (
     Boltzmann,
     EpsilonGreedy,
+    ExplorationRule,
     action_gap,
     boltzmann_probabilities,
     entropy,
     epsilon_greedy_probabilities,
+    ladder_epsilons,
+    mixed_with_random,
     sample_actions,
 )
+from tests.ddqn.environments import Corridor
 
 
 def test_boltzmann_by_hand() -> None:
@@ -105,3 +111,39 @@ def test_state_round_trip() -> None:
     other = Boltzmann(1.0, 0.05, 0.995, 3, "q_spread")
     other.set_state(rule.get_state())
     assert (other.temperature, other.q_spread) == (rule.temperature, rule.q_spread)
+
+
+def test_ladder_by_hand() -> None:
+    # 0.4 ^ 1, 0.4 ^ (1 + 7 / 2) and 0.4 ^ 8: the ends of Ape-X's range and its middle
+    np.testing.assert_allclose(ladder_epsilons(3, 0.4, 7.0), [0.4, 0.4**4.5, 0.00065536])
+    np.testing.assert_allclose(ladder_epsilons(1, 0.4, 7.0), [0.4])
+    np.testing.assert_array_equal(ladder_epsilons(4, 0.0, 7.0), 0.0)
+
+
+def test_mixed_with_random_by_hand() -> None:
+    probabilities = np.array([[1.0, 0.0], [1.0, 0.0], [0.25, 0.75]])
+    mixed = mixed_with_random(probabilities, np.array([0.0, 0.2, 1.0]))
+    np.testing.assert_allclose(mixed, [[1.0, 0.0], [0.9, 0.1], [0.5, 0.5]])
+
+
+def test_each_environment_explores_as_its_step_of_the_ladder_says() -> None:
+    """A rule that always takes action 0: how often another action comes is half of epsilon."""
+
+    class First(ExplorationRule):
+        def probabilities(self, q_values: np.ndarray) -> np.ndarray:
+            return np.eye(q_values.shape[1])[np.zeros(len(q_values), int)]
+
+    model = DDQN("MlpPolicy", Corridor(), exploration=First(), ladder_epsilon=0.5, ladder_exponent=2.0, seed=0)
+    observations = np.zeros((3, 6), np.float32)
+    others = np.mean([model.policy.explore(observations)[0] != 0 for _ in range(4000)], axis=0)
+    np.testing.assert_allclose(others, np.array([0.5, 0.25, 0.125]) / 2, atol=0.02)
+
+
+def test_scores_along_the_ladder_are_logged_apart() -> None:
+    env = make_vec_env(Corridor, n_envs=4)
+    model = DDQN("MlpPolicy", env, ladder_epsilon=0.4, learning_starts=10, buffer_size=100, seed=0)
+    ended = [{"episode": {"r": float(score), "l": 1, "t": 0.0}} for score in (10, 20, 30, 40)]
+    model._setup_learn(100)
+    model._update_info_buffer([ended[0], {}, {}, ended[3]])
+    model._update_info_buffer([ended[1], ended[2], {}, {}])
+    assert model._scores_along_the_ladder() == {"ep_rew_mean_boldest": 15.0, "ep_rew_mean_greediest": 40.0}

@@ -1,0 +1,21 @@
+"""Double DQN that learns the distribution of returns."""
+
+from typing import Any
+
+from sb3_breakout.ddqn.ddqn import DDQN
+
+
+class C51(DDQN):
+    """
+    ``c51_per`` in RL Zoo: :class:`~sb3_breakout.ddqn.ddqn.DDQN` with a categorical head. The network predicts a distribution
+    over ``n_atoms`` returns between ``v_min`` and ``v_max``. The loss is a cross-entropy, and so are the priorities.
+
+    Paper: https://arxiv.org/abs/1707.06887
+
+    :param args: of ``DDQN``
+    :param n_atoms: number of returns
+    :param kwargs: of ``DDQN``
+    """
+
+    def __init__(self, *args: Any, n_atoms: int = 51, **kwargs: Any) -> None:
+        super().__init__(*args, n_atoms=n_atoms, **kwargs)  # type: ignore[misc]

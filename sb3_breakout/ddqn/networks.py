@@ -1,0 +1,107 @@
+"""What a Q-network predicts and the loss that it learns by: a number per action, or a distribution over returns (C51)."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch as th
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, create_mlp
+from stable_baselines3.common.type_aliases import PyTorchObs
+from stable_baselines3.dqn import policies as dqn_policies
+from torch import nn
+
+from sb3_breakout.ddqn.targets import TDLoss, categorical_double_dqn_loss, double_dqn_loss
+
+
+class QNetwork(dqn_policies.QNetwork):
+    """
+    SB3's Q-network whose features can be computed in bfloat16. The head stays in float32: at Q near 1, bfloat16
+    moves in steps of 0.004 to 0.008, coarser than the action gaps of Breakout.
+    """
+
+    # (online network, target network, observations, actions, next_observations, dones, rewards, discounts, weights)
+    loss: ClassVar[Callable[..., TDLoss]] = staticmethod(double_dqn_loss)
+    autocast = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._of_pixels = self.normalize_images and is_image_space(self.observation_space)
+
+    def forward(self, obs: PyTorchObs) -> th.Tensor:
+        """
+        :param obs: observations, as SB3's preprocessing expects them
+        :return: Q-values, (batch, n_actions), float32
+        """
+        return self.head(obs)
+
+    def head(self, obs: PyTorchObs) -> th.Tensor:
+        """
+        :param obs: observations, as SB3's preprocessing expects them
+        :return: outputs of the last layer, (batch, outputs), float32
+        """
+        with th.autocast(self.device.type, dtype=th.bfloat16, enabled=self.autocast):
+            features = self.extract_features(obs, self.features_extractor)  # (batch, features_dim)
+        return self.q_net(features.float())
+
+    def extract_features(self, obs: PyTorchObs, features_extractor: BaseFeaturesExtractor) -> th.Tensor:
+        """
+        As in SB3, but pixels become what the first layer computes with in one pass (all of 0 to 255 are exact in bfloat16).
+
+        :param obs: observations
+        :param features_extractor: the layers below the head
+        :return: features, (batch, features_dim)
+        """
+        if not self._of_pixels:
+            return super().extract_features(obs, features_extractor)
+        pixels = obs.to(th.bfloat16 if self.autocast else th.float32, copy=True)  # type: ignore[union-attr]
+        return features_extractor(pixels.div_(255.0))
+
+
+class CategoricalQNetwork(QNetwork):
+    """
+    A Q-network that predicts, for each action, how probable each of ``n_atoms`` returns between ``v_min`` and ``v_max`` is.
+    The Q-value is the expectation.
+
+    Paper: https://arxiv.org/abs/1707.06887 (C51)
+
+    :param n_atoms: number of returns, at least 2
+    :param v_min: the smallest
+    :param v_max: the largest
+    :param args: of SB3's ``QNetwork``
+    :param kwargs: likewise
+    """
+
+    loss = staticmethod(categorical_double_dqn_loss)
+    support: th.Tensor  # (n_atoms,) the returns
+
+    def __init__(self, *args: Any, n_atoms: int, v_min: float, v_max: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.n_atoms, self.v_min, self.v_max = n_atoms, v_min, v_max
+        n_outputs = int(self.action_space.n) * n_atoms
+        self.q_net = nn.Sequential(*create_mlp(self.features_dim, n_outputs, self.net_arch, self.activation_fn))
+        self.register_buffer("support", th.linspace(v_min, v_max, n_atoms), persistent=False)
+
+    def forward(self, obs: PyTorchObs) -> th.Tensor:
+        """
+        :param obs: observations, as SB3's preprocessing expects them
+        :return: expected returns, (batch, n_actions), float32
+        """
+        return self.expectation(self.log_probabilities(obs))
+
+    def log_probabilities(self, obs: PyTorchObs) -> th.Tensor:
+        """
+        :param obs: observations, as SB3's preprocessing expects them
+        :return: logarithms of the probabilities, (batch, n_actions, n_atoms), float32
+        """
+        logits = self.head(obs).reshape(-1, int(self.action_space.n), self.n_atoms)  # (batch, n_actions, n_atoms)
+        return logits.log_softmax(dim=-1)
+
+    def expectation(self, log_probabilities: th.Tensor) -> th.Tensor:
+        """
+        :param log_probabilities: (..., n_atoms)
+        :return: expected returns, (...)
+        """
+        return log_probabilities.exp() @ self.support
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {**super()._get_constructor_parameters(), "n_atoms": self.n_atoms, "v_min": self.v_min, "v_max": self.v_max}
