@@ -8,7 +8,8 @@ from sb3_breakout.ddqn.ddqn import DDQN
 class C51(DDQN):
     """
     ``c51_per`` in RL Zoo: :class:`~sb3_breakout.ddqn.ddqn.DDQN` with a categorical head. The network predicts a distribution
-    over ``n_atoms`` returns between ``v_min`` and ``v_max``. The loss is a cross-entropy, and so are the priorities.
+    over ``n_atoms`` returns between ``v_min`` and ``v_max``. The loss is a KL divergence, and so are the
+    priorities.
 
     Paper: https://arxiv.org/abs/1707.06887
 

@@ -106,7 +106,7 @@ class DDQN(DQN):
         The scores of the first and the last quarter of the environments are logged apart, as
         ``rollout/ep_rew_mean_boldest`` and ``rollout/ep_rew_mean_greediest``
     :param ladder_exponent: the last environment's is ``ladder_epsilon ** (1 + ladder_exponent)``
-    :param n_atoms: predict a distribution over this many returns and learn by its cross-entropy (C51,
+    :param n_atoms: predict a distribution over this many returns and learn by the KL divergence (C51,
         https://arxiv.org/abs/1707.06887); ``None`` predicts the expected return and learns by the Huber loss
     :param v_min: smallest return of that distribution
     :param v_max: largest return of that distribution

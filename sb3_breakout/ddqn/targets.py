@@ -12,7 +12,7 @@ class TDLoss(NamedTuple):
     What one batch says. All but ``loss`` are detached.
 
     :param loss: scalar, to be differentiated
-    :param td_errors: (batch, 1), what priorities are made of: target minus estimate, signed, or a cross-entropy
+    :param td_errors: (batch, 1), what priorities are made of: target minus estimate, signed, or a KL divergence
     :param mean_q: scalar, mean estimate of the actions taken
     """
 
@@ -130,9 +130,11 @@ def categorical_double_dqn_loss(
     weights: th.Tensor,
 ) -> TDLoss:
     """
-    Cross-entropy between the projected target distribution and the predicted one. The online network chooses the next action
-    by its expectation, the target network says how its return is distributed. The cross-entropy is the priority too (Hessel et
-    al. 2018, https://arxiv.org/abs/1710.02298, use the KL divergence, which is less by the entropy of the target).
+    KL divergence of the predicted distribution from the projected target distribution. The online network chooses the next
+    action by its expectation, the target network says how its return is distributed.
+
+    The divergence is the priority too (Hessel et al. 2018, https://arxiv.org/abs/1710.02298). The cross-entropy has the same
+    gradient but is larger by the entropy of the target, about 2.3 everywhere on Breakout: priorities made of it hardly differ.
 
     :param q_net: online network, with the methods of ``CategoricalQNetwork``
     :param q_net_target: target network, likewise
@@ -150,6 +152,6 @@ def categorical_double_dqn_loss(
         next_probabilities = q_net_target.log_probabilities(next_observations)[rows, next_actions].exp()  # (batch, n_atoms)
         target = project_distribution(next_probabilities, rewards, dones, discounts, q_net.support)
     log_probabilities = q_net.log_probabilities(observations)[rows, actions.squeeze(1).long()]  # (batch, n_atoms)
-    cross_entropy = -(target * log_probabilities).sum(dim=1, keepdim=True)  # (batch, 1)
+    divergences = F.kl_div(log_probabilities, target, reduction="none").sum(dim=1, keepdim=True)  # (batch, 1)
     mean_q = q_net.expectation(log_probabilities.detach()).mean()
-    return TDLoss((weights * cross_entropy).mean(), cross_entropy.detach(), mean_q)
+    return TDLoss((weights * divergences).mean(), divergences.detach(), mean_q)

@@ -68,7 +68,7 @@ def test_projection_against_the_algorithm_of_the_paper(n_atoms: int) -> None:
         np.testing.assert_allclose(result.sum(dim=1).numpy(), 1.0, atol=1e-5)
 
 
-def test_loss_is_the_weighted_cross_entropy_with_the_target_networks_distribution() -> None:
+def test_loss_is_the_weighted_divergence_from_the_target_networks_distribution() -> None:
     model = C51("MlpPolicy", Corridor(), n_atoms=11, v_min=-1.0, v_max=1.0, **FAST)
     online, target = model.q_net, model.q_net_target
     th.manual_seed(0)
@@ -86,7 +86,7 @@ def test_loss_is_the_weighted_cross_entropy_with_the_target_networks_distributio
     flat = [tensor.numpy()[:, 0] for tensor in (rewards, dones, discounts)]
     labels = th.tensor(algorithm_1(p, *flat, np.linspace(-1, 1, 11)), dtype=th.float32)
     logits = online.head(observations).reshape(16, 2, 11)[th.arange(16), actions[:, 0]]
-    losses = F.cross_entropy(logits, labels, reduction="none")
+    losses = F.cross_entropy(logits, labels, reduction="none") - th.special.entr(labels).sum(dim=1)
     assert result.loss.item() == pytest.approx((losses * weights[:, 0]).mean().item(), rel=1e-4)
     np.testing.assert_allclose(result.td_errors[:, 0].numpy(), losses.detach().numpy(), rtol=1e-4)
     result.loss.backward()
