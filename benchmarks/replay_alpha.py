@@ -18,6 +18,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     sampler = PrioritySampler(TRANSITIONS, alpha=0.5, eps=1e-6, rng=rng)
     places = np.arange(TRANSITIONS)
+    sampler.enter(places)
     sampler.admit(places)
     sampler.update(places, rng.random(TRANSITIONS, dtype=np.float32))
     seconds = []

@@ -3,10 +3,9 @@
 import inspect
 import io
 import pathlib
-import warnings
 import zipfile
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -37,6 +36,7 @@ from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiIn
 from sb3_breakout.files import written_aside
 from sb3_breakout.random_state import get_random_state, set_random_state
 from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayLearner
+from sb3_breakout.replay.schedule import ProgressSchedule
 
 SelfDDQN = TypeVar("SelfDDQN", bound="DDQN")
 
@@ -74,7 +74,8 @@ class DDQN(DQN):
         ``dict(alpha=0.5, beta=(0.4, 1.0))``. ``n_stack`` (read from the environment's ``VecFrameStack``), ``n_steps``
         and ``gamma`` are filled in where they are not given.
     :param optimize_memory_usage: Not supported by the prioritized buffer, which stores each frame once anyway
-    :param n_steps: length of the n-step returns, at least 1
+    :param n_steps: length of the n-step returns, at least 1: a number, a pair (start, end), a triple (start, end, fraction of
+        training by which the end is reached) or a function of the current progress remaining, rounded to whole steps
     :param target_update_interval: update the target network every ``target_update_interval`` environment steps
         (counted over all environments)
     :param exploration_fraction: fraction of the training over which epsilon is reduced
@@ -125,6 +126,7 @@ class DDQN(DQN):
 
     action_space: spaces.Discrete
     policy: DDQNPolicy
+    n_steps: Any  # an int in SB3, here also what makes a schedule
     replay_buffer_class: type[ReplayBuffer]
     replay_buffer: ReplayBuffer | ReplayLearner | None  # type: ignore[assignment]
 
@@ -143,7 +145,7 @@ class DDQN(DQN):
         replay_buffer_class: type[ReplayBuffer] | None = None,
         replay_buffer_kwargs: dict[str, Any] | None = None,
         optimize_memory_usage: bool = False,
-        n_steps: int = 3,
+        n_steps: int | Sequence[float] | Schedule = 3,
         target_update_interval: int = 500,
         exploration_fraction: float = 0.1,
         exploration_initial_eps: float = 1.0,
@@ -185,7 +187,7 @@ class DDQN(DQN):
             replay_buffer_class=replay_buffer_class or PrioritizedReplayBuffer,
             replay_buffer_kwargs=replay_buffer_kwargs,
             optimize_memory_usage=optimize_memory_usage,
-            n_steps=n_steps,
+            n_steps=n_steps,  # type: ignore[arg-type]
             target_update_interval=target_update_interval,
             exploration_fraction=exploration_fraction,
             exploration_initial_eps=exploration_initial_eps,
@@ -232,13 +234,12 @@ class DDQN(DQN):
         self._check_arguments()
         if self.replay_buffer is None:
             self.replay_buffer = self._make_replay_buffer()
-        given = self.policy_kwargs
-        self.policy_kwargs = given | dict(n_atoms=self.n_atoms, v_min=self.v_min, v_max=self.v_max)
-        with warnings.catch_warnings():
-            # SB3 warns that `n_steps` does not reach a custom buffer; _make_replay_buffer() has passed it
-            warnings.filterwarnings("ignore", message="`n_steps=")
-            super()._setup_model()
-        self.policy_kwargs = given  # load() compares those that were saved with those that the user gives
+        given = {"n_steps": self.n_steps, "policy_kwargs": self.policy_kwargs}
+        # SB3 compares it with 1, to warn that it does not reach a buffer passed by class: the one made above has got it
+        self.n_steps = 1
+        self.policy_kwargs = self.policy_kwargs | {"n_atoms": self.n_atoms, "v_min": self.v_min, "v_max": self.v_max}
+        super()._setup_model()
+        vars(self).update(given)  # what is saved, and what load() compares, is what the user gave
         self.policy.exploration = self._make_exploration()
         self.policy.ladder = (self.ladder_epsilon, self.ladder_exponent)
         self.policy.set_autocast(bfloat16_is_fast(self.device) if self.autocast == "auto" else bool(self.autocast))
@@ -256,16 +257,12 @@ class DDQN(DQN):
         for name in ("temperature_decay", "exploration_fraction"):
             check_positive(name, getattr(self, name))
             check_unit_interval(name, getattr(self, name))
-        for name in (
-            "gamma",
-            "tau",
-            "exploration_initial_eps",
-            "exploration_final_eps",
-            "evaluation_epsilon",
-            "ladder_epsilon",
-        ):
+        for name in ("gamma", "tau", "exploration_initial_eps", "exploration_final_eps"):
             check_unit_interval(name, getattr(self, name))
-        for name in ("n_steps", "batch_size", "buffer_size", "target_update_interval"):
+        for name in ("evaluation_epsilon", "ladder_epsilon"):
+            check_unit_interval(name, getattr(self, name))
+        ProgressSchedule("n_steps", self.n_steps, whole=True)
+        for name in ("batch_size", "buffer_size", "target_update_interval"):
             check_at_least(name, getattr(self, name), 1)
         if self.n_atoms is not None:
             check_at_least("n_atoms", self.n_atoms, 2)
@@ -280,6 +277,11 @@ class DDQN(DQN):
         kwargs = self.replay_buffer_kwargs
         if issubclass(self.replay_buffer_class, PrioritizedReplayBuffer):
             kwargs = {"n_stack": self._frames_in_stack(), "n_steps": self.n_steps, "gamma": self.gamma, **kwargs}
+        elif callable(self.n_steps) or isinstance(self.n_steps, (list, tuple)):
+            raise ValueError(
+                f"n_steps={self.n_steps!r} changes over training, which {self.replay_buffer_class.__name__} cannot: "
+                "use PrioritizedReplayBuffer, or a number."
+            )
         elif issubclass(self.replay_buffer_class, NStepReplayBuffer):
             kwargs = {"n_steps": self.n_steps, "gamma": self.gamma, **kwargs}
         elif self.n_steps > 1:
@@ -426,9 +428,9 @@ class DDQN(DQN):
         if not self._enough_stored():  # a loaded model without its buffer
             return
         if prioritized is not None:
+            prioritized.update_schedules(self._current_progress_remaining)
             if prioritized.n_eligible() == 0:  # no n-step return is known yet
                 return
-            prioritized.update_schedules(self._current_progress_remaining)
 
         indices, results = [], []
         for _ in range(gradient_steps):
@@ -605,7 +607,8 @@ class DDQN(DQN):
 
     def load_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
         """
-        Load a replay buffer. The schedules of alpha and beta are those of this model, not those saved with the buffer.
+        Load a replay buffer. The schedules of n_steps, alpha and beta are those of this model, not those saved with the
+        buffer, and hold at once.
 
         :param path: path to the pickled replay buffer
         :param truncate_last_traj: see SB3; only for ``HerReplayBuffer``
@@ -616,11 +619,13 @@ class DDQN(DQN):
             super().load_replay_buffer(path, truncate_last_traj)
             return
         loaded = type(mine).load(path, device=self.device)
-        for name in ("observation_space", "action_space", "n_envs", "n_stack", "n_steps", "gamma"):
+        for name in ("observation_space", "action_space", "n_envs", "n_stack", "gamma"):
             here, there = getattr(mine, name), getattr(loaded, name)
             if here != there:
                 raise ValueError(f"{path} holds a replay buffer with {name}={there}, this model has {name}={here}.")
-        loaded.alpha_schedule, loaded.beta_schedule = mine.alpha_schedule, mine.beta_schedule
+        for name in ("n_steps_schedule", "alpha_schedule", "beta_schedule"):
+            setattr(loaded, name, getattr(mine, name))
+        loaded.update_schedules(self._current_progress_remaining)
         self.replay_buffer = loaded
 
     def _excluded_save_params(self) -> list[str]:

@@ -8,16 +8,12 @@ def priorities_from_errors(td_errors: np.ndarray, alpha: float, eps: float) -> n
     ``p = (|delta| + eps)^alpha``: proportional prioritization with its exponent (equation 1 and section 3.3 of
     https://arxiv.org/abs/1511.05952).
 
-    :param td_errors: (n,) float32 magnitudes; a negative number marks a transition that cannot be sampled
+    :param td_errors: (n,) float32 magnitudes
     :param alpha: how much prioritization, 0 (none) to 1
     :param eps: keeps a transition without error in the game
-    :return: (n,) float64, 0 where the transition cannot be sampled
+    :return: (n,) float32
     """
-    eligible = td_errors >= 0.0
-    if alpha == 0.0:
-        return eligible.astype(np.float64)
-    magnitudes = np.maximum(td_errors, np.float32(0.0)) + np.float32(eps)
-    return np.power(magnitudes, np.float32(alpha)) * eligible.astype(np.float64)
+    return np.power(td_errors + np.float32(eps), np.float32(alpha))
 
 
 def importance_weights(probabilities: np.ndarray, n_transitions: int, beta: float) -> tuple[np.ndarray, float]:

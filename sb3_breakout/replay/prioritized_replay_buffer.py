@@ -20,14 +20,14 @@ from sb3_breakout.replay.formulas import n_step_returns
 from sb3_breakout.replay.frame_store import FrameStore, frame_shape
 from sb3_breakout.replay.learner import ReplayLearner, mixed_rewards
 from sb3_breakout.replay.priority_sampler import PrioritySampler
-from sb3_breakout.replay.schedule import UnitSchedule
+from sb3_breakout.replay.schedule import ProgressSchedule
 from sb3_breakout.replay.snapshot import StreamedArray, with_suffix
 
 ALPHA_STEP = 0.01  # all priorities are derived anew when alpha has moved this far
 FINALS_SHARE = 1 / 50  # terminal frames expected per transition, for the memory check: lives of 50 steps
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 BYTES_BESIDE = 30  # per transition: reward, ends, |TD error|, priority and its share of the sums, bookkeeping of a frame
-BYTES_PER_LEARNER = 18  # per transition: intrinsic reward, and another |TD error|, priority and its share of the sums
+BYTES_PER_LEARNER = 19  # per transition: intrinsic reward, and another |TD error|, priority, its share of the sums, two flags
 INTRINSIC_REWARD = "intrinsic_reward"  # where it is found in the infos
 
 
@@ -69,9 +69,10 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     :param handle_timeout_termination: bootstrap from the last observation of episodes that were cut by a time limit
     :param n_stack: number of frames in an observation (of ``VecFrameStack``), on its first axis, newest last; 1 stores any
         observation as it is
-    :param n_steps: steps of the return; SB3 does not pass its own ``n_steps`` on to a buffer class
+    :param n_steps: steps of the return, at least 1: a number, a pair (start, end), a triple (start, end, fraction of training
+        by which the end is reached) or an SB3 ``Schedule``; SB3 does not pass its own ``n_steps`` on to a buffer class
     :param gamma: discount factor, the same as the algorithm's
-    :param alpha: how much prioritization, in [0, 1]: a number, a pair (start, end) or an SB3 ``Schedule``
+    :param alpha: how much prioritization, in [0, 1]: a number or a schedule, likewise
     :param beta: how much importance sampling correction, likewise
     :param eps: added to every |TD error|, so that also transitions without any are replayed now and then
     :raises ValueError: if an argument is out of its range
@@ -93,24 +94,27 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         optimize_memory_usage: bool = False,
         handle_timeout_termination: bool = True,
         n_stack: int = 1,
-        n_steps: int = 1,
+        n_steps: int | Sequence[float] | Schedule = 1,
         gamma: float = 0.99,
         alpha: float | Sequence[float] | Schedule = 0.5,
         beta: float | Sequence[float] | Schedule = (0.4, 1.0),
         eps: float = 1e-6,
     ):
-        _check_arguments(buffer_size, n_envs, n_steps, gamma, eps, optimize_memory_usage)
+        _check_arguments(buffer_size, gamma, eps, optimize_memory_usage)
         # Not ReplayBuffer's own constructor: it would set up memory for whole observations
         super(ReplayBuffer, self).__init__(buffer_size, observation_space, action_space, device, n_envs=n_envs)
         self.buffer_size = max(buffer_size // n_envs, 1)
         self.optimize_memory_usage = False
         self.handle_timeout_termination = handle_timeout_termination
         self.n_stack = n_stack
-        self.n_steps = n_steps
         self.gamma = gamma
         self.eps = eps
-        self.alpha_schedule = UnitSchedule("alpha", alpha)
-        self.beta_schedule = UnitSchedule("beta", beta)
+        self.n_steps_schedule = ProgressSchedule("n_steps", n_steps, whole=True)
+        self.alpha_schedule = ProgressSchedule("alpha", alpha)
+        self.beta_schedule = ProgressSchedule("beta", beta)
+        self._check_horizon(self.n_steps_schedule(0.0))
+        self._check_horizon(self.n_steps_schedule(1.0))
+        self.n_steps = int(self.n_steps_schedule(1.0))
         self.alpha = self.alpha_schedule(1.0)
         self.beta = self.beta_schedule(1.0)
         for name, space in self._spaces().items():
@@ -127,7 +131,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self.full = False
         self._step = -(-self._step // self.buffer_size) * self.buffer_size  # indices given out before stay out of date
         self._first_step = self._step
-        self._waiting = np.zeros(self.n_envs, np.int64)  # newest transitions whose n-step returns are not known yet
+        self._running = np.zeros(self.n_envs, np.int64)  # steps of the episode that has not ended yet, or been cut
         self._stores: dict[str, FrameStore] = {}
         self._sampler: PrioritySampler | None = None
         for learner in self._learners.values():
@@ -306,19 +310,18 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :param row: where it was stored
         :param ends: (n_envs,) bool, where it ended an episode
         """
-        places = np.arange(row * self.n_envs, (row + 1) * self.n_envs)
-        if self.n_steps == 1:
-            self._make_eligible(places)
-            return
         for sampler in self._samplers():
-            sampler.withdraw(places)
-        self._waiting += 1
-        known = np.flatnonzero(self._waiting == self.n_steps)  # environments whose oldest return is known now
+            sampler.enter(np.arange(row * self.n_envs, (row + 1) * self.n_envs))
+        self._running += 1
+        known = np.flatnonzero(self._running >= self.n_steps)  # environments where one more return is known now
         if len(known):
             self._make_eligible((self._step - self.n_steps) % self.buffer_size * self.n_envs + known)
-            self._waiting[known] -= 1
         if ends.any():
             self._release(np.flatnonzero(ends))
+
+    def _waiting(self, n_steps: int) -> np.ndarray:
+        """:return: (n_envs,) int64, how many of the newest transitions have no return over ``n_steps`` yet"""
+        return np.minimum(self._running, n_steps - 1)
 
     def _release(self, envs: np.ndarray) -> None:
         """
@@ -326,10 +329,14 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
         :param envs: (n,) int64
         """
+        waiting = self._waiting(self.n_steps)
         for env in envs:
-            steps = np.arange(self._step - self._waiting[env], self._step)
-            self._make_eligible(steps % self.buffer_size * self.n_envs + env)
-            self._waiting[env] = 0
+            self._make_eligible(self._newest(env, 0, waiting[env]))
+        self._running[envs] = 0
+
+    def _newest(self, env: int | np.integer, first: int, last: int) -> np.ndarray:
+        """:return: (last - first,) int64, places of an environment's newest transitions but for the ``first`` newest ones"""
+        return np.arange(self._step - last, self._step - first) % self.buffer_size * self.n_envs + env
 
     def _make_eligible(self, places: np.ndarray) -> None:
         """
@@ -339,6 +346,31 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         """
         for sampler in self._samplers():
             sampler.admit(places)
+
+    def _set_n_steps(self, n_steps: int) -> None:
+        """
+        Returns are put together when they are sampled, so another horizon only changes which of them are known: a shorter one
+        admits transitions that waited for the rest of theirs, a longer one withdraws those that now wait for more.
+
+        :param n_steps: steps of the return, at least 1
+        :raises ValueError: if the buffer cannot hold as many
+        """
+        self._check_horizon(n_steps)
+        before, after = self._waiting(self.n_steps), self._waiting(n_steps)
+        for env in np.flatnonzero(before > after):
+            self._make_eligible(self._newest(env, after[env], before[env]))
+        for env in np.flatnonzero(before < after):
+            for sampler in self._samplers():
+                sampler.withdraw(self._newest(env, before[env], after[env]))
+        self.n_steps = n_steps
+
+    def _check_horizon(self, n_steps: float) -> None:
+        if n_steps > self.buffer_size:
+            raise ValueError(
+                f"buffer_size={self.buffer_size * self.n_envs} leaves {self.buffer_size} step(s) to each of {self.n_envs} "
+                f"environment(s), too few for returns over n_steps={n_steps:g}: it must be at least "
+                f"{n_steps * self.n_envs:g}."
+            )
 
     # ---------------------------------------------------------------- sampling
 
@@ -529,13 +561,16 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def update_schedules(self, progress_remaining: float) -> None:
         """
-        Set ``alpha`` and ``beta`` to what their schedules say.
+        Set ``n_steps``, ``alpha`` and ``beta`` to what their schedules say.
 
+        A new ``n_steps`` holds for every return sampled from now on. Transitions whose longer return is not known yet wait for
+        it, with the priority they have; those that waited only for the rest of a longer one can be sampled at once.
         A new alpha changes every priority, so it is taken over in steps of at least ``ALPHA_STEP``, and at the end.
 
         :param progress_remaining: 1 at the start of training, 0 at its end (SB3's ``_current_progress_remaining``)
-        :raises ValueError: if a schedule leaves [0, 1]
+        :raises ValueError: if a schedule leaves its range
         """
+        self._set_n_steps(int(self.n_steps_schedule(progress_remaining)))
         alpha = self.alpha_schedule(progress_remaining)
         self.beta = self.beta_schedule(progress_remaining)
         moved = abs(alpha - self.alpha)
@@ -546,10 +581,11 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def diagnostics(self) -> dict[str, float]:
         """
-        :return: alpha and beta; quantiles of |TD error| + eps over the transitions that can be sampled, the share of them that
-            ever was, and the largest importance weight since the last call, before its division by the largest of its batch
+        :return: n_steps, alpha and beta; quantiles of |TD error| + eps over the transitions that can be sampled, the share of
+            them that ever was, and the largest importance weight since the last call, before its division by the largest of
+            its batch
         """
-        facts = {"alpha": self.alpha, "beta": self.beta}
+        facts = {"n_steps": float(self.n_steps), "alpha": self.alpha, "beta": self.beta}
         if self._sampler is not None:
             facts |= self._sampler.diagnostics()
         return {f"per/{name}": value for name, value in facts.items()}
@@ -613,24 +649,15 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             return
         for sampler in self._samplers():
             sampler.check_valid()
-            assert sampler.n_eligible == self.size() * self.n_envs - self._waiting.sum()
+            assert sampler.n_eligible == self.size() * self.n_envs - self._waiting(self.n_steps).sum()
         for store in self._stores.values():
             store.check_valid()
             assert store.step == stored
 
 
-def _check_arguments(
-    buffer_size: int, n_envs: int, n_steps: int, gamma: float, eps: float, optimize_memory_usage: bool
-) -> None:
+def _check_arguments(buffer_size: int, gamma: float, eps: float, optimize_memory_usage: bool) -> None:
     if buffer_size < 1:
         raise ValueError(f"buffer_size must be at least 1, got {buffer_size}.")
-    if n_steps < 1:
-        raise ValueError(f"n_steps must be at least 1, got {n_steps}.")
-    if max(buffer_size // n_envs, 1) < n_steps:
-        raise ValueError(
-            f"buffer_size={buffer_size} leaves {max(buffer_size // n_envs, 1)} step(s) to each of {n_envs} environment(s), "
-            f"too few for returns over n_steps={n_steps}: it must be at least {n_steps * n_envs}."
-        )
     if not 0.0 <= gamma <= 1.0:
         raise ValueError(f"gamma must lie in [0, 1], got {gamma}.")
     if not 0.0 < eps < np.inf:

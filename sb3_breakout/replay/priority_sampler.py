@@ -18,8 +18,8 @@ class PrioritySampler:
     Paper: Prioritized Experience Replay, https://arxiv.org/abs/1511.05952
 
     The errors are kept as they are, so that another ``alpha`` can derive every priority anew. A place whose transition
-    cannot be replayed (nothing there, or its return is not known yet) has the error -1 and the priority 0: it
-    is never drawn, and nothing needs to be drawn again. The tree learns of changes when it is next sampled from.
+    cannot be replayed (nothing there, or its return is not known yet) has the priority 0: it is never drawn, and
+    nothing needs to be drawn again. The tree learns of changes when it is next sampled from.
 
     :param n_places: number of places
     :param alpha: how much prioritization, in [0, 1]
@@ -31,33 +31,47 @@ class PrioritySampler:
         self.alpha = alpha
         self.eps = eps
         self.rng = rng
-        self.errors = np.full(n_places, -1.0, np.float32)
+        self.errors = np.zeros(n_places, np.float32)
+        self.eligible = np.zeros(n_places, bool)
         self.n_eligible = 0
         self.largest_error = 1.0  # the largest seen; 1 until one was
         self._errors_seen = False
         self._tree = SumTree(n_places)
-        self._pending: list[np.ndarray] = []  # places whose errors changed
+        self._pending: list[np.ndarray] = []  # places whose priorities changed
         self._sampled = np.zeros(n_places, bool)
+        self._used = 0  # places that a transition was ever put into are those before this one
         self._largest_weight = 0.0
+
+    def enter(self, places: np.ndarray) -> None:
+        """
+        New transitions, with the largest error seen (algorithm 1, line 6). They cannot be replayed yet.
+
+        :param places: (n,) int64, ascending
+        """
+        self.withdraw(places)
+        self.errors[places] = self.largest_error
+        self._sampled[places] = False
+        self._used = max(self._used, int(places[-1]) + 1)
 
     def admit(self, places: np.ndarray) -> None:
         """
-        New transitions, to be replayed with the largest error seen (algorithm 1, line 6).
+        Transitions can be replayed from now on.
 
         :param places: (n,) int64, no place twice
         """
-        self.n_eligible += len(places) - int(np.count_nonzero(self.errors[places] >= 0.0))
-        self._change(places, self.largest_error)
-        self._sampled[places] = False
+        self.n_eligible += len(places) - int(np.count_nonzero(self.eligible[places]))
+        self.eligible[places] = True
+        self._changed(places)
 
     def withdraw(self, places: np.ndarray) -> None:
         """
-        Transitions that cannot be replayed, or not yet.
+        Transitions cannot be replayed until they are admitted (again); their errors stay.
 
         :param places: (n,) int64, no place twice
         """
-        self.n_eligible -= int(np.count_nonzero(self.errors[places] >= 0.0))
-        self._change(places, -1.0)
+        self.n_eligible -= int(np.count_nonzero(self.eligible[places]))
+        self.eligible[places] = False
+        self._changed(places)
 
     def update(self, places: np.ndarray, errors: np.ndarray) -> None:
         """
@@ -66,7 +80,7 @@ class PrioritySampler:
         :param places: (n,) int64
         :param errors: (n,) float32, finite and not negative
         """
-        eligible = self.errors.take(places) >= 0.0
+        eligible = self.eligible.take(places)
         if not eligible.all():
             places, errors = places[eligible], errors[eligible]
         if not len(errors):
@@ -74,10 +88,10 @@ class PrioritySampler:
         largest = float(errors.max())
         self.largest_error = max(self.largest_error, largest) if self._errors_seen else largest
         self._errors_seen = True
-        self._change(places, errors)
-
-    def _change(self, places: np.ndarray, errors: np.ndarray | float) -> None:
         self.errors[places] = errors
+        self._changed(places)
+
+    def _changed(self, places: np.ndarray) -> None:
         self._pending.append(places)
         if len(self._pending) > MOST_PENDING:
             self._update_tree()
@@ -102,26 +116,29 @@ class PrioritySampler:
         """
         self.alpha = alpha
         self._pending.clear()
-        self._tree.rebuild(priorities_from_errors(self.errors, alpha, self.eps))
+        self._tree.rebuild(self._priorities(self.errors, self.eligible))
 
     def _update_tree(self) -> None:
         if self._pending:
             places = np.concatenate(self._pending)
             self._pending.clear()
-            self._tree.set(places, priorities_from_errors(self.errors.take(places), self.alpha, self.eps))
+            self._tree.set(places, self._priorities(self.errors.take(places), self.eligible.take(places)))
+
+    def _priorities(self, errors: np.ndarray, eligible: np.ndarray) -> np.ndarray:
+        """:return: float64, 0 where the transition cannot be replayed"""
+        return priorities_from_errors(errors, self.alpha, self.eps) * eligible.astype(np.float64)
 
     def diagnostics(self) -> dict[str, float]:
         """
         :return: quantiles of |TD error| + eps over the transitions that can be replayed, the share of them that ever was,
             and the largest importance weight since the last call, before its division by the largest of its batch
         """
-        eligible = self.errors >= 0.0
         facts = {"largest_weight": self._largest_weight}
         if self.n_eligible:
-            quantiles = np.quantile(self.errors[eligible], [0.1, 0.5, 0.9, 1.0]) + self.eps
+            quantiles = np.quantile(self.errors[self.eligible], [0.1, 0.5, 0.9, 1.0]) + self.eps
             names = ("priority_p10", "priority_p50", "priority_p90", "priority_max")
             facts |= {name: float(value) for name, value in zip(names, quantiles, strict=True)}
-            facts["sampled_share"] = float(self._sampled[eligible].mean())
+            facts["sampled_share"] = float(self._sampled[self.eligible].mean())
         self._largest_weight = 0.0
         return facts
 
@@ -129,25 +146,19 @@ class PrioritySampler:
         """Assert that counts, errors and tree agree."""
         self._update_tree()
         self._tree.check_valid()
-        assert np.isfinite(self.errors).all()
-        assert np.count_nonzero(self.errors >= 0.0) == self.n_eligible, "eligible transitions are miscounted"
-        expected = priorities_from_errors(self.errors, self.alpha, self.eps)
+        assert np.isfinite(self.errors).all() and self.errors.min() >= 0.0
+        assert np.count_nonzero(self.eligible) == self.n_eligible, "eligible transitions are miscounted"
+        assert not self.eligible[self._used :].any()
+        expected = self._priorities(self.errors, self.eligible)
         assert np.allclose(self._tree.leaves, expected, rtol=1e-6, atol=0.0), "a priority differs from its error"
 
     def __getstate__(self) -> dict[str, Any]:
         self._update_tree()
-        known = np.flatnonzero(self.errors >= 0.0)
-        used = int(known[-1]) + 1 if len(known) else 0
-        return self.__dict__ | {
-            "errors": StreamedArray(self.errors, used),
-            "_sampled": StreamedArray(self._sampled, used),
-            "_tree": StreamedArray(self._tree.leaves, used),
-            "_used": used,
-        }
+        streamed = {"errors": self.errors, "eligible": self.eligible, "_sampled": self._sampled, "_tree": self._tree.leaves}
+        return self.__dict__ | {name: StreamedArray(array, self._used) for name, array in streamed.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        leaves, used = state.pop("_tree"), state.pop("_used")
+        leaves = state.pop("_tree")
         self.__dict__.update(state)
-        self.errors[used:] = -1.0
         self._tree = SumTree(len(leaves))
         self._tree.rebuild(leaves)

@@ -1,5 +1,6 @@
-"""Schedules of alpha and beta."""
+"""Schedules of alpha, beta and the number of steps of a return."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,22 +9,24 @@ import numpy as np
 from stable_baselines3.common.type_aliases import Schedule
 
 
-class UnitSchedule:
+class ProgressSchedule:
     """
-    A value in [0, 1] over the course of training.
+    A value in [0, 1], or a whole number of at least 1, over the course of training.
 
     :param name: what it is called, for messages
-    :param value: a number, a pair (at the start, at the end) for a straight line between them,
-        or SB3's ``Schedule``: a function of the remaining progress, which falls from 1 to 0
-    :raises ValueError: if a value lies outside [0, 1]; also later, when a function returns one
+    :param value: a number; a pair (at the start, at the end) for a straight line between them; a triple (at the start, at the
+        end, fraction of training by which the end is reached); or SB3's ``Schedule``: a function of the remaining progress,
+        which falls from 1 to 0
+    :param whole: values are whole numbers of at least 1, to which a line or function is rounded
+    :raises ValueError: if a value is out of its range at the start or the end; also later, when a function returns one
     """
 
-    def __init__(self, name: str, value: float | Sequence[float] | Schedule):
+    def __init__(self, name: str, value: float | Sequence[float] | Schedule, whole: bool = False):
         self.name = name
         self.value = value
+        self.whole = whole
         self(1.0)
-        if not callable(value):
-            self(0.0)
+        self(0.0)
 
     def __call__(self, progress_remaining: float) -> float:
         """
@@ -34,25 +37,34 @@ class UnitSchedule:
         if callable(self.value):
             now = float(self.value(remaining))
         else:
-            start, end = self._ends()
-            now = end + remaining * (start - end) if remaining < 1.0 else start
-        if not 0.0 <= now <= 1.0:
-            raise ValueError(f"{self.name} must lie in [0, 1], got {now} (from {self.name}={self.value!r}).")
+            start, end, fraction = self._line()
+            now = float(np.interp(1.0 - remaining, (0.0, fraction), (start, end)))
+        if self.whole:
+            now = float(np.rint(now))
+        if not (1.0 <= now < math.inf if self.whole else 0.0 <= now <= 1.0):
+            bounds = "be a whole number of at least 1" if self.whole else "lie in [0, 1]"
+            raise ValueError(f"{self.name} must {bounds}, got {now:g} (from {self.name}={self.value!r}).")
         return now
 
-    def _ends(self) -> tuple[float, float]:
-        pair: Any = self.value if isinstance(self.value, (list, tuple)) else (self.value, self.value)
-        if len(pair) != 2 or not all(isinstance(end, (int, float, np.number)) for end in pair):
+    def _line(self) -> tuple[float, float, float]:
+        """:return: start, end, and the fraction of training by which the end is reached"""
+        line: Any = self.value if isinstance(self.value, (list, tuple)) else (self.value, self.value)
+        if len(line) == 2:
+            line = (*line, 1.0)
+        numbers = len(line) == 3 and all(isinstance(number, (int, float, np.number)) for number in line)
+        if not numbers or not 0.0 < line[2] <= 1.0 or (self.whole and any(number % 1 for number in line[:2])):
+            kind = "a whole number of at least 1" if self.whole else "a number in [0, 1]"
             raise ValueError(
-                f"{self.name} must be a number in [0, 1], a pair of them (at the start and at the end of training) or "
-                f"a function of the remaining progress, not {self.value!r}."
+                f"{self.name} must be {kind}, a pair of them (at the start and at the end of training), a triple (start, end, "
+                "fraction of training in (0, 1] by which the end is reached) or a function of the remaining progress, "
+                f"not {self.value!r}."
             )
-        return float(pair[0]), float(pair[1])
+        return float(line[0]), float(line[1]), float(line[2])
 
     def __getstate__(self) -> dict[str, Any]:
         # A function written on the spot (a lambda) has no name that pickle could refer to
-        return {"name": self.name, "value": cloudpickle.dumps(self.value)}
+        return self.__dict__ | {"value": cloudpickle.dumps(self.value)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.name = state["name"]
+        self.__dict__.update(state)
         self.value = cloudpickle.loads(state["value"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 
 from sb3_breakout import DDQN
 from tests.ddqn.environments import Corridor, Faulty
@@ -22,8 +22,12 @@ BAD_ARGUMENTS = [
     (dict(temperature_min=-1), "temperature_min must be a number above 0, received -1"),
     (dict(temperature_decay=1.5), r"temperature_decay must be a number in \[0, 1\], received 1.5"),
     (dict(temperature_slowdown=0), "temperature_slowdown must be a number above 0, received 0"),
-    (dict(n_steps=-3), "n_steps must be a whole number of at least 1, received -3"),
-    (dict(n_steps=2.5), "n_steps must be a whole number of at least 1, received 2.5"),
+    (dict(n_steps=-3), "n_steps must be a whole number of at least 1, got -3"),
+    (dict(n_steps=2.5), "n_steps must be a whole number of at least 1, a pair of them .*, not 2.5"),
+    (dict(n_steps=[3, 0]), "n_steps must be a whole number of at least 1, got 0"),
+    (dict(n_steps=(3, 1, 2.0)), r"n_steps must be .* a triple .* not \(3, 1, 2.0\)"),
+    (dict(n_steps=lambda remaining: 2 * remaining), "n_steps must be a whole number of at least 1, got 0"),
+    (dict(n_steps=(1, 2000)), "buffer_size=1000 leaves 1000 .* n_steps=2000"),
     (dict(gamma=1.1), r"gamma must be a number in \[0, 1\], received 1.1"),
     (dict(evaluation_epsilon="0.1"), r"evaluation_epsilon must be a number in \[0, 1\], received '0.1'"),
     (dict(ladder_epsilon=1.5), r"ladder_epsilon must be a number in \[0, 1\], received 1.5"),
@@ -35,6 +39,8 @@ BAD_ARGUMENTS = [
     (dict(replay_buffer_kwargs=dict(alpha=1.5)), "alpha.*1.5"),
     (dict(replay_buffer_kwargs=dict(beta=-0.1)), "beta.*-0.1"),
     (dict(n_steps=3, replay_buffer_class=ReplayBuffer), "n_steps=3 with ReplayBuffer"),
+    (dict(n_steps=[3, 1], replay_buffer_class=ReplayBuffer), r"n_steps=\[3, 1\] changes .* ReplayBuffer cannot"),
+    (dict(n_steps=(3, 1), replay_buffer_class=NStepReplayBuffer), r"n_steps=\(3, 1\) changes .* NStepReplayBuffer cannot"),
 ]
 
 

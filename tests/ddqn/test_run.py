@@ -63,6 +63,30 @@ def test_buffers(buffer_class: type[ReplayBuffer], n_steps: int) -> None:
     assert model.replay_buffer.n_steps == n_steps
 
 
+@pytest.mark.parametrize("n_steps", [(4, 1), [4, 1, 0.8], lambda remaining: 4 if remaining > 0.5 else 1])
+def test_n_steps_changes_while_it_learns(n_steps: Any) -> None:
+    seen: list[int] = []
+
+    class Watch(BaseCallback):
+        def _on_step(self) -> bool:
+            seen.append(self.model.replay_buffer.n_steps)  # type: ignore[union-attr]
+            return True
+
+    model = DDQN("MlpPolicy", make_vec_env(Corridor, 2), n_steps=n_steps, **FAST | dict(train_freq=1)).learn(
+        600, callback=Watch()
+    )
+    assert seen[0] == 4 and seen[-1] == 1 and seen == sorted(seen, reverse=True)
+    assert model.n_steps is n_steps
+    model.replay_buffer.check_valid()  # type: ignore[union-attr]
+
+
+def test_longer_returns_than_there_are_steps() -> None:
+    """Where n grows faster than the buffer fills, updates wait instead of failing."""
+    settings = FAST | dict(learning_starts=0, train_freq=1)
+    model = DDQN("MlpPolicy", Corridor(), n_steps=lambda remaining: 1 if remaining > 0.75 else 9, **settings).learn(8)
+    assert model._n_updates == 1  # step 1 of 8 alone
+
+
 def test_uniform_buffer_of_sb3() -> None:
     assert DDQN("MlpPolicy", Corridor(), replay_buffer_class=ReplayBuffer, n_steps=1, **FAST).learn(200)._n_updates > 0
 

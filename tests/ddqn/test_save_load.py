@@ -51,6 +51,23 @@ def test_training_goes_on_after_loading(model: DDQN, tmp_path: Path) -> None:
     assert loaded.temperature < temperature
 
 
+@pytest.mark.parametrize(("n_steps", "at_once"), [(1, 1), ((5, 1, 0.5), 3), (lambda remaining: 2 + 3 * remaining, 4)])
+def test_training_goes_on_with_other_n_steps(model: DDQN, tmp_path: Path, n_steps: Any, at_once: int) -> None:
+    """The buffer was filled at n = 3; the schedule holds from the moment it is loaded, and is saved with the model."""
+    model.save(tmp_path / "model")
+    model.save_replay_buffer(tmp_path / "buffer")
+    loaded = DDQN.load(tmp_path / "model", env=Corridor(), n_steps=n_steps)
+    loaded._current_progress_remaining = 0.8
+    loaded.load_replay_buffer(tmp_path / "buffer")
+    assert loaded.replay_buffer.n_steps == at_once
+    loaded.replay_buffer.check_valid()
+    loaded.learn(100, reset_num_timesteps=False)
+    loaded.save(tmp_path / "again")
+    again = DDQN.load(tmp_path / "again.zip", env=Corridor())
+    again.load_replay_buffer(tmp_path / "buffer")
+    assert again.replay_buffer.n_steps == loaded.replay_buffer.n_steps
+
+
 def test_continued_model_does_not_play_at_random_again(model: DDQN, tmp_path: Path) -> None:
     """The Zoo's `-i` starts counting steps at 0: the prefill would be repeated with random actions."""
     model.save(tmp_path / "model")

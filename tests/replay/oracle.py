@@ -22,14 +22,14 @@ class Oracle:
     """
     :param capacity: steps kept per environment
     :param n_envs: number of environments
-    :param n_steps: steps of a return
+    :param n_steps: steps of a return; may be set anew at any time
     :param gamma: discount factor
     """
 
     def __init__(self, capacity: int, n_envs: int, n_steps: int, gamma: float):
         self.capacity, self.n_envs, self.n_steps, self.gamma = capacity, n_envs, n_steps, gamma
         self.steps: list[list[Stored]] = []  # all steps ever, each a list over environments
-        self.errors: dict[int, float] = {}  # |TD error| of every index that was eligible once
+        self.errors: dict[int, float] = {}  # |TD error| of every index
         self.largest: float | None = None
 
     def add(self, step: Step) -> None:
@@ -37,7 +37,8 @@ class Oracle:
             for env, before in enumerate(self.steps[-1]):
                 if not before.done and not np.array_equal(before.next_obs, step.obs[env]):
                     self.steps[-1][env] = before._replace(timeout=True)  # reset by hand: what followed still counts
-        self._admit()
+        for index in range(len(self.steps) * self.n_envs, (len(self.steps) + 1) * self.n_envs):
+            self.errors[index] = 1.0 if self.largest is None else self.largest
         self.steps.append(
             [
                 Stored(
@@ -51,11 +52,6 @@ class Oracle:
                 for env in range(self.n_envs)
             ]
         )
-        self._admit()
-
-    def _admit(self) -> None:
-        for index in self.eligible():
-            self.errors.setdefault(index, 1.0 if self.largest is None else self.largest)
 
     def horizon(self, index: int) -> list[Stored] | None:
         """The transitions an n-step return runs over; None if it is not known yet."""

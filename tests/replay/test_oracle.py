@@ -1,6 +1,8 @@
 """Random sequences of operations against a naive buffer, and against SB3's own buffers to the last bit."""
 
+import pickle
 from itertools import islice
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -17,7 +19,7 @@ FIELDS = ("observations", "actions", "next_observations", "dones", "rewards", "d
 FRAMES = {"grey": ((1, 2, 3), np.uint8), "rgb": ((3, 2, 2), np.uint8), "vector": ((2,), np.float32)}
 
 
-def make(stream: FrameStackStream, capacity: int, n_steps: int, **kwargs) -> PrioritizedReplayBuffer:
+def make(stream: FrameStackStream, capacity: int, n_steps: Any, **kwargs) -> PrioritizedReplayBuffer:
     return PrioritizedReplayBuffer(
         capacity * stream.n_envs,
         stream.space,
@@ -73,6 +75,72 @@ def test_random_operations_against_the_oracle(seed):
         oracle.update(indices, errors)
         if rng.random() < 0.3:
             old_indices = batch.indices
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_n_steps_changes_at_any_moment(seed):
+    """
+    After every step of one to three laps, n may become anything from 1 to 6: what is eligible, and every transition of it, is
+    what a buffer gives that has had this n from the start, for a second learner too and whether the buffer was saved or not.
+    """
+    rng = np.random.default_rng(seed)
+    n_envs, n_stack = int(rng.choice([1, 3])), int(rng.choice([1, 4]))
+    capacity = int(rng.integers(6, 14))
+    stream = FrameStackStream(
+        seed, n_envs, n_stack, *FRAMES[rng.choice(list(FRAMES))], end=rng.choice([0.05, 0.3]), restart=0.04
+    )
+    buffer = make(stream, capacity, lambda remaining: 1 + 5 * remaining, alpha=1.0)
+    learner = buffer.learner(0.5)
+    oracle = Oracle(capacity, n_envs, 6, GAMMA)
+    for step in islice(stream, 3 * capacity):
+        for info in step.infos:
+            info["intrinsic_reward"] = float(rng.normal())
+        buffer.add(*step)
+        oracle.add(step)
+        if rng.random() < 0.5:
+            oracle.n_steps = int(rng.integers(1, 7))
+            learner.update_schedules((oracle.n_steps - 1) / 5)
+            assert buffer.n_steps == oracle.n_steps and type(buffer.n_steps) is int
+        if rng.random() < 0.2:
+            buffer = pickle.loads(pickle.dumps(buffer))
+            learner = buffer.learner(0.5)
+        buffer.check_valid()
+        eligible = oracle.eligible()
+        places = np.array(eligible, np.int64) % (capacity * n_envs)
+        for view, sampler in zip((buffer, learner), buffer._samplers(), strict=True):
+            assert view.n_eligible() == len(eligible)
+            np.testing.assert_array_equal(np.flatnonzero(sampler.eligible), np.sort(places))
+        if not eligible:
+            continue
+        np.testing.assert_allclose(buffer._sampler.errors[places], [oracle.errors[index] for index in eligible], rtol=1e-6)
+        batch = buffer._get_samples(np.array(eligible, np.int64))
+        for row, index in enumerate(eligible):
+            for field, expected in oracle.transition(index).items():
+                np.testing.assert_allclose(getattr(batch, field)[row], expected, rtol=1e-5, err_msg=field)
+        assert set(learner.sample(9).indices.tolist()) <= set(eligible)
+        indices = buffer.sample(5).indices
+        errors = rng.normal(size=5).astype(np.float32)
+        buffer.update_priorities(indices, errors)
+        oracle.update(indices, errors)
+
+
+def test_a_longer_return_keeps_the_priority_until_it_is_known():
+    """Withdrawn at n = 3, with an error measured at n = 1: it comes back with that error, once two more steps are there."""
+    stream = FrameStackStream(0, end=0.0)
+    buffer = make(stream, 10, lambda remaining: 1 if remaining > 0.5 else 3, alpha=1.0)
+    steps = list(islice(stream, 6))
+    for step in steps[:4]:
+        buffer.add(*step)
+    buffer.update_priorities(np.array([3]), np.array([7.0]))
+    buffer.update_schedules(0.2)
+    buffer.update_priorities(np.array([3]), np.array([9.0]))  # a batch from before: too late
+    assert buffer.n_eligible() == 2
+    buffer.add(*steps[4])
+    assert buffer.n_eligible() == 3
+    buffer.add(*steps[5])
+    assert buffer.n_eligible() == 4 and buffer._sampler.errors[3] == 7.0
+    buffer.update_schedules(1.0)
+    assert buffer.n_eligible() == 6
 
 
 @pytest.mark.parametrize("n_envs", [1, 3])

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from sb3_breakout.replay import PrioritizedReplayBuffer
 from sb3_breakout.replay.formulas import importance_weights, n_step_returns, priorities_from_errors
 from sb3_breakout.replay.priority_sampler import PrioritySampler
-from sb3_breakout.replay.schedule import UnitSchedule
+from sb3_breakout.replay.schedule import ProgressSchedule
 from tests.replay.streams import FrameStackStream
 
 
@@ -23,11 +23,11 @@ def filled(n: int = 50, **kwargs) -> PrioritizedReplayBuffer:
 
 
 def test_priorities_by_hand():
-    """p = (|delta| + eps)^alpha; -1 marks what cannot be sampled."""
-    errors = np.array([3.0, 0.0, -1.0, 8.0], np.float32)
-    np.testing.assert_allclose(priorities_from_errors(errors, 0.5, 1.0), [2.0, 1.0, 0.0, 3.0])
-    np.testing.assert_array_equal(priorities_from_errors(errors, 0.0, 1.0), [1.0, 1.0, 0.0, 1.0])
-    np.testing.assert_allclose(priorities_from_errors(errors, 1.0, 1e-3), [3.001, 0.001, 0.0, 8.001], rtol=1e-6)
+    """p = (|delta| + eps)^alpha"""
+    errors = np.array([3.0, 0.0, 8.0], np.float32)
+    np.testing.assert_allclose(priorities_from_errors(errors, 0.5, 1.0), [2.0, 1.0, 3.0])
+    np.testing.assert_array_equal(priorities_from_errors(errors, 0.0, 1.0), 1.0)
+    np.testing.assert_allclose(priorities_from_errors(errors, 1.0, 1e-3), [3.001, 0.001, 8.001], rtol=1e-6)
 
 
 def test_importance_weights_by_hand():
@@ -114,6 +114,7 @@ def test_alpha_moves_in_coarse_steps_and_reaches_its_end():
 def test_new_alpha_at_a_million_transitions():
     sampler = PrioritySampler(1_000_000, 0.5, 1e-6, np.random.default_rng(0))
     errors = np.random.default_rng(0).random(1_000_000, dtype=np.float32)
+    sampler.enter(np.arange(1_000_000))
     sampler.admit(np.arange(1_000_000))
     sampler.update(np.arange(1_000_000), errors)
     sampler.set_alpha(0.6)
@@ -129,14 +130,31 @@ def test_new_alpha_at_a_million_transitions():
         (1, 1.0, 1.0, 1.0),
         ((0.4, 1.0), 0.4, 0.7, 1.0),
         ([1, 0], 1.0, 0.5, 0.0),
+        ((0.4, 1.0, 0.75), 0.4, 0.8, 1.0),
+        ([1.0, 0.1, 0.5], 1.0, 0.1, 0.1),
         (lambda p: p**2, 1, 0.25, 0),
     ],
 )
 def test_schedules(value, at_start, half_way, at_end):
-    schedule = UnitSchedule("alpha", value)
+    schedule = ProgressSchedule("alpha", value)
     assert (schedule(1.0), schedule(0.0)) == (at_start, at_end)
     assert schedule(0.5) == pytest.approx(half_way)
     assert (schedule(1.2), schedule(-0.3)) == (at_start, at_end)  # SB3's progress can overshoot
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),  # at progress 0, 0.2, ..., 1
+    [
+        (3, [3, 3, 3, 3, 3, 3]),
+        ((3, 1), [3, 3, 2, 2, 1, 1]),
+        ([3, 1, 0.4], [3, 2, 1, 1, 1, 1]),
+        ((1, 6), [1, 2, 3, 4, 5, 6]),
+        (lambda remaining: 0.7 + remaining, [2, 2, 1, 1, 1, 1]),
+    ],
+)
+def test_schedules_of_whole_numbers(value, expected):
+    schedule = ProgressSchedule("n_steps", value, whole=True)
+    assert [schedule(1.0 - progress) for progress in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)] == expected
 
 
 def test_new_transitions_enter_with_the_largest_error_seen():
@@ -167,6 +185,7 @@ def test_diagnostics():
     batch = buffer.sample(10)
     facts = buffer.diagnostics()
     assert facts["per/alpha"] == facts["per/beta"] == 0.5
+    assert facts["per/n_steps"] == 1.0
     for name, level in (("p10", 0.1), ("p50", 0.5), ("p90", 0.9), ("max", 1.0)):
         assert facts[f"per/priority_{name}"] == pytest.approx(np.quantile(errors, level), abs=1e-4)
     assert facts["per/sampled_share"] == pytest.approx(len(set(batch.indices.tolist())) / 100)

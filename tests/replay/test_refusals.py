@@ -24,11 +24,21 @@ def make(space: spaces.Space = IMAGE, buffer_size: int = 20, **kwargs) -> Priori
         ({"alpha": float("nan")}, "alpha must lie"),
         ({"alpha": (0.5, 2)}, "alpha must lie"),
         ({"alpha": [0.5]}, r"alpha must be a number in \[0, 1\], a pair of them .* not \[0.5\]"),
+        ({"alpha": (0.5, 1.0, 0.0)}, r"triple \(start, end, fraction of training in \(0, 1\] .* not \(0.5, 1.0, 0.0\)"),
+        ({"beta": [0.5, 1.0, 1.5]}, r"beta must be .* a triple .* not \[0.5, 1.0, 1.5\]"),
         ({"alpha": "high"}, "alpha must be a number"),
         ({"beta": (-1, 1)}, "beta must lie"),
         ({"beta": lambda progress: 3.0}, "beta must lie"),
-        ({"n_steps": 0}, "n_steps must be at least 1, got 0"),
-        ({"n_steps": -3}, "n_steps must be at least 1, got -3"),
+        ({"n_steps": 0}, "n_steps must be a whole number of at least 1, got 0"),
+        ({"n_steps": -3}, "n_steps must be a whole number of at least 1, got -3"),
+        ({"n_steps": 2.5}, "n_steps must be a whole number of at least 1, a pair of them .* not 2.5"),
+        ({"n_steps": (3, 0)}, r"n_steps must be a whole number of at least 1, got 0 \(from n_steps=\(3, 0\)\)"),
+        ({"n_steps": (0, 3, 0.5)}, "n_steps must be a whole number of at least 1, got 0"),
+        ({"n_steps": (3.5, 1)}, r"n_steps must be a whole number .* not \(3.5, 1\)"),
+        ({"n_steps": lambda remaining: remaining}, "n_steps must be a whole number of at least 1, got 0"),
+        ({"n_steps": lambda remaining: float("nan")}, "n_steps must be a whole number of at least 1, got nan"),
+        ({"n_steps": lambda remaining: float("inf")}, "n_steps must be a whole number of at least 1, got inf"),
+        ({"n_steps": (1, 21)}, "buffer_size=20 leaves 20 .* over n_steps=21: it must be at least 21"),
         ({"n_steps": 21}, "buffer_size=20 leaves 20 .* at least 21"),
         ({"n_steps": 6, "n_envs": 4}, "buffer_size=20 leaves 5 .* at least 24"),
         ({"n_stack": 0}, "n_stack must be at least 1, got 0"),
@@ -48,9 +58,14 @@ def test_arguments(kwargs, message):
 
 
 def test_a_schedule_that_leaves_the_range_later():
-    buffer = make(alpha=lambda progress: 2.0 - progress)
+    buffer = make(
+        alpha=lambda remaining: 6.0 * remaining * (1.0 - remaining), n_steps=lambda remaining: 1 + (remaining == 0.1) * 30
+    )
     with pytest.raises(ValueError, match=r"alpha must lie in \[0, 1\], got 1.5"):
         buffer.update_schedules(0.5)
+    with pytest.raises(ValueError, match=r"buffer_size=20 leaves 20 .* over n_steps=31"):
+        buffer.update_schedules(0.1)
+    assert buffer.n_steps == 1
 
 
 def started(n_stack: int = 4, n_envs: int = 2, dtype: type = np.uint8, n_steps: int = 3) -> tuple:
