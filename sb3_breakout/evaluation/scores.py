@@ -81,11 +81,12 @@ class Scores:
     def text(self) -> str:
         """:return: the figures, for people"""
         summary, protocol = self.summary(), self.protocol
-        low, high = summary["interval"] or (float("nan"), float("nan"))
+        interval = (
+            "95 % interval {:.1f} to {:.1f}".format(*summary["interval"]) if summary["interval"] else "one game: no interval"
+        )
         figures = [f"{key} {summary[key]:.1f}" for key in ("standard_error", "median", "iqm", "best", "worst")]
         lines = [
-            f"{protocol['protocol']}: mean {summary['mean']:.1f} (95 % interval {low:.1f} to {high:.1f}), "
-            + ", ".join(figures).replace("_", " "),
+            f"{protocol['protocol']}: mean {summary['mean']:.1f} ({interval}), " + ", ".join(figures).replace("_", " "),
             f"{summary['episodes']} games, {self.games} of them distinct, from {self.openings} distinct openings; "
             f"{summary['steps']} steps",
             f"seeds {' '.join(map(str, protocol['seeds']))}, sticky actions {protocol['sticky_actions']}, "
