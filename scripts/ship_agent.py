@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from stable_baselines3.common.utils import set_random_seed
 
 from sb3_breakout import DDQN
 from sb3_breakout.evaluation import STICKINESS, evaluate
@@ -48,7 +47,10 @@ def main() -> None:
         save_small(source, aside / f"{env_id}.zip")
         copy_settings(run / env_id, aside / env_id)
         copy_scores(args.runs, aside)
-        scores = evaluation(aside / f"{env_id}.zip", env_id, args.episodes)
+        try:
+            scores = evaluation(aside / f"{env_id}.zip", env_id, args.episodes)
+        except ValueError as error:
+            parser.error(str(error))
         (aside / "evaluation.json").write_text(json.dumps(scores, indent=1))
         shutil.rmtree(target, ignore_errors=True)
         aside.rename(target)
@@ -92,12 +94,11 @@ def copy_scores(runs: Sequence[Path], target: Path) -> None:
 def evaluation(path: Path, env_id: str, episodes: int) -> dict[str, object]:
     """:return: scores of all protocols, and for how many steps the agent was trained"""
     model = DDQN.load(path, device="cpu")
-    set_random_seed(0)
     results: dict[str, object] = {"trained_steps": model.num_timesteps}
     for protocol in STICKINESS:
         scores = evaluate(model, episodes, protocol=protocol, env_id=env_id)
         results[protocol] = scores.as_dict()
-        print(protocol, {name: round(value, 1) for name, value in scores.summary().items()}, flush=True)
+        print(scores.text(), flush=True)
     return results
 
 

@@ -24,7 +24,6 @@ import gymnasium as gym
 import imageio_ffmpeg
 import numpy as np
 from stable_baselines3.common.type_aliases import AtariStepReturn
-from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_breakout.envs import BreakoutWrapper
 from sb3_breakout.evaluation import env_for
@@ -118,7 +117,7 @@ def play_game(agent: Any, deterministic: bool = False, **env_arguments: Any) -> 
     :return: the game's moments; no more than one step of the agent is held in memory
     :raises ValueError: if the agent does not fit the game
     """
-    env = env_for(agent, n_envs=1, wrapper_class=FilmedBreakout, vec_env_class=DummyVecEnv, **env_arguments)
+    env = env_for(agent, n_envs=1, wrapper_class=FilmedBreakout, **env_arguments)
     try:
         (camera,) = env.get_attr("camera")
         obs, state, starts = env.reset(), None, np.ones(1, dtype=bool)

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_breakout.envs import RandomAgent
 from sb3_breakout.evaluation import STICKINESS, evaluation_env
@@ -73,7 +72,7 @@ def test_the_actions_of_a_video_play_the_same_game_again(random_agent, protocol)
 
 
 def test_the_score_of_a_video_is_that_of_an_evaluation(random_agent):
-    env = evaluation_env(n_envs=1, seed=2, vec_env_class=DummyVecEnv)
+    env = evaluation_env(n_envs=1, seed=2)
     (score,), (length,) = evaluate_policy(random_agent(2), env, n_eval_episodes=1, return_episode_rewards=True)
     env.close()
     *_, last = play_game(random_agent(2), seed=2)

@@ -39,7 +39,7 @@ def runs(tmp_path, model):
 
 
 def test_ships_the_network_without_what_only_training_needs(script, runs, model, tmp_path):
-    script("ship_agent", *runs, "--episodes", 1)
+    script("ship_agent", *runs, "--episodes", 4)
     shipped = tmp_path / SHIPPED
     small = DDQN.load(shipped / f"{GAME}.zip", device="cpu")
     assert (shipped / f"{GAME}.zip").stat().st_size < (runs[1] / f"{GAME}.zip").stat().st_size * 2 / 3
@@ -49,7 +49,7 @@ def test_ships_the_network_without_what_only_training_needs(script, runs, model,
 
 
 def test_says_where_it_comes_from(script, runs, tmp_path):
-    script("ship_agent", *runs, "--episodes", 1)
+    script("ship_agent", *runs, "--episodes", 4)
     shipped = tmp_path / SHIPPED
     assert load_results(str(shipped))["r"].tolist() == [0.0, 1.0]  # games of both runs, in their order
     settings = yaml.safe_load((shipped / GAME / "args.yml").read_text())
@@ -57,7 +57,7 @@ def test_says_where_it_comes_from(script, runs, tmp_path):
     assert not [path for path in shipped.rglob("*") if path.is_file() and b"somewhere" in path.read_bytes()]
     evaluation = json.loads((shipped / "evaluation.json").read_text())
     assert evaluation["trained_steps"] == 60
-    assert [len(evaluation[protocol]["scores"]) for protocol in ("v4", "sticky")] == [1, 1]
+    assert [len(evaluation[protocol]["scores"]) for protocol in ("v4", "sticky")] == [4, 4]
 
 
 def test_replaces_nothing_unless_it_is_told_to(script, runs, tmp_path, capsys):
@@ -67,7 +67,7 @@ def test_replaces_nothing_unless_it_is_told_to(script, runs, tmp_path, capsys):
         script("ship_agent", *runs)
     assert "exists already; --force replaces it" in capsys.readouterr().err
     assert mine.exists()
-    script("ship_agent", *runs, "--episodes", 1, "--force")
+    script("ship_agent", *runs, "--episodes", 4, "--force")
     assert not mine.exists() and (tmp_path / SHIPPED / f"{GAME}.zip").exists()
 
 

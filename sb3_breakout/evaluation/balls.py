@@ -1,0 +1,60 @@
+"""
+Which balls an agent of Breakout misses, from the emulator's memory.
+
+Beside each other in RAM, all in pixels of the native screen, each with an offset of its own:
+
+=======  ==========================================================
+address  what
+=======  ==========================================================
+72       paddle: its left edge is at column ``ram[72] - 47``
+99       ball: its left edge is at column ``ram[99] - 49``
+101      ball: its upper edge is at row ``ram[101] + 9``; 0 between two lives
+=======  ==========================================================
+
+The height alone says what becomes of a ball: one that came down turns up at the paddle, or costs a life. Speed is vertical,
+for that is the time which the paddle has; sideways the ball moves by 2 to 8 pixels, whatever its speed.
+"""
+
+from collections.abc import Iterable, Sequence
+
+BALL_HEIGHT = 101  # RAM address
+# Values of that address: the lowest bricks end at 84, the paddle begins at 180. A ball that turns up below has hit it.
+BELOW_BRICKS = 130
+# Pixels per agent step (four frames), from which on a ball is so called. Seen are 4; 6 and 8; 13 and 14.
+SPEEDS = {"slow": 0, "middle": 5, "fast": 10}
+
+
+def balls_at_paddle(heights: Sequence[int], lives: Sequence[int]) -> list[tuple[int, bool]]:
+    """
+    Find the balls that came down to the paddle in a game.
+
+    :param heights: (steps,) RAM value of the ball's height after each agent step, growing downwards, 0 for no ball
+    :param lives: (steps,) lives left at the same moments
+    :return: of each ball its speed in pixels per agent step, and whether it was missed; as many are missed as lives lost
+    """
+    balls = []
+    speed = 0  # of the ball that comes down; 0 while it goes up
+    for before, now, lives_before, lives_now in zip(heights, heights[1:], lives, lives[1:], strict=False):
+        if lives_now < lives_before:
+            balls.append((speed, True))
+            speed = 0
+        elif now < before:
+            if speed and before > BELOW_BRICKS:
+                balls.append((speed, False))
+            speed = 0
+        elif before:
+            speed = max(speed, now - before)  # a step that begins or ends with a bounce is shorter than the others
+    return balls
+
+
+def miss_rates(balls: Iterable[tuple[int, bool]]) -> dict[str, dict[str, int]]:
+    """
+    :param balls: speed of each ball, and whether it was missed
+    :return: for each group of speeds how many ``balls`` there were, and how many of them were ``missed``
+    """
+    counts = {name: {"balls": 0, "missed": 0} for name in SPEEDS}
+    for speed, missed in balls:
+        name = max((name for name, least in SPEEDS.items() if speed >= least), key=SPEEDS.__getitem__)
+        counts[name]["balls"] += 1
+        counts[name]["missed"] += missed
+    return counts

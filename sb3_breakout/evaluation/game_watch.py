@@ -1,0 +1,93 @@
+"""What happens in one game, seen from directly above frame skipping."""
+
+import hashlib
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
+
+from sb3_breakout.envs import BreakoutWrapper
+from sb3_breakout.evaluation.balls import BALL_HEIGHT
+
+OPENING = 10  # agent steps; in ten every ball of Breakout is on its way, and few agents have done something at random
+
+
+class GameWatch(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
+    """
+    Watches one game, and stands still after its end until a seed starts the next one.
+
+    All that is executed passes here, presses of FIRE included, and rewards are raw.
+
+    :param env: a game that skips frames and makes pictures
+    """
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        self._picture: np.ndarray = np.empty(0)
+        self._has_ball = env.unwrapped._game == "breakout"  # type: ignore[attr-defined]
+        self._begin()
+
+    def _begin(self) -> None:
+        self.over = False
+        self.score = 0.0
+        self.length = 0
+        self.heights: list[int] = []
+        self.lives: list[int] = []
+        self._opening = hashlib.sha256()
+        self._moves = hashlib.sha256()
+
+    @property
+    def opening(self) -> str:
+        """Hash of the pictures of the first steps."""
+        return self._opening.hexdigest()
+
+    @property
+    def moves(self) -> str:
+        """Hash of all actions and rewards, in their order."""
+        return self._moves.hexdigest()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> AtariResetReturn:
+        """
+        Start a game if a seed is given or none has ended yet.
+
+        :param seed: of the game
+        :param options: as in Gymnasium
+        :return: observation (height, width, channels) uint8 and info
+        """
+        if self.over and seed is None:
+            return self._picture, {}
+        self._begin()
+        self._picture, info = self.env.reset(seed=seed, options=options)
+        return self._picture, info
+
+    def step(self, action: int) -> AtariStepReturn:
+        """
+        Execute an action; after the end of the game, do nothing.
+
+        :param action: the action
+        :return: what the game returns; after its end the last picture, and no further end
+        """
+        if self.over:
+            return self._picture, 0.0, False, False, {}
+        self._picture, reward, terminated, truncated, info = self.env.step(action)
+        self.over = terminated or truncated
+        self.score += float(reward)
+        self.length += 1
+        self._moves.update(f"{int(action)} {float(reward)},".encode())
+        if self.length <= OPENING:
+            self._opening.update(self._picture.tobytes())
+        if self._has_ball:
+            emulator = self.unwrapped.ale  # type: ignore[attr-defined]
+            self.heights.append(int(emulator.getRAM()[BALL_HEIGHT]))
+            self.lives.append(emulator.lives())
+        return self._picture, reward, terminated, truncated, info
+
+
+class WatchedBreakout(BreakoutWrapper):
+    """``BreakoutWrapper`` with a :class:`GameWatch` below its handling of lives and FIRE, above its frame skipping."""
+
+    def play(self, game: gym.Env) -> None:
+        """:param game: environment with observations of this wrapper's space"""
+        self.watch = GameWatch(game)
+        super().play(self.watch)

@@ -1,0 +1,179 @@
+"""The games of an evaluation, and who plays them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecTransposeImage
+
+from sb3_breakout.arguments import check_at_least, check_choice
+from sb3_breakout.envs import BreakoutWrapper
+from sb3_breakout.evaluation.balls import balls_at_paddle, miss_rates
+from sb3_breakout.evaluation.game_watch import GameWatch, WatchedBreakout
+from sb3_breakout.evaluation.scores import INTERVAL, Scores
+
+FRAME_SKIP = 4
+MAX_STEPS = 27_000  # agent steps: half an hour of play
+NOOP_MAX = 30
+ENV_ID = "BreakoutNoFrameskip-v4"
+# Probability that the emulator repeats the last action, per frame (Machado et al. 2018)
+STICKINESS = {"v4": 0.0, "sticky": 0.25}
+SEEDS = (0, 1, 2, 3)
+# SB3 gives game k of a vector environment the seed s + k: of neighbouring seeds all games but one would be the same
+GAMES_OF_A_SEED = 10_000
+
+
+def evaluation_env(
+    protocol: str = "v4",
+    n_envs: int = 8,
+    n_stack: int = 8,
+    max_steps: int = MAX_STEPS,
+    noop_max: int = NOOP_MAX,
+    seed: int = 0,
+    env_id: str = ENV_ID,
+    wrapper_class: Callable[..., gym.Env] = BreakoutWrapper,
+) -> VecEnv:
+    """
+    Games for an evaluation: 84x84 grey frames, frame skip 4, start no-ops, FIRE at each life's start.
+
+    :param protocol: ``"v4"`` (every action is executed) or ``"sticky"`` (each frame repeats the last action with probability
+        0.25)
+    :param n_envs: number of games at once
+    :param n_stack: frames in an observation
+    :param max_steps: agent steps after which a game is cut
+    :param noop_max: largest number of start no-ops
+    :param seed: of the games
+    :param env_id: a ``NoFrameskip-v4`` game
+    :param wrapper_class: what wraps each game, called with the game and keywords of ``BreakoutWrapper``
+    :raises ValueError: for another protocol, no steps, or what is no such game
+    """
+    check_choice("protocol", protocol, list(STICKINESS))
+    check_at_least("max_steps", max_steps, 1)
+    _check_game(env_id)
+    env = make_vec_env(
+        env_id,
+        n_envs,
+        seed=seed,
+        wrapper_class=wrapper_class,
+        wrapper_kwargs=dict(noop_max=noop_max, frame_skip=FRAME_SKIP),
+        env_kwargs=dict(repeat_action_probability=STICKINESS[protocol], max_num_frames_per_episode=FRAME_SKIP * max_steps),
+        vec_env_cls=DummyVecEnv,  # on one core hardly slower than AleVecEnv, whose memory and screens nobody can look at
+    )
+    return VecTransposeImage(VecFrameStack(env, n_stack))
+
+
+def env_for(model: Any, **env_arguments: Any) -> VecEnv:
+    """
+    Games for an evaluation of this agent, with as many frames in an observation as it sees.
+
+    :param model: anything with the spaces of an SB3 model
+    :param env_arguments: of :func:`evaluation_env`
+    :raises ValueError: if no number of frames makes the agent fit the games
+    """
+    space = model.observation_space.shape
+    env = evaluation_env(**{"n_stack": space[0] if space else 1, **env_arguments})
+    for name, has, shows in (
+        ("observations of shape", space, env.observation_space.shape),
+        ("the actions", model.action_space, env.action_space),
+    ):
+        if has != shows:
+            env.close()
+            raise ValueError(f"The agent knows {name} {has}, the evaluation shows {shows}.")
+    return env
+
+
+def evaluate(
+    model: Any,
+    episodes: int = 100,
+    deterministic: bool = False,
+    seeds: Sequence[int] = SEEDS,
+    **env_arguments: Any,
+) -> Scores:
+    """
+    Play whole games, all of a seed at once. Each environment plays one, so that short games are not counted more often
+    than long ones. Seeds the agent's actions and the generators of Python, NumPy and PyTorch.
+
+    :param model: anything with SB3's ``predict``; a DDQN is greedy up to its ``evaluation_epsilon`` here
+    :param episodes: number of games over all seeds
+    :param deterministic: without that epsilon
+    :param seeds: of the games and of the agent's random actions, each with an equal share of the games
+    :param env_arguments: of :func:`evaluation_env`, without ``n_envs``, ``seed`` and ``wrapper_class``
+    :return: the scores
+    :raises ValueError: if a seed has no game to be played, or the agent does not fit the games
+    """
+    shares = _shares(episodes, seeds)
+    arguments = {"protocol": "v4", "env_id": ENV_ID, "noop_max": NOOP_MAX, "max_steps": MAX_STEPS, **env_arguments}
+    env = env_for(model, n_envs=shares[0], wrapper_class=WatchedBreakout, **arguments)
+    games, openings, moves, balls = [], set(), set(), []
+    try:
+        for seed, share in zip(seeds, shares, strict=True):
+            set_random_seed(seed)
+            model.action_space.seed(seed)  # a RandomAgent's
+            env.seed(GAMES_OF_A_SEED * seed)
+            for game in _play(model, env, share, deterministic):
+                games.append((game.score, game.length))
+                openings.add(game.opening)
+                moves.add(game.moves)
+                balls += balls_at_paddle(game.heights, game.lives)
+    finally:
+        env.close()
+    scores, lengths = map(list, zip(*games, strict=True))
+    protocol = {
+        "n_stack": model.observation_space.shape[0],
+        **arguments,
+        "frame_skip": FRAME_SKIP,
+        "sticky_actions": STICKINESS[arguments["protocol"]],
+        "epsilon": 0.0 if deterministic else getattr(model, "evaluation_epsilon", None),
+        "seeds": list(seeds),
+        "games_per_seed": shares,
+        "interval": INTERVAL,
+    }
+    return Scores(scores, lengths, protocol, len(openings), len(moves), miss_rates(balls) if balls else None)
+
+
+def _play(model: Any, env: VecEnv, count: int, deterministic: bool) -> list[GameWatch]:
+    """
+    :param model: who plays
+    :param env: games under ``WatchedBreakout``
+    :param count: number of games to be played, at most as many as there are
+    :param deterministic: passed to ``predict``
+    :return: what was seen of them, valid until the next reset
+    """
+    games: list[GameWatch] = env.get_attr("watch")[:count]
+    observations: Any = env.reset()
+    actions = np.zeros(env.num_envs, dtype=int)
+    while playing := [number for number, game in enumerate(games) if not game.over]:
+        actions[playing], _ = model.predict(observations[playing], deterministic=deterministic)
+        observations, *_ = env.step(actions)
+    return games
+
+
+def _shares(episodes: int, seeds: Sequence[int]) -> list[int]:
+    """
+    :param episodes: number of games
+    :param seeds: to divide them among
+    :return: number of games of each seed, the largest first
+    :raises ValueError: if it is none, or a seed is no seed or not the only one of its kind
+    """
+    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
+        raise ValueError(f"seeds must be different whole numbers from 0 to 2**32 - 1, received {list(seeds)}.")
+    check_at_least("episodes", episodes, 1)
+    if episodes < len(seeds):
+        raise ValueError(f"episodes must be at least the number of seeds, {len(seeds)}, received {episodes}.")
+    return [len(share) for share in np.array_split(np.arange(episodes), len(seeds))]
+
+
+def _check_game(env_id: str) -> None:
+    """
+    :param env_id: what is to be played
+    :raises ValueError: if it is no Atari game without frame skip
+    """
+    try:
+        spec = gym.spec(env_id)
+    except gym.error.Error as error:
+        raise ValueError(f"env_id must be an Atari game such as {ENV_ID!r}, received {env_id!r}: {error}") from None
+    if spec.entry_point != "ale_py.env:AtariEnv" or spec.kwargs["frameskip"] != 1:
+        raise ValueError(f"env_id must be an Atari game without frame skip such as {ENV_ID!r}, received {env_id!r}.")

@@ -1,0 +1,105 @@
+"""Figures of an evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+INTERVAL = {"level": 0.95, "method": "percentile bootstrap of the mean", "resamples": 10_000, "seed": 0}
+
+
+def bootstrap_interval(scores: Sequence[float]) -> tuple[float, float] | None:
+    """
+    Where the mean would be expected if the evaluation was repeated; the same scores give the same interval.
+
+    Percentiles of the means of scores that are drawn again with replacement.
+
+    :param scores: one per game
+    :return: lower and upper end of the 95 % interval; None for a single game, which says nothing of others
+    """
+    from scipy.stats import bootstrap  # takes most of a second, which who only plays need not wait for
+
+    if len(scores) < 2:
+        return None
+    low, high = bootstrap(
+        (scores,),
+        np.mean,
+        confidence_level=INTERVAL["level"],
+        n_resamples=INTERVAL["resamples"],
+        method="percentile",
+        rng=INTERVAL["seed"],
+    ).confidence_interval
+    return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """
+    Raw scores of whole games.
+
+    :param scores: one per game
+    :param lengths: agent steps of each game
+    :param protocol: how they were played
+    :param openings: number of games that differ in the pictures of their first ten steps
+    :param games: number of games that differ in an action or reward
+    :param balls: for Breakout, how many ``balls`` of each speed came down to the paddle and how many of them were ``missed``
+    """
+
+    scores: list[float]
+    lengths: list[int]
+    protocol: dict[str, Any]
+    openings: int
+    games: int
+    balls: dict[str, dict[str, int]] | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """
+        :return: mean, its 95 % interval and standard error, standard deviation, median, interquartile mean (mean of the
+            middle half, https://arxiv.org/abs/2108.13264), best and worst score, number of episodes, and agent steps played
+        """
+        scores = np.sort(self.scores)
+        cut = len(scores) // 4
+        spread = float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
+        return {
+            "mean": float(scores.mean()),
+            "interval": bootstrap_interval(self.scores),
+            "standard_error": spread / len(scores) ** 0.5,
+            "standard_deviation": spread,
+            "median": float(np.median(scores)),
+            "iqm": float(scores[cut : len(scores) - cut].mean()),
+            "best": float(scores[-1]),
+            "worst": float(scores[0]),
+            "episodes": len(scores),
+            "steps": int(np.sum(self.lengths)),
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """:return: everything, ready for JSON"""
+        return {**self.summary(), **asdict(self)}
+
+    def text(self) -> str:
+        """:return: the figures, for people"""
+        summary, protocol = self.summary(), self.protocol
+        interval = (
+            "95 % interval {:.1f} to {:.1f}".format(*summary["interval"]) if summary["interval"] else "one game: no interval"
+        )
+        figures = [f"{key} {summary[key]:.1f}" for key in ("standard_error", "median", "iqm", "best", "worst")]
+        lines = [
+            f"{protocol['protocol']}: mean {summary['mean']:.1f} ({interval}), " + ", ".join(figures).replace("_", " "),
+            f"{summary['episodes']} games, {self.games} of them distinct, from {self.openings} distinct openings; "
+            f"{summary['steps']} steps",
+            f"seeds {' '.join(map(str, protocol['seeds']))}, sticky actions {protocol['sticky_actions']}, "
+            f"epsilon {protocol['epsilon']}, up to {protocol['noop_max']} start no-ops, "
+            f"at most {protocol['max_steps']} steps per game",
+        ]
+        if self.balls is not None:
+            rates = [f"{name} {_share(**counts)}" for name, counts in self.balls.items()]
+            lines.insert(2, f"balls missed, by speed: {', '.join(rates)}")
+            if protocol["sticky_actions"] == 0:
+                lines.insert(2, "Breakout without sticky actions has only four openings: games resemble each other")
+        return "\n  ".join(lines)
+
+
+def _share(balls: int, missed: int) -> str:
+    return f"{missed / balls:.0%} of {balls}" if balls else "none"

@@ -1,0 +1,124 @@
+"""Games of an evaluation: that they are whole, counted once, and what is told of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from stable_baselines3.common.evaluation import evaluate_policy
+
+from sb3_breakout import DDQN
+from sb3_breakout.envs import RandomAgent
+from sb3_breakout.evaluation import env_for, evaluate, evaluation_env
+
+
+class PictureAgent:
+    """Acts by the picture alone, so that its game does not depend on the games beside it."""
+
+    def __init__(self) -> None:
+        env = evaluation_env(n_envs=1, n_stack=2)
+        self.observation_space, self.action_space = env.observation_space, env.action_space
+        env.close()
+
+    def predict(self, observation: np.ndarray, *_: Any, **__: Any) -> tuple[np.ndarray, None]:
+        return observation.reshape(len(observation), -1).sum(axis=1) % 4, None
+
+
+@pytest.fixture(scope="module")
+def random_agent() -> RandomAgent:
+    return RandomAgent(evaluation_env(n_envs=1), seed=0)
+
+
+def test_whole_games_of_a_random_agent(random_agent: RandomAgent) -> None:
+    scores = evaluate(random_agent, episodes=7, seeds=[5, 0, 9])
+    assert len(scores.scores) == len(scores.lengths) == scores.games == 7
+    assert 0.0 <= np.mean(scores.scores) <= 6.0
+    assert min(scores.lengths) > 5 * 15  # five lives
+    assert scores.protocol["protocol"] == "v4" and scores.protocol["sticky_actions"] == 0.0
+    assert scores.protocol["seeds"] == [5, 0, 9] and scores.protocol["games_per_seed"] == [3, 2, 2]
+    assert scores.balls is not None
+    assert sum(counts["missed"] for counts in scores.balls.values()) == 5 * 7
+
+
+@pytest.mark.parametrize("protocol", ["v4", "sticky"])
+def test_scores_are_those_of_sb3s_evaluation(protocol: str) -> None:
+    agent = PictureAgent()
+    scores = evaluate(agent, episodes=6, seeds=[0, 1], protocol=protocol)
+    theirs, frames = [], []
+    for seed in (0, 10_000):
+        env = env_for(agent, n_envs=3, seed=seed, protocol=protocol)
+        returns, lengths = evaluate_policy(agent, env, 3, return_episode_rewards=True)
+        theirs += returns
+        frames += lengths
+        env.close()
+    assert sorted(scores.scores) == sorted(theirs)
+    # In frames, start no-ops (30 at most) included
+    assert 0 <= sum(frames) - 4 * sum(scores.lengths) + 4 * 6 <= 6 * (30 + 4)
+
+
+class GlobalRandomAgent(PictureAgent):
+    """Acts at random by NumPy's global generator, as ``DDQN.predict`` does once in a while."""
+
+    def predict(self, observation: np.ndarray, *_: Any, **__: Any) -> tuple[np.ndarray, None]:
+        return np.random.randint(4, size=len(observation)), None
+
+
+@pytest.mark.parametrize("agent_class", [GlobalRandomAgent, lambda: RandomAgent(evaluation_env(n_envs=1))])
+def test_a_seed_has_its_games_whatever_was_played_before(agent_class: Callable[[], Any]) -> None:
+    agent = agent_class()
+    both = evaluate(agent, episodes=4, seeds=[3, 8], protocol="sticky")
+    alone = evaluate(agent, episodes=2, seeds=[8], protocol="sticky")
+    assert both.lengths[2:] == alone.lengths != both.lengths[:2]
+    assert both.scores[2:] == alone.scores
+    assert both.games == 4
+
+
+def test_breakout_has_four_openings_unless_actions_stick() -> None:
+    class Nothing(PictureAgent):
+        def predict(self, observation: np.ndarray, *_: Any, **__: Any) -> tuple[np.ndarray, None]:
+            return np.zeros(len(observation), dtype=int), None
+
+    scores, sticky = (evaluate(Nothing(), 16, seeds=[0], max_steps=60, protocol=protocol) for protocol in ("v4", "sticky"))
+    assert scores.openings == 4
+    assert "only four openings" in scores.text()
+    assert sticky.openings > 4
+    assert "only four openings" not in sticky.text()
+
+
+def test_games_are_cut_at_the_limit(random_agent: RandomAgent) -> None:
+    assert evaluate(random_agent, episodes=2, seeds=[0], max_steps=40, noop_max=0).lengths == [40, 40]
+    # Start no-ops count as well: 30 frames at most
+    assert all(32 <= length <= 40 for length in evaluate(random_agent, episodes=4, max_steps=40).lengths)
+
+
+def test_another_game_has_no_balls_to_miss() -> None:
+    agent = RandomAgent(evaluation_env(n_envs=1, env_id="PongNoFrameskip-v4"), seed=0)
+    scores = evaluate(agent, episodes=1, seeds=[0], env_id="PongNoFrameskip-v4", max_steps=200)
+    assert scores.balls is None
+    assert "balls" not in scores.text() and "openings:" not in scores.text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(episodes=0), "episodes must be a whole number of at least 1, received 0"),
+        (dict(episodes=3), "episodes must be at least the number of seeds, 4, received 3"),
+        (dict(seeds=[-1]), r"seeds must be different whole numbers from 0 to .*, received \[-1\]"),
+        (dict(seeds=[1, 1]), r"seeds must be different whole numbers .*, received \[1, 1\]"),
+        (dict(seeds=[]), r"seeds must be different whole numbers .*, received \[\]"),
+        (dict(protocol="v5"), "'v4', 'sticky', received 'v5'"),
+        (dict(max_steps=0), "max_steps must be a whole number of at least 1, received 0"),
+        (dict(env_id="CartPole-v1"), "an Atari game without frame skip such as .*, received 'CartPole-v1'"),
+        (dict(env_id="ALE/Breakout-v5"), "an Atari game without frame skip such as .*, received 'ALE/Breakout-v5'"),
+        (dict(env_id="BrickoutNoFrameskip-v4"), "received 'BrickoutNoFrameskip-v4': .*Did you mean"),
+    ],
+)
+def test_bad_arguments(random_agent: RandomAgent, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        evaluate(random_agent, **arguments)
+
+
+def test_agent_that_sees_something_else() -> None:
+    cartpole = DDQN("MlpPolicy", "CartPole-v1", buffer_size=100)
+    with pytest.raises(ValueError, match=r"observations of shape \(4,\), the evaluation shows"):
+        evaluate(cartpole)

@@ -1,0 +1,48 @@
+"""``scripts/evaluate.py``: what it prints, and what it refuses."""
+
+import json
+
+import pytest
+
+
+def test_prints_and_keeps_both_protocols(script, tmp_path, capsys):
+    script("evaluate", "random", "--episodes", 4, "--seeds", 0, 1, "--json", "scores.json")
+    output = capsys.readouterr().out
+    assert "v4: mean" in output and "sticky: mean" in output and "sticky actions 0.25" in output
+    assert "95 % interval" in output and "4 games, 4 of them distinct" in output and "only four openings" in output
+    assert "balls missed, by speed: slow" in output
+    report = json.loads((tmp_path / "scores.json").read_text())
+    assert len(report["v4"]["scores"]) == report["sticky"]["episodes"] == 4
+    assert report["v4"]["protocol"]["interval"]["level"] == 0.95
+
+
+def test_prints_the_same_again(script, capsys):
+    for _ in range(2):
+        script("evaluate", "random", "--episodes", 2, "--seeds", 7, "--protocols", "sticky")
+    output = capsys.readouterr().out
+    assert output[: len(output) // 2] == output[len(output) // 2 :] != ""
+
+
+def test_plays_another_game(script, capsys):
+    script("evaluate", "random", "--env", "PongNoFrameskip-v4", "--episodes", 1, "--seeds", 0, "--protocols", "v4")
+    output = capsys.readouterr().out
+    assert "v4: mean -2" in output  # Breakout has no negative scores
+    assert "one game: no interval" in output and "balls" not in output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("agent.zip", "there is no file agent.zip"),
+        ("garbage.zip", "garbage.zip is not a complete checkpoint"),
+        ("random --episodes 2", "at least the number of seeds, 4, received 2"),
+        ("random --seeds -1", "received [-1]"),
+        ("random --env CartPole-v1", "received 'CartPole-v1'"),
+    ],
+)
+def test_says_what_is_wrong(script, tmp_path, capsys, words, message):
+    (tmp_path / "garbage.zip").write_text("no zip file")
+    with pytest.raises(SystemExit) as stopped:
+        script("evaluate", *words.split())
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
