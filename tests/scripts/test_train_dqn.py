@@ -78,10 +78,10 @@ def test_buffer_and_checkpoints(zoo_options):
 
 
 @pytest.mark.parametrize(
-    ("options", "per_game"), [((), 13), (("-params", "n_envs:5"), 20), (("-conf", "ddqn_per_original"), 100)]
+    ("options", "per_game"), [((), 4), (("-params", "n_envs:5"), 20), (("-conf", "ddqn_per_original"), 100)]
 )
 def test_episodes_are_counted_over_all_games(zoo_options, options, per_game):
-    """SB3's callback counts them per game: eight games in our YAML, one in the original's preset."""
+    """SB3's callback counts them per game: 32 games in our YAML, one in the original's preset."""
     assert callbacks(zoo_options("--max_episodes", 100, *options))[-1] == {STOP: {"max_episodes": per_game, "verbose": 1}}
 
 
