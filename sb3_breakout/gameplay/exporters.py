@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sb3_breakout.arguments import check_choice
+from sb3_breakout.gameplay.encoder import open_video
 from sb3_breakout.gameplay.episode import Episode
 from sb3_breakout.gameplay.indexes import SPLITS
 from sb3_breakout.gameplay.layout import LABELS, GameplayFolder, read_json
@@ -31,6 +32,7 @@ def export(folder: GameplayFolder, form: str, target: Path) -> None:
     :param target: folder to write, which must not be there
     :raises FileExistsError: if it is there
     :raises FileNotFoundError: if there is no dataset
+    :raises OSError: if something cannot be written
     :raises ImportError: if the format's library is not installed
     :raises DamagedDataset: naming file and fault
     """
@@ -87,25 +89,13 @@ def _write_mp4(path: Path, pictures: Iterator[np.ndarray], fps: float) -> None:
     :param path: the file
     :param pictures: one or more, (height, width, 1 or 3) uint8
     :param fps: pictures per second
+    :raises OSError: if it cannot be written, with what ffmpeg said
     """
-    from imageio_ffmpeg import write_frames
-
     first = next(pictures)
     height, width, channels = first.shape
-    video = write_frames(
-        str(path),
-        (width, height),
-        fps=fps,
-        pix_fmt_out="rgb24",
-        codec="libx264rgb",
-        macro_block_size=1,
-        quality=None,  # none: -qp 0 is lossless
-        output_params=["-qp", "0"],
-    )
-    video.send(None)
-    for picture in chain([first], pictures):
-        video.send(np.repeat(picture, 3 // channels, axis=2))
-    video.close()
+    with open_video(path, width, height, fps, lossless=True) as video:
+        for picture in chain([first], pictures):
+            video.write(np.repeat(picture, 3 // channels, axis=2))
 
 
 def export_minari(episodes: Iterable[Episode], root: Path, split: str) -> None:
