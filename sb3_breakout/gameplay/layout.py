@@ -70,16 +70,14 @@ class GameplayFolder:
         :raises FileExistsError: if it holds something else, which is left as it is
         :raises OSError: if it cannot be written to
         """
-        if self.root.is_dir() and not self.card.is_file():
-            foreign = [path.name for path in self.root.iterdir() if not path.name.startswith(f".{self.card.name}.")]
-            if foreign:
+        if not self.card.is_file():
+            if (foreign := self._foreign_file()) is not None:
                 raise FileExistsError(
-                    f"{self.root} is no dataset of gameplay (it has no {self.card.name}) and is not empty ({foreign[0]}): "
+                    f"{self.root} is no dataset of gameplay (it has no {self.card.name}) and is not empty ({foreign}): "
                     "choose another folder. Nothing was changed."
                 )
-        self.episodes.mkdir(parents=True, exist_ok=True)
-        if not self.card.is_file():
             write_json(self.card, {"format": FORMAT})
+        self.episodes.mkdir(parents=True, exist_ok=True)
         self._remove_leftovers()
 
     def check(self) -> None:
@@ -95,6 +93,11 @@ class GameplayFolder:
         """:return: the numbers of the episodes that are there, ascending"""
         names = (path.name for path in self.episodes.glob("episode_*"))
         return sorted(int(name.removeprefix("episode_")) for name in names if name.removeprefix("episode_").isdigit())
+
+    def _foreign_file(self) -> Path | None:
+        """:return: a file that is not of a start that failed before the card had its name, if there is one"""
+        files = (path for path in self.root.rglob("*") if path.is_symlink() or not path.is_dir())
+        return next((file.relative_to(self.root) for file in files if not file.name.startswith(f".{self.card.name}.")), None)
 
     def _remove_leftovers(self) -> None:
         """Half-written episodes of processes that were killed; a living one writes many frames per second."""
