@@ -16,8 +16,8 @@ import numpy as np
 from sb3_breakout.arguments import check_choice
 from sb3_breakout.gameplay.encoder import open_video
 from sb3_breakout.gameplay.episode import Episode
-from sb3_breakout.gameplay.indexes import SPLITS
-from sb3_breakout.gameplay.layout import LABELS, GameplayFolder, read_json
+from sb3_breakout.gameplay.indexes import read_splits
+from sb3_breakout.gameplay.layout import LABELS, GameplayFolder
 
 EMULATOR_FRAMES_PER_SECOND = 60
 NOTHING = LABELS.index("NOTHING")
@@ -37,11 +37,10 @@ def export(folder: GameplayFolder, form: str, target: Path) -> None:
     :raises DamagedDataset: naming file and fault
     """
     check_choice("format", form, tuple(EXPORTERS))
-    folder.check()
-    splits = read_json(folder.splits)
+    splits = read_splits(folder)
     with _folder_written_aside(target) as aside:
-        for split in SPLITS:
-            EXPORTERS[form]((Episode.open(folder.episodes / name) for name in splits[split]), aside, split)
+        for split, names in splits.items():
+            EXPORTERS[form]((Episode.open(folder.episodes / name) for name in names), aside, split)
 
 
 def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:
