@@ -74,6 +74,7 @@ class GameplayFolder:
 
         :raises FileExistsError: if it holds something else, which is left as it is
         :raises OSError: if it cannot be written to
+        :raises DamagedDataset: if a link stands for one of its folders
         """
         if not self.card.is_file():
             if (foreign := self._foreign_file()) is not None:
@@ -82,6 +83,7 @@ class GameplayFolder:
                     "choose another folder. Nothing was changed."
                 )
             write_json(self.card, {"format": FORMAT})
+        self.check()
         self.episodes.mkdir(parents=True, exist_ok=True)
         self._remove_leftovers()
 
