@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sb3_breakout.arguments import check_choice
+from sb3_breakout.files import folder_written_aside
 from sb3_breakout.gameplay.encoder import open_video
 from sb3_breakout.gameplay.episode import Episode
 from sb3_breakout.gameplay.indexes import read_splits
@@ -38,7 +39,7 @@ def export(folder: GameplayFolder, form: str, target: Path) -> None:
     """
     check_choice("format", form, tuple(EXPORTERS))
     splits = read_splits(folder)
-    with _folder_written_aside(target) as aside:
+    with folder_written_aside(target) as aside:
         for split, names in splits.items():
             EXPORTERS[form]((Episode.open(folder.episodes / name) for name in names), aside, split)
 
@@ -164,19 +165,6 @@ EXPORTERS: dict[str, Callable[[Iterable[Episode], Path, str], None]] = {
     "minari": export_minari,
     "arrayrecord": export_arrayrecord,
 }
-
-
-@contextmanager
-def _folder_written_aside(target: Path) -> Iterator[Path]:
-    if target.exists():
-        raise FileExistsError(f"{target} is there already and will not be overwritten.")
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    aside.mkdir(parents=True)
-    try:
-        yield aside
-        aside.rename(target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager

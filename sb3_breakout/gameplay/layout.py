@@ -18,13 +18,11 @@ frames at frame skip 4) has 27,001 frames.
 import json
 import os
 import re
-import shutil
 import stat
-import time
 from pathlib import Path
 from typing import Any
 
-from sb3_breakout.files import written_aside
+from sb3_breakout.files import remove_abandoned, written_aside
 
 EPISODE_NAME = "episode_([0-9]{6}|[1-9][0-9]{6,8})"
 FORMAT = 1  # of episode.json; another number is refused
@@ -32,7 +30,6 @@ LABELS = ("LEFT", "NOTHING", "RIGHT")  # the index of a label here is its number
 
 LARGEST_FILE = 2**30  # bytes
 LARGEST_SIDE = 1024  # of a picture, in pixels
-ABANDONED_AFTER = 60.0  # seconds without a new frame
 
 
 class DamagedDataset(ValueError):
@@ -85,7 +82,7 @@ class GameplayFolder:
             write_json(self.card, {"format": FORMAT})
         self.check()
         self.episodes.mkdir(parents=True, exist_ok=True)
-        self._remove_leftovers()
+        remove_abandoned(self.episodes)
 
     def check(self) -> None:
         """
@@ -114,12 +111,6 @@ class GameplayFolder:
         """:return: a file that is not of a start that failed before the card had its name, if there is one"""
         files = (path for path in self.root.rglob("*") if path.is_symlink() or not path.is_dir())
         return next((file.relative_to(self.root) for file in files if not file.name.startswith(f".{self.card.name}.")), None)
-
-    def _remove_leftovers(self) -> None:
-        """Half-written episodes of processes that were killed; a living one writes many frames per second."""
-        for folder in self.episodes.glob(".episode_*.tmp"):
-            if time.time() - folder.stat().st_mtime > ABANDONED_AFTER:
-                shutil.rmtree(folder)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -9,7 +9,6 @@ says which action that was and how many points had been scored before it; the la
                         screen ----> screen ----> screen ----> ... ---> screen
 """
 
-import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -160,8 +159,6 @@ def record_video(agent: Any, path: str | os.PathLike[str], with_frames: bool = F
     for place in (path, frames) if with_frames else (path,):
         if place.exists():
             raise FileExistsError(f"{place} exists already: remove it, or choose another name.")
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):  # by a process that was killed
-        left.unlink()
     with (
         _folder_aside(frames, unfinished) if with_frames else nullcontext() as folder,
         open_video(path, WIDTH, HEIGHT + TEXT_HEIGHT, FPS) as video,

@@ -2,17 +2,17 @@
 
 import errno
 import json
-import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from sb3_breakout.files import HOST
 from sb3_breakout.gameplay.indexes import rebuild_indexes, split_of
 from sb3_breakout.gameplay.layout import GameplayFolder, frame_name
 from sb3_breakout.gameplay.writer import EpisodeWriter
 from tests.gameplay.conftest import SHORT, MakeGame, record
+from tests.test_files import NOBODY
 from tests.zoo.command_line import run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -157,11 +157,13 @@ def test_full_disk(data: Path, play_in: MakeGame, monkeypatch: pytest.MonkeyPatc
 
 def test_leftovers_of_killed_processes(data: Path) -> None:
     folder = GameplayFolder(data)
-    old, young = (folder.episodes / f".episode_000011.{process}.tmp" for process in (1, 2))
-    for leftover in (old, young):
-        leftover.mkdir()
-        (leftover / "frame_000000.png").write_bytes(b"")
-    os.utime(old, (time.time() - 3600,) * 2)
+    old = folder.episodes / f".episode_000011.{HOST}.{NOBODY}.01234567-0.tmp"
+    old.mkdir()
+    (old / "frame_000000.png").write_bytes(b"")
+    young = EpisodeWriter(folder.episode(12))
+    left = [path.name for path in folder.episodes.glob(".*")]
+    assert len(left) == 1 and left[0].startswith(".episode_000012.")
     folder.claim()
-    assert not old.exists() and young.exists()  # the young one may still be being written
+    assert [path.name for path in folder.episodes.glob(".*")] == left  # it is being written
     assert folder.numbers() == list(range(1, 11))
+    young.give_up()

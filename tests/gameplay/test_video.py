@@ -18,7 +18,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_breakout.envs import RandomAgent
 from sb3_breakout.evaluation import STICKINESS, evaluation_env
+from sb3_breakout.files import HOST
 from sb3_breakout.gameplay.video import Moment, annotate, is_recorded, play_game, record_video
+from tests.test_files import NOBODY
 
 MEANINGS = {"NOTHING": 0, "FIRE": 1, "RIGHT": 2, "LEFT": 3}
 STEPS = 60
@@ -156,7 +158,7 @@ def test_what_a_killed_process_left_is_cleared_away(random_agent, tmp_path):
     path = tmp_path / "game.mp4"
     (tmp_path / ".game.unfinished").mkdir()
     (tmp_path / ".game.unfinished" / "999.png").touch()
-    (tmp_path / ".game.mp4.12345.tmp").touch()
+    (tmp_path / f".game.mp4.{HOST}.{NOBODY}.01234567-0.tmp").touch()
     assert not is_recorded(path)
     last = record_video(random_agent(0), path, with_frames=True, max_steps=12)
     assert {file.name for file in tmp_path.iterdir()} == {"game.mp4", "game"}
