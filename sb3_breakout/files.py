@@ -1,24 +1,88 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are there whole or not at all."""
 
 import os
+import re
+import shutil
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from uuid import uuid4
+
+import psutil
+
+HOST = re.sub("[^A-Za-z0-9-]", "-", socket.gethostname())
+LIFE = uuid4().hex[:8]  # tells this process from an earlier one that had its number
+_numbers = count()
 
 
 @contextmanager
 def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
-    Yield a temporary path beside ``path``; it takes the name ``path`` when the block ends, and is removed when the
-    block fails. A process killed in between leaves what was there before.
+    Yield a temporary path beside ``path``; when the block ends it is flushed to the disk and takes the name ``path``, and it
+    is removed when the block fails. A process that is killed or a machine that loses power leaves what was there before, and
+    the temporary file until something is written to the same folder again.
 
     :param path: the file to write; its folder is created if needed
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())  # some file systems rename before they write, and would leave an empty file
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_aside(path: Path) -> Iterator[Path]:
+    """
+    Yield an empty folder beside ``path`` that takes this name when the block ends, and is removed when the block fails.
+
+    :param path: the folder to write, which must not be there
+    :raises FileExistsError: if it is there
+    """
+    if path.exists():
+        raise FileExistsError(f"{path} is there already and will not be overwritten.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def temporary_beside(path: Path) -> Path:
+    """
+    Name a file or folder that is not complete yet, and remove what processes that are gone left in its folder.
+
+    :param path: what it will be called
+    :return: a hidden path beside it that says which process of which host writes it: ``.NAME.HOST.PID.LIFE-NUMBER.tmp``
+    """
+    remove_abandoned(path.parent)
+    return path.with_name(f".{path.name}.{HOST}.{os.getpid()}.{LIFE}-{next(_numbers)}.tmp")
+
+
+def remove_abandoned(folder: Path) -> None:
+    """
+    Remove what :func:`temporary_beside` named for processes of this host that are gone. Those of other hosts, which may share
+    the folder, are theirs to judge.
+
+    :param folder: is searched, without those inside it
+    """
+    for path in folder.glob(f".*.{HOST}.*.tmp"):
+        writer = re.fullmatch(rf"\..+\.{HOST}\.([0-9]+)\.([0-9a-f]{{8}})-[0-9]+\.tmp", path.name)
+        if writer is None or _lives(int(writer[1]), writer[2]):
+            continue
+        with suppress(OSError):  # another process may be removing it, or own it
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _lives(pid: int, life: str) -> bool:
+    return life == LIFE if pid == os.getpid() else psutil.pid_exists(pid)

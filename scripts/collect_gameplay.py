@@ -3,7 +3,8 @@ Collect whole games with exact labels:
 ``python scripts/collect_gameplay.py --episodes 100 --output data --agents random:0.3 ddqn_per:best``.
 
 An agent is ``random``, ``ALGO:best``, ``ALGO:final`` or ``ALGO:STEPS`` from the logs of RL Zoo, or the path of a zip file,
-each with a share of the games (``:0.3``); those without divide the rest. Stopped, the same command goes on where it was.
+each with a share of the games (``:0.3``); those without divide the rest. Stopped, the same command goes on where it was;
+with other settings it refuses to.
 ``--ray`` has the nodes of a Ray cluster play; the dataset is the same, and it is written here.
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 from rich.progress import track
 
 from sb3_breakout.gameplay.agents import parse_agents
-from sb3_breakout.gameplay.collection import Conditions, Job, collect, missing_games
+from sb3_breakout.gameplay.collection import Conditions, Job, collect, load_agent, missing_games
 from sb3_breakout.gameplay.indexes import rebuild_indexes
 from sb3_breakout.gameplay.layout import GameplayFolder
 
@@ -68,9 +69,11 @@ def main() -> None:
     try:
         agents = parse_agents(args.agents, args.folder)
         collect_jobs = collector(args.workers, args.ray)
-        folder.claim()
         conditions = Conditions(args.sticky, args.resolution == "native", args.q_values, args.seed)
         jobs = missing_games(folder, agents, args.episodes, conditions)
+        for agent in {job.agent for job in jobs}:
+            load_agent(agent, args.sticky)  # one that does not fit the game says so before anything is played
+        folder.claim()
         try:
             for _ in track(collect_jobs(jobs), "Playing", total=args.episodes, completed=args.episodes - len(jobs)):
                 pass

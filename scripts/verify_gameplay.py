@@ -2,7 +2,7 @@
 Play a dataset again and compare every frame, reward and life: ``python scripts/verify_gameplay.py data``.
 
 Names every episode that differs, with its first fault. The exit code is 0 if there is none, 1 if there is one, and 2 if there
-is no dataset.
+is no dataset, or links lead out of it.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.progress import track
 
-from sb3_breakout.gameplay.layout import GameplayFolder
+from sb3_breakout.gameplay.layout import DamagedDataset, GameplayFolder
 from sb3_breakout.gameplay.verification import verify_dataset
 
 
@@ -20,14 +20,14 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the dataset")
     args = parser.parse_args()
     folder = GameplayFolder(args.data)
-    episodes = len(folder.numbers())
+    episodes = len(folder.names())
     faults = 0
     try:
         for name, fault in track(verify_dataset(folder), "Playing again", total=episodes + 1):
             if fault is not None:
                 faults += 1
                 print(f"{name}: {fault}", flush=True)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, DamagedDataset) as error:
         print(f"Error: {error}")
         sys.exit(2)
     print(f"{args.data}: {episodes} episodes played again, {faults} faults")

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,12 @@ def agents_in_turn(agents: Sequence[Agent]) -> Iterator[Agent]:
         yield agents[index]
 
 
+@cache
+def file_sha256(path: Path) -> str:
+    """:return: hash of a file's content, which does not change while games are collected"""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def describe(agent: Agent, model: Any) -> dict[str, Any]:
     """
     :param agent: the agent
@@ -87,7 +94,7 @@ def describe(agent: Agent, model: Any) -> dict[str, Any]:
     return {
         "name": agent.name,
         "checkpoint": agent.path.name,
-        "checkpoint_sha256": hashlib.sha256(agent.path.read_bytes()).hexdigest(),
+        "checkpoint_sha256": file_sha256(agent.path),
         **describe_model(model),
     }
 

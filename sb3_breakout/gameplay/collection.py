@@ -19,7 +19,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTranspose
 
 from sb3_breakout.envs import BreakoutWrapper
 from sb3_breakout.evaluation import ENV_ID
-from sb3_breakout.gameplay.agents import Agent, agents_in_turn, describe
+from sb3_breakout.gameplay.agents import Agent, agents_in_turn, describe, file_sha256
+from sb3_breakout.gameplay.episode import Episode
 from sb3_breakout.gameplay.layout import GameplayFolder
 from sb3_breakout.gameplay.play import play_game
 from sb3_breakout.gameplay.writer import EpisodeWriter
@@ -51,6 +52,16 @@ class Job:
     folder: Path
     conditions: Conditions
 
+    @property
+    def seed(self) -> int:
+        """Of the game."""
+        return int(np.random.SeedSequence([self.conditions.seed, self.number]).generate_state(1)[0] // 2)
+
+    @property
+    def with_q_values(self) -> bool:
+        """Whether the agent has Q-values and they are kept."""
+        return self.conditions.with_q_values and self.agent.path is not None
+
 
 def missing_games(folder: GameplayFolder, agents: Sequence[Agent], episodes: int, conditions: Conditions) -> list[Job]:
     """
@@ -59,10 +70,16 @@ def missing_games(folder: GameplayFolder, agents: Sequence[Agent], episodes: int
     :param episodes: how many there are to be in the end
     :param conditions: how they are played
     :return: the games that are not there yet. Who plays which, and from what seed, depends on these arguments alone.
+    :raises ValueError: if one that is there was played by another agent or under other conditions
+    :raises DamagedDataset: if one that is there is damaged, naming file and fault
     """
     there = set(folder.numbers())
     turns = enumerate(islice(agents_in_turn(agents), episodes), start=1)
-    return [Job(number, agent, folder.episode(number), conditions) for number, agent in turns if number not in there]
+    jobs = [Job(number, agent, folder.episode(number), conditions) for number, agent in turns]
+    for job in jobs:
+        if job.number in there:
+            _check_played_alike(job, Episode.open(job.folder))
+    return [job for job in jobs if job.number not in there]
 
 
 def collect(jobs: Sequence[Job], workers: int = 1) -> Iterator[int]:
@@ -94,11 +111,9 @@ def play(job: Job) -> int:
     """
     th.set_num_threads(1)  # sums of floats depend on the number of threads
     model, env, about = load_agent(job.agent, job.conditions.sticky)
-    seed = int(np.random.SeedSequence([job.conditions.seed, job.number]).generate_state(1)[0] // 2)
-    set_random_seed(seed)
-    model.action_space.seed(seed)
-    with_q_values = job.conditions.with_q_values and job.agent.path is not None
-    play_game(model, env, EpisodeWriter(job.folder, job.conditions.native), about, seed, with_q_values)
+    set_random_seed(job.seed)
+    model.action_space.seed(job.seed)
+    play_game(model, env, EpisodeWriter(job.folder, job.conditions.native), about, job.seed, job.with_q_values)
     return job.number
 
 
@@ -121,20 +136,52 @@ def load_agent(agent: Agent, sticky: float) -> tuple[Any, VecEnv, dict[str, Any]
     :param agent: the agent
     :param sticky: probability, per emulator frame, that the emulator repeats the last action
     :return: the agent, an environment that fits it, and what a dataset keeps of the agent
-    :raises ValueError: if it sees other observations than (frames, 84, 84)
+    :raises ValueError: if it sees other observations than (frames, 84, 84), or has other actions than the game
     """
     env = collection_env(1, sticky)
     model = agent.load(env)
     shape = model.observation_space.shape
-    if shape[1:] != (84, 84):
+    if shape[1:] != (84, 84) or model.action_space != env.action_space:
         env.close()
         raise ValueError(
-            f"The agent {agent.name} sees observations of shape {shape}; games are collected for agents of (frames, 84, 84)."
+            f"The agent {agent.name} sees observations of shape {shape} and has the actions {model.action_space}; games of "
+            f"{ENV_ID} are collected, for agents of (frames, 84, 84) and {env.action_space}."
         )
     if shape[0] > 1:
         env.close()
         env = collection_env(shape[0], sticky)
     return model, env, describe(agent, model)
+
+
+def _check_played_alike(job: Job, episode: Episode) -> None:
+    """
+    :raises ValueError: if an episode that is there is not of the game that would be played now
+    """
+    facts, conditions = episode.facts, job.conditions
+    was = {
+        "game": facts["game"]["env_id"],
+        "--sticky": facts["game"]["env_kwargs"].get("repeat_action_probability"),
+        "--agents": facts["agent"]["name"],
+        "the agent's file (SHA-256)": facts["agent"].get("checkpoint_sha256"),
+        "--seed (of this game)": facts.get("seed"),
+        "--resolution": "native" if facts["native"] else "agent",
+        "--q-values": "q_values" in facts,
+    }
+    wanted = (
+        ENV_ID,
+        conditions.sticky,
+        job.agent.name,
+        None if job.agent.path is None else file_sha256(job.agent.path),
+        job.seed,
+        "native" if conditions.native else "agent",
+        job.with_q_values,
+    )
+    for (name, before), now in zip(was.items(), wanted, strict=True):
+        if before != now:
+            raise ValueError(
+                f"{episode.folder} was collected with {name} {before}, received {now}: "
+                "use the same settings, or another folder. Nothing was changed."
+            )
 
 
 def _end_with_parent() -> None:

@@ -11,8 +11,8 @@ from torch.utils.data import Dataset
 
 from sb3_breakout.arguments import check_at_least, check_choice
 from sb3_breakout.gameplay.episode import Episode
-from sb3_breakout.gameplay.indexes import SPLITS
-from sb3_breakout.gameplay.layout import DamagedDataset, GameplayFolder, read_json
+from sb3_breakout.gameplay.indexes import SPLITS, read_splits
+from sb3_breakout.gameplay.layout import GameplayFolder
 
 
 class Transition(NamedTuple):
@@ -51,9 +51,9 @@ class GameplayDataset(Dataset[Transition | Passage]):
         if length is not None:
             check_at_least("length", length, 1)
         folder = GameplayFolder(root)
-        folder.check()
+        names = read_splits(folder)[split]
         self.length = length
-        self.episodes = [Episode.open(folder.episodes / name) for name in _names(folder, split)]
+        self.episodes = [Episode.open(folder.episodes / name) for name in names]
         self._labels = [(th.from_numpy(episode.actions), th.from_numpy(episode.rewards)) for episode in self.episodes]
         self._ends = list(accumulate(max(len(episode) - (length or 1) + 1, 0) for episode in self.episodes))
         if len(self) == 0:
@@ -79,16 +79,6 @@ class GameplayDataset(Dataset[Transition | Passage]):
         end = step + self.length
         frames = th.stack([_tensor(episode.frame(each)) for each in range(step, end + 1)])
         return Passage(frames, actions[step:end], rewards[step:end])
-
-
-def _names(folder: GameplayFolder, split: str) -> list[str]:
-    splits = read_json(folder.splits)
-    if not isinstance(splits, dict) or not all(isinstance(splits.get(each), list) for each in SPLITS):
-        raise DamagedDataset(f"{folder.splits} has no lists {' and '.join(SPLITS)}.")
-    both = set(splits["train"]) & set(splits["validation"])
-    if both:
-        raise DamagedDataset(f"{folder.splits} has {min(both)} in both splits.")
-    return splits[split]
 
 
 def _tensor(frame: np.ndarray) -> th.Tensor:

@@ -1,5 +1,7 @@
 """An episode on the disk, checked when it is opened: everything that reads episodes reads them through here."""
 
+import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,10 +10,8 @@ from typing import Any
 import numpy as np
 
 from sb3_breakout.gameplay import png
-from sb3_breakout.gameplay.layout import FORMAT, LABELS, DamagedDataset, frame_name, native_name, read_json
-
-PER_STEP = ("actions", "ale_actions", "rewards", "shaped_rewards", "life_lost")
-FACTS = ("steps", "score", "terminated", "truncated", "native", "game", "agent", "versions", "start_state", "lives", *PER_STEP)
+from sb3_breakout.gameplay.layout import EPISODE_NAME, LABELS, DamagedDataset, episode_name, frame_name, native_name
+from sb3_breakout.gameplay.schema import FACTS, read_json
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,11 @@ class Episode:
         :return: the episode; of its pictures only the names have been looked at
         :raises DamagedDataset: naming file and fault
         """
-        episode = cls(folder, read_json(folder / "episode.json"))
-        episode._check_facts()
+        if not re.fullmatch(EPISODE_NAME, folder.name):
+            raise DamagedDataset(f"{folder} is no episode: their names are like {episode_name(1)}.")
+        if folder.is_symlink():
+            raise DamagedDataset(f"{folder} is a link, which is not followed.")
+        episode = cls(folder, read_json(folder / "episode.json", FACTS))
         episode._check_pictures()
         return episode
 
@@ -62,50 +65,36 @@ class Episode:
         :return: what the agent saw, (height, width, 1 or 3) uint8
         :raises DamagedDataset: if the file is missing or broken
         """
-        return self._picture(frame_name(step), self.facts["game"]["frame_shape"])
+        return png.read(f"{self.folder}/{frame_name(step)}", tuple(self.facts["game"]["frame_shape"]))
 
     def native(self, step: int) -> np.ndarray:
         """
         :param step: 0 to T
-        :return: the emulator's screen in RGB, (210, 160, 3) uint8
+        :return: the emulator's screen in RGB, (210, 160, 3) uint8 in most games
         :raises DamagedDataset: if the file is missing or broken
         """
-        return self._picture(native_name(step), None)
+        return png.read(f"{self.folder}/{native_name(step)}", self._native_shape)
+
+    @cached_property
+    def _native_shape(self) -> tuple[int, ...]:
+        return png.read(f"{self.folder}/{native_name(0)}").shape
 
     def frames(self) -> np.ndarray:
         """:return: all of them, (T + 1, height, width, 1 or 3) uint8"""
         return np.stack([self.frame(step) for step in range(len(self) + 1)])
 
-    def _picture(self, name: str, shape: list[int] | None) -> np.ndarray:
-        picture = png.read(f"{self.folder}/{name}")
-        if shape is not None and list(picture.shape) != shape:
-            raise DamagedDataset(f"{self.folder / name} has the shape {picture.shape}, episode.json says {tuple(shape)}.")
-        return picture
-
-    def _check_facts(self) -> None:
-        file, facts = self.folder / "episode.json", self.facts
-        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-            raise DamagedDataset(f"{file} is not of format {FORMAT}.")
-        missing = [name for name in FACTS if name not in facts]
-        if missing:
-            raise DamagedDataset(f"{file} says nothing of {', '.join(missing)}.")
-        for name in (*PER_STEP, "lives"):
-            expected = facts["steps"] + (name == "lives")
-            if not isinstance(facts[name], list) or len(facts[name]) != expected:
-                count = len(facts[name]) if isinstance(facts[name], list) else "no"
-                raise DamagedDataset(f"{file} has {count} {name} for {facts['steps']} steps, {expected} are right.")
-        for step, label in enumerate(facts["actions"]):
-            if label not in LABELS:
-                raise DamagedDataset(f"{file}: action {step} is {label!r}, labels are {', '.join(LABELS)}.")
-
     def _check_pictures(self) -> None:
-        there = {path.name for path in self.folder.glob("*.png")}
-        expected = {frame_name(step) for step in range(len(self) + 1)}
-        if self.facts["native"]:
-            expected |= {native_name(step) for step in range(len(self) + 1)}
-        if missing := sorted(expected - there):
-            raise DamagedDataset(f"{self.folder / missing[0]} is missing ({len(self)} steps have {len(self) + 1} frames).")
-        if surplus := sorted(there - expected):
-            raise DamagedDataset(
-                f"{self.folder / surplus[0]} is one too many ({len(self)} steps have {len(self) + 1} frames)."
-            )
+        try:
+            with os.scandir(self.folder) as entries:
+                there = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries if entry.name.endswith(".png")}
+        except OSError as error:
+            raise DamagedDataset(f"{self.folder} cannot be read: {error.strerror}.") from None
+        kinds = (frame_name, native_name) if self.facts["native"] else (frame_name,)
+        expected = {name_of(step) for name_of in kinds for step in range(len(self) + 1)}
+        for names, fault in (
+            (expected - there.keys(), "is missing"),
+            (there.keys() - expected, "is one too many"),
+            ({name for name in expected if not there.get(name)}, "is no regular file"),
+        ):
+            if names:
+                raise DamagedDataset(f"{self.folder / min(names)} {fault} ({len(self)} steps have {len(self) + 1} frames).")

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from sb3_breakout.arguments import check_choice
+from sb3_breakout.files import folder_written_aside
+from sb3_breakout.gameplay.encoder import open_video
 from sb3_breakout.gameplay.episode import Episode
-from sb3_breakout.gameplay.indexes import SPLITS
-from sb3_breakout.gameplay.layout import LABELS, GameplayFolder, read_json
+from sb3_breakout.gameplay.indexes import read_splits
+from sb3_breakout.gameplay.layout import LABELS, GameplayFolder
 
 EMULATOR_FRAMES_PER_SECOND = 60
 NOTHING = LABELS.index("NOTHING")
@@ -31,15 +33,15 @@ def export(folder: GameplayFolder, form: str, target: Path) -> None:
     :param target: folder to write, which must not be there
     :raises FileExistsError: if it is there
     :raises FileNotFoundError: if there is no dataset
+    :raises OSError: if something cannot be written
     :raises ImportError: if the format's library is not installed
     :raises DamagedDataset: naming file and fault
     """
     check_choice("format", form, tuple(EXPORTERS))
-    folder.check()
-    splits = read_json(folder.splits)
-    with _folder_written_aside(target) as aside:
-        for split in SPLITS:
-            EXPORTERS[form]((Episode.open(folder.episodes / name) for name in splits[split]), aside, split)
+    splits = read_splits(folder)
+    with folder_written_aside(target) as aside:
+        for split, names in splits.items():
+            EXPORTERS[form]((Episode.open(folder.episodes / name) for name in names), aside, split)
 
 
 def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:
@@ -87,25 +89,13 @@ def _write_mp4(path: Path, pictures: Iterator[np.ndarray], fps: float) -> None:
     :param path: the file
     :param pictures: one or more, (height, width, 1 or 3) uint8
     :param fps: pictures per second
+    :raises OSError: if it cannot be written, with what ffmpeg said
     """
-    from imageio_ffmpeg import write_frames
-
     first = next(pictures)
     height, width, channels = first.shape
-    video = write_frames(
-        str(path),
-        (width, height),
-        fps=fps,
-        pix_fmt_out="rgb24",
-        codec="libx264rgb",
-        macro_block_size=1,
-        quality=None,  # none: -qp 0 is lossless
-        output_params=["-qp", "0"],
-    )
-    video.send(None)
-    for picture in chain([first], pictures):
-        video.send(np.repeat(picture, 3 // channels, axis=2))
-    video.close()
+    with open_video(path, width, height, fps, lossless=True) as video:
+        for picture in chain([first], pictures):
+            video.write(np.repeat(picture, 3 // channels, axis=2))
 
 
 def export_minari(episodes: Iterable[Episode], root: Path, split: str) -> None:
@@ -175,19 +165,6 @@ EXPORTERS: dict[str, Callable[[Iterable[Episode], Path, str], None]] = {
     "minari": export_minari,
     "arrayrecord": export_arrayrecord,
 }
-
-
-@contextmanager
-def _folder_written_aside(target: Path) -> Iterator[Path]:
-    if target.exists():
-        raise FileExistsError(f"{target} is there already and will not be overwritten.")
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    aside.mkdir(parents=True)
-    try:
-        yield aside
-        aside.rename(target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager

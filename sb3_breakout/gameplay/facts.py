@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 from ale_py import ALEState, roms
+from pydantic import ValidationError
 
 import sb3_breakout
 from sb3_breakout.envs import BreakoutWrapper, RewardShapingWrapper
+from sb3_breakout.gameplay.schema import GAME, first_fault
 
+LARGEST_STATE = 2**20  # bytes; those of all games have 15 kB
 PACKAGES = ("ale-py", "gymnasium", "stable-baselines3", "numpy", "opencv-python", "torch")
 
 
@@ -35,9 +38,9 @@ def game_facts(wrapper: BreakoutWrapper, shaping: RewardShapingWrapper | None) -
         raise ValueError(f"A game with {type(other).__name__} below BreakoutWrapper cannot be recorded: move it above.")
     env = wrapper.below.unwrapped
     assert env.spec is not None and wrapper.observation_space.shape is not None
-    return {
+    facts = {
         "env_id": env.spec.id,
-        "env_kwargs": dict(env.spec.kwargs),
+        "env_kwargs": {name: value for name, value in env.spec.kwargs.items() if name != "render_mode"},
         "rom_md5": rom_md5(env._game),  # type: ignore[attr-defined]
         "frame_skip": wrapper.frame_skip,
         "frame_shape": list(wrapper.observation_space.shape),
@@ -45,6 +48,11 @@ def game_facts(wrapper: BreakoutWrapper, shaping: RewardShapingWrapper | None) -
         "living_penalty": shaping.living_penalty if shaping else 0.0,
         "life_loss_penalty": shaping.life_loss_penalty if shaping else 0.0,
     }
+    try:
+        GAME.validate_python(facts)
+    except ValidationError as error:
+        raise ValueError(f"A game of {env} cannot be recorded, nobody could read it: {first_fault(error)}.") from None
+    return facts
 
 
 def rules_of_reward(game: dict[str, Any], reward: float, lives_lost: int) -> float:
@@ -72,10 +80,17 @@ def encode_state(state: ALEState) -> str:
 
 
 def decode_state(text: str) -> ALEState:
-    """:raises ValueError: if the text is no state"""
+    """
+    :raises ValueError: if the text is no state
+    :raises SystemError: by ALE, for some that look like one
+    """
     try:
-        return ALEState(zlib.decompress(base64.b64decode(text, validate=True)))
-    except (ValueError, zlib.error, RuntimeError) as error:
+        unpacking = zlib.decompressobj()
+        state = unpacking.decompress(base64.b64decode(text, validate=True), LARGEST_STATE)
+        if not unpacking.eof:
+            raise ValueError(f"it is cut off, or larger than {LARGEST_STATE} bytes")
+        return ALEState(state)
+    except (ValueError, zlib.error) as error:
         raise ValueError(f"start_state is no state of the emulator ({error})") from None
 
 

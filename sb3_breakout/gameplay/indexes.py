@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from sb3_breakout.gameplay.episode import Episode
-from sb3_breakout.gameplay.layout import FORMAT, LABELS, GameplayFolder, read_json, write_json
+from sb3_breakout.gameplay.layout import FORMAT, LABELS, GameplayFolder, write_json
+from sb3_breakout.gameplay.schema import CARD, SPLITS_FILE, read_json
 
 BLOCK = 10  # one episode in each ten is for validation
 SPLITS = ("train", "validation")
@@ -35,12 +36,25 @@ def rebuild_indexes(folder: GameplayFolder, split_seed: int = 0) -> dict[str, An
     :return: the card, as in ``dataset.json``
     :raises DamagedDataset: if an episode is damaged, naming file and fault
     """
-    if folder.splits.is_file():
-        split_seed = read_json(folder.splits)["seed"]
+    if folder.splits.exists():
+        split_seed = read_json(folder.splits, SPLITS_FILE)["seed"]
     indexes = build_indexes((Episode.open(folder.episode(number)) for number in folder.numbers()), split_seed)
     for path, content in zip((folder.actions, folder.splits, folder.card), indexes, strict=True):
         write_json(path, content)
     return indexes[2]
+
+
+def read_splits(folder: GameplayFolder) -> dict[str, list[str]]:
+    """
+    :param folder: a dataset
+    :return: the names of the episodes in each split
+    :raises FileNotFoundError: if there is no dataset
+    :raises DamagedDataset: if its card or its splits are damaged, naming file and fault
+    """
+    folder.check()
+    read_json(folder.card, CARD)
+    splits = read_json(folder.splits, SPLITS_FILE)
+    return {split: splits[split] for split in SPLITS}
 
 
 def build_indexes(episodes: Iterable[Episode], split_seed: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

@@ -17,17 +17,19 @@ frames at frame skip 4) has 27,001 frames.
 
 import json
 import os
-import shutil
-import time
+import re
+import stat
 from pathlib import Path
 from typing import Any
 
-from sb3_breakout.files import written_aside
+from sb3_breakout.files import remove_abandoned, written_aside
 
+EPISODE_NAME = "episode_([0-9]{6}|[1-9][0-9]{6,8})"
 FORMAT = 1  # of episode.json; another number is refused
 LABELS = ("LEFT", "NOTHING", "RIGHT")  # the index of a label here is its number in tensors and exports
 
-ABANDONED_AFTER = 60.0  # seconds without a new frame
+LARGEST_FILE = 2**30  # bytes
+LARGEST_SIDE = 1024  # of a picture, in pixels
 
 
 class DamagedDataset(ValueError):
@@ -69,38 +71,46 @@ class GameplayFolder:
 
         :raises FileExistsError: if it holds something else, which is left as it is
         :raises OSError: if it cannot be written to
+        :raises DamagedDataset: if a link stands for one of its folders
         """
-        if self.root.is_dir() and not self.card.is_file():
-            foreign = [path.name for path in self.root.iterdir() if not path.name.startswith(f".{self.card.name}.")]
-            if foreign:
+        if not self.card.is_file():
+            if (foreign := self._foreign_file()) is not None:
                 raise FileExistsError(
-                    f"{self.root} is no dataset of gameplay (it has no {self.card.name}) and is not empty ({foreign[0]}): "
+                    f"{self.root} is no dataset of gameplay (it has no {self.card.name}) and is not empty ({foreign}): "
                     "choose another folder. Nothing was changed."
                 )
-        self.episodes.mkdir(parents=True, exist_ok=True)
-        if not self.card.is_file():
             write_json(self.card, {"format": FORMAT})
-        self._remove_leftovers()
+        self.check()
+        self.episodes.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(self.episodes)
 
     def check(self) -> None:
-        """:raises FileNotFoundError: if there is no dataset"""
+        """
+        :raises FileNotFoundError: if there is no dataset
+        :raises DamagedDataset: if a link stands for one of its folders, which would lead out of it
+        """
         if not self.card.is_file():
             raise FileNotFoundError(f"{self.root} is no dataset of gameplay: there is no {self.card}.")
+        for folder in (self.actions.parent, self.episodes.parent, self.episodes):
+            if folder.is_symlink():
+                raise DamagedDataset(f"{folder} is a link, which is not followed.")
 
     def episode(self, number: int) -> Path:
         """:return: the folder of an episode, there or not"""
         return self.episodes / episode_name(number)
 
+    def names(self) -> list[str]:
+        """:return: what is called as if it were an episode, in order"""
+        return sorted(path.name for path in self.episodes.glob("episode_*"))
+
     def numbers(self) -> list[int]:
         """:return: the numbers of the episodes that are there, ascending"""
-        names = (path.name for path in self.episodes.glob("episode_*"))
-        return sorted(int(name.removeprefix("episode_")) for name in names if name.removeprefix("episode_").isdigit())
+        return sorted(int(name.removeprefix("episode_")) for name in self.names() if re.fullmatch(EPISODE_NAME, name))
 
-    def _remove_leftovers(self) -> None:
-        """Half-written episodes of processes that were killed; a living one writes many frames per second."""
-        for folder in self.episodes.glob(".episode_*.tmp"):
-            if time.time() - folder.stat().st_mtime > ABANDONED_AFTER:
-                shutil.rmtree(folder)
+    def _foreign_file(self) -> Path | None:
+        """:return: a file that is not of a start that failed before the card had its name, if there is one"""
+        files = (path for path in self.root.rglob("*") if path.is_symlink() or not path.is_dir())
+        return next((file.relative_to(self.root) for file in files if not file.name.startswith(f".{self.card.name}.")), None)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -110,13 +120,22 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         aside.write_text(f"{{\n{lines}\n}}\n")
 
 
-def read_json(path: Path) -> Any:
+def read_file(path: str | os.PathLike[str]) -> bytes:
     """
-    :raises DamagedDataset: if the file is missing or no JSON, naming file and line
+    :param path: of a dataset's file
+    :return: its content
+    :raises DamagedDataset: if it is missing, cannot be read, is very large, or is no file of the dataset itself but a link,
+        a folder, a device
     """
     try:
-        return json.loads(path.read_text())
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise DamagedDataset(f"{path} is no regular file.")
+        if status.st_size > LARGEST_FILE:
+            raise DamagedDataset(f"{path} has {status.st_size} bytes, at most {LARGEST_FILE} are read.")
+        with open(path, "rb") as file:
+            return file.read()
     except FileNotFoundError:
         raise DamagedDataset(f"{path} is missing.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DamagedDataset(f"{path} is no valid JSON: {error}.") from None
+    except OSError as error:
+        raise DamagedDataset(f"{path} cannot be read: {error.strerror}.") from None

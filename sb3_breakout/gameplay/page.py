@@ -6,8 +6,8 @@ from typing import Any
 
 from sb3_breakout.files import written_aside
 from sb3_breakout.gameplay.episode import Episode
-from sb3_breakout.gameplay.indexes import SPLITS
-from sb3_breakout.gameplay.layout import GameplayFolder, read_json
+from sb3_breakout.gameplay.indexes import read_splits
+from sb3_breakout.gameplay.layout import GameplayFolder
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -21,9 +21,8 @@ def write_page(folder: GameplayFolder) -> Path:
     :raises FileNotFoundError: if there is no dataset
     :raises DamagedDataset: if an episode is damaged, naming file and fault
     """
-    folder.check()
-    splits = read_json(folder.splits)
-    episodes = [_summary(Episode.open(folder.episodes / name), split) for split in SPLITS for name in splits[split]]
+    splits = read_splits(folder)
+    episodes = [_summary(Episode.open(folder.episodes / name), split) for split, names in splits.items() for name in names]
     episodes.sort(key=lambda episode: episode["name"])
     page = folder.root / "index.html"
     text = json.dumps(episodes, separators=(",", ":")).replace("<", "\\u003c")  # an agent may be called </script>

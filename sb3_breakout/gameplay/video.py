@@ -9,11 +9,8 @@ says which action that was and how many points had been scored before it; the la
                         screen ----> screen ----> screen ----> ... ---> screen
 """
 
-import glob
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -21,14 +18,13 @@ from typing import Any, NamedTuple
 
 import cv2
 import gymnasium as gym
-import imageio_ffmpeg
 import numpy as np
 from stable_baselines3.common.type_aliases import AtariStepReturn
 
 from sb3_breakout.envs import BreakoutWrapper
 from sb3_breakout.evaluation import env_for
-from sb3_breakout.files import written_aside
 from sb3_breakout.gameplay import png
+from sb3_breakout.gameplay.encoder import open_video
 
 FPS = 30
 WIDTH, HEIGHT = 160, 210  # the screen's own size
@@ -144,94 +140,6 @@ def annotate(moment: Moment) -> np.ndarray:
     return np.concatenate([moment.screen, text])
 
 
-class VideoEncoder:
-    """
-    An ffmpeg process that makes an MP4 file (H.264, yuv420p, index first, so that browsers play it while it loads).
-
-    :param path: the file, overwritten if it exists
-    :param width: of the pictures in pixels, even
-    :param height: of the pictures in pixels, even
-    :param fps: pictures per second
-    :raises ValueError: if width or height is not a positive even number
-    :raises RuntimeError: if there is no ffmpeg
-    """
-
-    def __init__(self, path: Path, width: int, height: int, fps: int = FPS) -> None:
-        if min(width, height) <= 0 or width % 2 or height % 2:
-            raise ValueError(
-                f"width and height must be positive and even (yuv420p halves the colours), received {width}x{height}."
-            )
-        self.shape = (height, width, 3)
-        self.path = path
-        command = _command(path, width, height, fps)
-        self._log = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._log)
-        assert self._process.stdin is not None
-        self._input = self._process.stdin
-
-    def write(self, picture: np.ndarray) -> None:
-        """
-        Append a picture.
-
-        :param picture: (height, width, 3) uint8 RGB
-        :raises ValueError: if it has another shape or type
-        :raises OSError: if ffmpeg has stopped, with what it said
-        """
-        if picture.shape != self.shape or picture.dtype != np.uint8:
-            raise ValueError(f"A picture must be {self.shape} uint8, received {picture.shape} {picture.dtype}.")
-        try:
-            self._input.write(picture.tobytes())
-            self._input.flush()
-        except BrokenPipeError:
-            self.finish()
-
-    def finish(self) -> None:
-        """
-        Complete the file.
-
-        :raises OSError: if ffmpeg failed or was given no picture, with what it said
-        """
-        self._close_input()
-        if self._process.wait() != 0:
-            self._log.seek(0)
-            said = self._log.read().decode(errors="replace").strip()
-            raise OSError(f"ffmpeg could not write {self.path} (exit code {self._process.returncode}): {said}")
-
-    def stop(self) -> None:
-        """End the process whatever it does; does nothing after ``finish``."""
-        self._process.kill()
-        self._close_input()
-        self._process.wait()
-        self._log.close()
-
-    def _close_input(self) -> None:
-        try:
-            self._input.close()
-        except BrokenPipeError:  # what it did not read; its exit code says why
-            pass
-
-
-@contextmanager
-def open_video(path: str | os.PathLike[str], width: int, height: int, fps: int = FPS) -> Iterator[VideoEncoder]:
-    """
-    A video that is there whole or not at all: it takes its name when the block ends, and is removed when the block fails.
-
-    :param path: the MP4 file, replaced if it exists; its folder is created if needed
-    :param width: of the pictures in pixels, even
-    :param height: of the pictures in pixels, even
-    :param fps: pictures per second
-    :raises ValueError: if width or height is not a positive even number
-    :raises OSError: if the file cannot be written, with what ffmpeg said
-    """
-    with written_aside(path) as aside:
-        encoder = VideoEncoder(aside, width, height, fps)
-        try:
-            yield encoder
-            encoder.finish()
-        finally:
-            encoder.stop()
-
-
 def record_video(agent: Any, path: str | os.PathLike[str], with_frames: bool = False, **game: Any) -> Moment:
     """
     Record one whole game as an annotated video.
@@ -250,11 +158,9 @@ def record_video(agent: Any, path: str | os.PathLike[str], with_frames: bool = F
     for place in (path, frames) if with_frames else (path,):
         if place.exists():
             raise FileExistsError(f"{place} exists already: remove it, or choose another name.")
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):  # by a process that was killed
-        left.unlink()
     with (
         _folder_aside(frames, unfinished) if with_frames else nullcontext() as folder,
-        open_video(path, WIDTH, HEIGHT + TEXT_HEIGHT) as video,
+        open_video(path, WIDTH, HEIGHT + TEXT_HEIGHT, FPS) as video,
     ):
         for moment in play_game(agent, **game):
             video.write(annotate(moment))
@@ -314,21 +220,3 @@ def _write_png(path: Path, screen: np.ndarray) -> None:
         path.write_bytes(png.encode(screen))
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
-
-
-def _command(path: Path, width: int, height: int, fps: int) -> list[str]:
-    """
-    :param path: the file
-    :param width: in pixels
-    :param height: in pixels
-    :param fps: pictures per second
-    :return: how ffmpeg is called to encode raw RGB pictures from its standard input
-    :raises RuntimeError: if there is no ffmpeg
-    """
-    raw = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {fps} -i -"
-    # Colours as in standard-definition television, and tagged so: players that read the tags and players that guess agree
-    tags = "setparams=color_primaries=smpte170m:color_trc=smpte170m"
-    colour = f"-colorspace smpte170m -vf scale=out_color_matrix=bt601:out_range=tv,{tags}"
-    h264 = "-c:v libx264 -crf 18 -pix_fmt yuv420p -movflags +faststart -f mp4"
-    words = f"-nostdin -hide_banner -loglevel error -abort_on empty_output -y {raw} {colour} {h264}".split()
-    return [imageio_ffmpeg.get_ffmpeg_exe(), *words, os.path.abspath(path)]

@@ -4,10 +4,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
+from sb3_breakout.files import temporary_beside
 from sb3_breakout.gameplay import png
 from sb3_breakout.gameplay.layout import frame_name, native_name, write_json
 
@@ -28,7 +28,7 @@ class EpisodeWriter:
         self.folder = folder
         self.native = native
         self.frames = 0
-        self._aside = folder.with_name(f".{folder.name}.{uuid4().hex}.tmp")
+        self._aside = temporary_beside(folder)
         self._aside.mkdir(parents=True)
 
     def add(self, picture: np.ndarray, screen: np.ndarray | None = None) -> None:

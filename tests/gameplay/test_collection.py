@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tests.zoo.command_line import run
 
 SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 COLLECT = (sys.executable, SCRIPTS / "collect_gameplay.py")
+PONG = SCRIPTS.parent / "rl-trained-agents" / "ddqn_per" / "PongNoFrameskip-v4_1" / "PongNoFrameskip-v4.zip"
 VERIFY = (sys.executable, SCRIPTS / "verify_gameplay.py")
 
 
@@ -89,6 +91,50 @@ def test_agent_that_sees_something_else(tmp_path: Path) -> None:
         list(collect(jobs))
 
 
+@pytest.fixture(scope="module")
+def agents(logs: Path) -> list[Agent]:
+    return parse_agents(["random", "ddqn_per:best"], logs)
+
+
+SETTINGS = Conditions(sticky=0.25, with_q_values=True, seed=3)
+
+
+@pytest.fixture(scope="module")
+def collected(agents: list[Agent], tmp_path_factory: pytest.TempPathFactory) -> GameplayFolder:
+    """A game of each agent."""
+    folder = GameplayFolder(tmp_path_factory.mktemp("collected"))
+    folder.claim()
+    list(collect(missing_games(folder, agents, 2, SETTINGS)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"sticky": 0.0}, "episode_000001 was collected with --sticky 0.25, received 0.0: use the same settings"),
+        ({"native": True}, "episode_000001 was collected with --resolution agent, received native"),
+        ({"with_q_values": False}, "episode_000002 was collected with --q-values True, received False"),
+        ({"seed": 4}, r"episode_000001 was collected with --seed \(of this game\) \d+, received \d+"),
+    ],
+)
+def test_other_conditions_do_not_mix(
+    collected: GameplayFolder, agents: list[Agent], change: dict[str, float], fault: str
+) -> None:
+    with pytest.raises(ValueError, match=fault):
+        missing_games(collected, agents, 3, replace(SETTINGS, **change))  # type: ignore[arg-type]
+    assert [job.number for job in missing_games(collected, agents, 3, SETTINGS)] == [3]
+
+
+def test_other_agents_do_not_mix(collected: GameplayFolder, agents: list[Agent], logs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="episode_000001 was collected with --agents random, received ddqn_per:best"):
+        missing_games(collected, agents[::-1], 2, SETTINGS)
+    assert agents[1].path is not None
+    changed = tmp_path / "best_model.zip"
+    changed.write_bytes(agents[1].path.read_bytes() + b" ")  # trained on
+    with pytest.raises(ValueError, match=r"episode_000002 was collected with the agent's file \(SHA-256\) "):
+        missing_games(collected, [agents[0], replace(agents[1], path=changed)], 2, SETTINGS)
+
+
 def test_commands(tmp_path: Path) -> None:
     arguments = ("--output", "data", "--sticky", "0.25")
     output = run(*COLLECT, *arguments, "--episodes", "2", folder=tmp_path)
@@ -97,6 +143,10 @@ def test_commands(tmp_path: Path) -> None:
     assert "data: 3 episodes" in run(*COLLECT, *arguments, "--episodes", "3", "--workers", "2", folder=tmp_path)
     assert before.items() <= content_of(tmp_path / "data" / "raw_gameplay").items()
     assert "3 episodes played again, 0 faults" in run(*VERIFY, "data", folder=tmp_path)
+    whole = content_of(tmp_path / "data")
+    refused = run(*COLLECT, "--output", "data", "--episodes", "4", folder=tmp_path, code=1)
+    assert "was collected with --sticky 0.25, received 0.0" in refused and "Traceback" not in refused
+    assert content_of(tmp_path / "data") == whole
     (GameplayFolder(tmp_path / "data").episode(2) / "frame_000005.png").unlink()
     assert "episode_000002: " in run(*VERIFY, "data", folder=tmp_path, code=1)
 
@@ -106,6 +156,9 @@ def test_commands_that_cannot_work(tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     output = run(*COLLECT, "--output", "mine", folder=tmp_path, code=1)
     assert "Error: mine is no dataset" in output and "Traceback" not in output
+    output = run(*COLLECT, "--output", "data", "--agents", "random:0.9", PONG, folder=tmp_path, code=1)
+    assert "Error: The agent PongNoFrameskip-v4 " in output and "has the actions Discrete(6)" in output
+    assert not (tmp_path / "data").exists()
     assert "there is no" in run(*VERIFY, "mine", folder=tmp_path, code=2)
 
 

@@ -1,16 +1,14 @@
 """Reading a dataset back: what was recorded, and clear words about what is damaged."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch as th
 from torch.utils.data import DataLoader
 
-from sb3_breakout.gameplay import DamagedDataset, GameplayDataset, Passage, Transition
+from sb3_breakout.gameplay import GameplayDataset, Passage, Transition
 from sb3_breakout.gameplay.episode import Episode
 from sb3_breakout.gameplay.layout import GameplayFolder
 
@@ -59,50 +57,6 @@ def test_batches(ten_short_games: Path) -> None:
     assert batch.action.shape == batch.reward.shape == (16,)
 
 
-def edit_json(edit: Callable[[Any], None]) -> Callable[[Path], None]:
-    def damage(folder: Path) -> None:
-        file = folder / "episode.json"
-        content = json.loads(file.read_text())
-        edit(content)
-        file.write_text(json.dumps(content, indent=1))
-
-    return damage
-
-
-def truncate(folder: Path) -> None:
-    file = folder / "episode.json"
-    file.write_text(file.read_text()[:-100])
-
-
-@pytest.mark.parametrize(
-    ("damage", "fault"),
-    [
-        (truncate, r"episode.json is no valid JSON: .*line \d+"),
-        (lambda folder: (folder / "episode.json").unlink(), "episode.json is missing"),
-        (lambda folder: (folder / "episode.json").write_text("[]"), r"episode\.json is not of format 1"),
-        (lambda folder: (folder / "frame_000007.png").unlink(), "frame_000007.png is missing"),
-        (lambda folder: (folder / "frame_000099.png").write_bytes(b""), "frame_000099.png is one too many"),
-        (edit_json(lambda facts: facts["actions"].pop()), r"episode.json has \d+ actions for \d+ steps"),
-        (edit_json(lambda facts: facts["lives"].pop()), r"episode.json has \d+ lives for \d+ steps"),
-        (edit_json(lambda facts: facts["actions"].__setitem__(3, "JUMP")), "episode.json: action 3 is 'JUMP'"),
-        (edit_json(lambda facts: facts.pop("agent")), "episode.json says nothing of agent"),
-    ],
-)
-def test_damage_is_named(data: Path, damage: Callable[[Path], None], fault: str) -> None:
-    folder = GameplayFolder(data).episodes / json.loads((data / "splits.json").read_text())["train"][2]
-    damage(folder)
-    with pytest.raises(DamagedDataset, match=rf"{folder.name}.*{fault}"):
-        GameplayDataset(data)
-
-
-@pytest.mark.parametrize("content", [b"", b"no picture"])
-def test_broken_picture_is_named(data: Path, content: bytes) -> None:
-    dataset = GameplayDataset(data)
-    (dataset.episodes[0].folder / "frame_000001.png").write_bytes(content)
-    with pytest.raises(DamagedDataset, match=r"frame_000001\.png is no complete PNG"):
-        dataset[0]
-
-
 def test_wrong_questions(data: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"dataset\.json"):
         GameplayDataset(tmp_path / "nothing")
@@ -112,14 +66,3 @@ def test_wrong_questions(data: Path, tmp_path: Path) -> None:
         GameplayDataset(data, length=0)
     with pytest.raises(ValueError, match="has nothing for split='train' and length=1000"):
         GameplayDataset(data, length=1000)
-
-
-def test_damaged_split(data: Path) -> None:
-    splits = json.loads((data / "splits.json").read_text())
-    splits["validation"].append(splits["train"][0])
-    (data / "splits.json").write_text(json.dumps(splits))
-    with pytest.raises(DamagedDataset, match="in both splits"):
-        GameplayDataset(data)
-    (data / "splits.json").unlink()
-    with pytest.raises(DamagedDataset, match=r"splits\.json is missing"):
-        GameplayDataset(data)

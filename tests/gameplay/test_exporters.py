@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from sb3_breakout.gameplay.episode import Episode
 from sb3_breakout.gameplay.exporters import EXPORTERS, export
 from sb3_breakout.gameplay.layout import DamagedDataset, GameplayFolder
 from tests.gameplay.conftest import SHORT, MakeGame, record
+from tests.zoo.command_line import run
+
+SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 
 
 def by_split(root: Path) -> Iterator[tuple[str, Episode]]:
@@ -112,6 +116,19 @@ def test_export_that_fails_leaves_nothing(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DamagedDataset, match="frame_000003"):
         export(GameplayFolder(data), "npz", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("missing", ["disk", "ffmpeg"])
+def test_encoder_that_fails_leaves_nothing(ten_short_games: Path, tmp_path: Path, missing: str) -> None:
+    (tmp_path / "ffmpeg").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    command = f"{sys.executable} {SCRIPTS / 'export_gameplay.py'} {ten_short_games} --to mp4 --output out"
+    if missing == "disk":
+        output = run("bash", "-c", f"ulimit -f 4; {command}", folder=tmp_path, code=1)  # no file above 4 kB
+    else:
+        output = run("bash", "-c", command, folder=tmp_path, code=1, IMAGEIO_FFMPEG_EXE=str(tmp_path / "ffmpeg"))
+    assert "Error: ffmpeg could not write" in output and "Traceback" not in output and "Written" not in output
+    assert [path.name for path in tmp_path.iterdir()] == ["ffmpeg"]
 
 
 def test_unknown_format(ten_short_games: Path, tmp_path: Path) -> None:

@@ -2,16 +2,46 @@
 
 import errno
 import json
-import os
-import time
+import sys
 from pathlib import Path
 
 import pytest
 
+from sb3_breakout.files import HOST
 from sb3_breakout.gameplay.indexes import rebuild_indexes, split_of
 from sb3_breakout.gameplay.layout import GameplayFolder, frame_name
 from sb3_breakout.gameplay.writer import EpisodeWriter
 from tests.gameplay.conftest import SHORT, MakeGame, record
+from tests.test_files import NOBODY
+from tests.zoo.command_line import run
+
+ROOT = Path(__file__).parent.parent.parent
+# Starts a dataset in a process that is killed before its n-th change to the disk, n = 0, 1, ..., until one is not killed; each
+# time the parent goes on with what is there
+KILLED_STARTS = """
+import os, signal, sys
+from sb3_breakout.gameplay.layout import GameplayFolder
+changes_left = None
+def count(event, arguments):
+    global changes_left
+    writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    if changes_left is not None and (writes or event in ("os.mkdir", "os.rename", "os.remove")):
+        if changes_left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        changes_left -= 1
+sys.addaudithook(count)
+kills, killed = 0, True
+while killed:
+    folder = GameplayFolder(f"{sys.argv[1]}/{kills}")
+    if (child := os.fork()) == 0:
+        changes_left = kills
+        folder.claim()
+        os._exit(0)
+    killed = os.waitpid(child, 0)[1] == signal.SIGKILL
+    folder.claim()
+    kills += killed
+print(kills)
+"""
 
 
 def content_of(root: Path) -> dict[str, bytes]:
@@ -60,6 +90,28 @@ def test_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     assert content_of(tmp_path) == {str(tmp_path / "thesis.txt"): b"mine"}
 
 
+def test_start_on_a_full_disk_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, *_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder = GameplayFolder(tmp_path / "data")
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_text", full)
+        with pytest.raises(OSError, match="No space left"):
+            folder.claim()
+    folder.claim()
+    folder.check()
+
+
+def test_start_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
+    kills = int(run(sys.executable, "-c", KILLED_STARTS, tmp_path, folder=ROOT))
+    assert kills >= 4  # two folders and a file are made, the file is renamed
+    for number in range(kills + 1):
+        folder = GameplayFolder(tmp_path / str(number))
+        folder.check()
+        assert folder.episodes.is_dir()
+
+
 def test_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("mine")
     with pytest.raises(OSError, match="data"):
@@ -105,11 +157,13 @@ def test_full_disk(data: Path, play_in: MakeGame, monkeypatch: pytest.MonkeyPatc
 
 def test_leftovers_of_killed_processes(data: Path) -> None:
     folder = GameplayFolder(data)
-    old, young = (folder.episodes / f".episode_000011.{process}.tmp" for process in (1, 2))
-    for leftover in (old, young):
-        leftover.mkdir()
-        (leftover / "frame_000000.png").write_bytes(b"")
-    os.utime(old, (time.time() - 3600,) * 2)
+    old = folder.episodes / f".episode_000011.{HOST}.{NOBODY}.01234567-0.tmp"
+    old.mkdir()
+    (old / "frame_000000.png").write_bytes(b"")
+    young = EpisodeWriter(folder.episode(12))
+    left = [path.name for path in folder.episodes.glob(".*")]
+    assert len(left) == 1 and left[0].startswith(".episode_000012.")
     folder.claim()
-    assert not old.exists() and young.exists()  # the young one may still be being written
+    assert [path.name for path in folder.episodes.glob(".*")] == left  # it is being written
     assert folder.numbers() == list(range(1, 11))
+    young.give_up()

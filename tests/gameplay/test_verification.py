@@ -91,7 +91,7 @@ def cut_last_step(facts: Any) -> None:
         (lambda facts: facts.update(score=99.0), "end"),
         (lambda facts: facts.update(truncated=False), "end"),
         (lambda facts: facts.update(start_state="AAAA"), "start_state"),
-        (lambda facts: facts["game"].update(rom_md5="0"), "another ROM"),
+        (lambda facts: facts["game"].update(rom_md5=32 * "0"), "another ROM"),
     ],
 )
 def test_changed_fact(data: Path, edit: Callable[[Any], None], fault: str) -> None:

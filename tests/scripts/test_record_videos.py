@@ -9,7 +9,9 @@ import pytest
 
 from sb3_breakout import DDQN
 from sb3_breakout.evaluation import evaluation_env
+from sb3_breakout.files import HOST
 from tests.scripts.conftest import SCRIPTS
+from tests.test_files import NOBODY
 
 SHORT = ("--max_steps", 15, "--device", "cpu")
 
@@ -56,7 +58,7 @@ def test_bulk_goes_on_where_it_was(bulk, tmp_path, capsys):
     folder = tmp_path / "bulk_videos"
     video = folder / "bulk_trained_agent_1.mp4"
     before, content = tree(folder), video.read_bytes()
-    video.rename(folder / ".bulk_trained_agent_1.mp4.123.tmp")
+    video.rename(folder / f".bulk_trained_agent_1.mp4.{HOST}.{NOBODY}.01234567-0.tmp")
     (folder / "bulk_trained_agent_1").rename(folder / ".bulk_trained_agent_1.unfinished")
     capsys.readouterr()
     bulk("--total_videos", 4)

@@ -1,0 +1,142 @@
+"""MP4 files, of videos and of exports: whole and with every picture that was handed over, or not there at all."""
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+
+from sb3_breakout.files import written_aside
+
+# Colours as in standard-definition television, and tagged so: players that read the tags and players that guess agree
+TAGS = "setparams=color_primaries=smpte170m:color_trc=smpte170m"
+FOR_BROWSERS = (
+    f"-colorspace smpte170m -vf scale=out_color_matrix=bt601:out_range=tv,{TAGS} -c:v libx264 -crf 18 -pix_fmt yuv420p"
+)
+LOSSLESS = "-c:v libx264rgb -qp 0 -pix_fmt rgb24"
+
+
+@contextmanager
+def open_video(
+    path: str | os.PathLike[str], width: int, height: int, fps: float, lossless: bool = False
+) -> Iterator["VideoEncoder"]:
+    """
+    A video that is there whole or not at all: it takes its name when the block ends, and is removed when the block fails.
+
+    :param path: the MP4 file, replaced if it exists; its folder is created if needed
+    :param width: of the pictures in pixels, even unless lossless
+    :param height: of the pictures in pixels, even unless lossless
+    :param fps: pictures per second
+    :param lossless: keep every pixel, in RGB, which few players show; otherwise browsers play it
+    :raises ValueError: for a size that such a video cannot have
+    :raises OSError: if the file cannot be written, with what ffmpeg said
+    """
+    with written_aside(path) as aside:
+        encoder = VideoEncoder(aside, width, height, fps, lossless)
+        try:
+            yield encoder
+            encoder.finish()
+        finally:
+            encoder.stop()
+
+
+class VideoEncoder:
+    """
+    An ffmpeg process that makes an MP4 file of H.264, its index first, so that it plays while it loads.
+
+    :param path: the file, overwritten if it exists
+    :param width: of the pictures in pixels
+    :param height: of the pictures in pixels
+    :param fps: pictures per second
+    :param lossless: RGB and exact instead of yuv420p
+    :raises ValueError: if width or height is not positive, or odd in yuv420p
+    :raises OSError: if there is no ffmpeg, or it does not start
+    """
+
+    def __init__(self, path: Path, width: int, height: int, fps: float, lossless: bool = False) -> None:
+        if min(width, height) <= 0 or (not lossless and (width % 2 or height % 2)):
+            raise ValueError(
+                f"width and height must be positive and even (yuv420p halves the colours), received {width}x{height}."
+            )
+        self.path = path
+        self.shape = (height, width, 3)
+        self.pictures = 0
+        raw = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {fps} -i -"
+        output = f"{LOSSLESS if lossless else FOR_BROWSERS} -movflags +faststart -f mp4"
+        options = f"-nostdin -hide_banner -loglevel error -abort_on empty_output -y {raw} {output}"
+        command = [_ffmpeg(), *options.split(), os.path.abspath(path)]
+        self._log = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._log)
+        assert self._process.stdin is not None
+        self._input = self._process.stdin
+
+    def write(self, picture: np.ndarray) -> None:
+        """
+        Append a picture.
+
+        :param picture: (height, width, 3) uint8 RGB
+        :raises ValueError: if it has another shape or type
+        :raises OSError: if ffmpeg has stopped, with what it said
+        """
+        if picture.shape != self.shape or picture.dtype != np.uint8:
+            raise ValueError(f"A picture must be {self.shape} uint8, received {picture.shape} {picture.dtype}.")
+        self.pictures += 1
+        try:
+            self._input.write(picture.tobytes())
+            self._input.flush()
+        except BrokenPipeError:
+            self.finish()
+
+    def finish(self) -> None:
+        """
+        Complete the file, and see that it is complete.
+
+        :raises OSError: if ffmpeg failed, with what it said, or the file has not as many pictures as were written
+        """
+        self._close_input()
+        if self._process.wait() != 0:
+            self._log.seek(0)
+            said = self._log.read().decode(errors="replace").strip()
+            raise OSError(f"ffmpeg could not write {self.path} (exit code {self._process.returncode}): {said}")
+        if (count := count_pictures(self.path)) != self.pictures:
+            raise OSError(f"ffmpeg wrote {count} of {self.pictures} pictures to {self.path}.")
+
+    def stop(self) -> None:
+        """End the process whatever it does; does nothing after ``finish``."""
+        self._process.kill()
+        self._close_input()
+        self._process.wait()
+        self._log.close()
+
+    def _close_input(self) -> None:
+        try:
+            self._input.close()
+        except BrokenPipeError:  # what it did not read; its exit code says why
+            pass
+
+
+def count_pictures(path: Path) -> int:
+    """
+    :param path: a video
+    :return: the number of pictures that can be read from it, without decoding them; 0 if it is no video
+    """
+    options = "-map 0:v:0 -c copy -f null -nostdin -loglevel quiet -progress pipe:1 -".split()
+    command = [_ffmpeg(), "-i", os.path.abspath(path), *options]
+    progress = subprocess.run(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True).stdout
+    return int((re.findall(r"^frame=\s*(\d+)", progress, re.MULTILINE) or [0])[-1])
+
+
+def _ffmpeg() -> str:
+    """
+    :return: path of the program
+    :raises FileNotFoundError: if there is none
+    """
+    try:
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise FileNotFoundError(str(error)) from None

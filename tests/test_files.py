@@ -1,0 +1,107 @@
+"""What is written aside is there whole or not at all, and what killed writers leave is gone after the next write."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sb3_breakout.files import HOST, LIFE, folder_written_aside, written_aside
+
+NOBODY = 2**22 + 1  # the number of no process: above what Linux gives
+WRITER = """
+import os, signal, sys
+from sb3_breakout.files import folder_written_aside, written_aside
+with written_aside(sys.argv[1]) as aside:
+    aside.write_text("half")
+    if sys.argv[2] == "is killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "below" / "file"
+    with written_aside(path) as aside:
+        aside.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    with pytest.raises(KeyboardInterrupt), written_aside(path) as aside:
+        aside.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "new" and names(path.parent) == {"file"}
+
+
+def test_folder_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "below" / "folder"
+    with pytest.raises(KeyboardInterrupt), folder_written_aside(path) as aside:
+        (aside / "file").write_text("half")
+        raise KeyboardInterrupt
+    assert names(path.parent) == set()
+    with folder_written_aside(path) as aside:
+        (aside / "file").write_text("new")
+        assert not path.exists()
+    assert names(path.parent) == {"folder"} and names(path) == {"file"}
+    with pytest.raises(FileExistsError, match="will not be overwritten"), folder_written_aside(path):
+        pass
+
+
+def test_content_is_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: done.append(("flush", os.fstat(file).st_ino)) or fsync(file))
+    monkeypatch.setattr(os, "replace", lambda old, new: done.append(("rename", os.stat(old).st_ino)) or replace(old, new))
+    with written_aside(tmp_path / "file") as aside:
+        aside.write_text("new")
+    inode = (tmp_path / "file").stat().st_ino
+    assert done == [("flush", inode), ("rename", inode)]
+
+
+def test_killed_writers_leave_one_file_at_most(tmp_path: Path) -> None:
+    for number in range(3):
+        killed = subprocess.run([sys.executable, "-c", WRITER, str(tmp_path / f"file_{number}"), "is killed"])
+        assert killed.returncode == -signal.SIGKILL
+        (left,) = tmp_path.iterdir()
+        assert left.name.startswith(f".file_{number}.") and left.read_text() == "half"
+    with written_aside(tmp_path / "file") as aside:
+        aside.write_text("new")
+    assert names(tmp_path) == {"file"}
+
+
+def test_living_writers_are_left_alone(tmp_path: Path) -> None:
+    """Another process, this one, and one of another host."""
+    path = tmp_path / "file"
+    other = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), "waits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdin is not None and other.stdout is not None and other.stdout.readline() == "writing\n"
+    (tmp_path / f".file.other-{HOST}.{NOBODY}.01234567-0.tmp").touch()
+    with written_aside(path) as outer:
+        outer.write_text("outer")
+        with written_aside(path) as inner:
+            inner.write_text("inner")
+        assert path.read_text() == "inner" and outer.read_text() == "outer"
+    assert path.read_text() == "outer"
+    other.communicate()
+    assert other.returncode == 0 and path.read_text() == "half"
+    assert names(tmp_path) == {"file", f".file.other-{HOST}.{NOBODY}.01234567-0.tmp"}
+
+
+@pytest.mark.parametrize("process", [f"{NOBODY}.{LIFE}", f"{os.getpid()}.01234567"], ids=["gone", "had this number before"])
+def test_what_is_removed(tmp_path: Path, process: str) -> None:
+    (tmp_path / f".file.{HOST}.{process}-0.tmp").touch()
+    (tmp_path / f".folder.{HOST}.{process}-1.tmp").mkdir()
+    (tmp_path / f".folder.{HOST}.{process}-1.tmp" / "file").touch()
+    foreign = {f".{HOST}.{process}-0.tmp", f".file.{process}-0.tmp", f".file.{HOST}.{process}-0.tmp.mine", f".a.{HOST}.b.tmp"}
+    for name in foreign:
+        (tmp_path / name).touch()
+    with written_aside(tmp_path / "file") as aside:
+        aside.touch()
+    assert names(tmp_path) == {"file", *foreign}
