@@ -32,6 +32,7 @@ from sb3_breakout.ddqn.compilation import CompiledFunction
 from sb3_breakout.ddqn.device import bfloat16_is_fast, choose_device
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
 from sb3_breakout.ddqn.gradients import clip_gradient_norm_
+from sb3_breakout.ddqn.initial_priorities import ActorTDErrors
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
 from sb3_breakout.files import written_aside
 from sb3_breakout.random_state import get_random_state, set_random_state
@@ -113,6 +114,9 @@ class DDQN(DQN):
     :param v_max: largest return of that distribution
     :param compile: compile the update with ``torch.compile``
     :param autocast: compute the features (all layers but the Q head) in bfloat16; "auto" does so where the hardware does
+    :param initial_priorities: what a new transition enters the prioritized buffer with: ``"recent"``, the 0.9 quantile of the
+        |TD errors| measured recently, or ``"td_error"``, its own one-step |TD error| by the Q-values that actions are chosen
+        with (where there are any: not in the random prefill, nor at a time limit)
     :param _init_setup_model: Whether or not to build the network at the creation of the instance
     :raises ValueError: for a value that makes no sense, naming it
     """
@@ -171,6 +175,7 @@ class DDQN(DQN):
         v_max: float = 10.0,
         compile: bool = False,
         autocast: bool | str = "auto",
+        initial_priorities: str = "recent",
         _init_setup_model: bool = True,
     ) -> None:
         super().__init__(
@@ -215,6 +220,8 @@ class DDQN(DQN):
         self.v_max = v_max
         self.compile = compile
         self.autocast = autocast
+        self.initial_priorities = initial_priorities
+        self._actor_errors: ActorTDErrors | None = None
         # Who chooses training actions; None is this model's own policy
         self.behaviour: DDQNPolicy | None = None
         # Mean loss of the latest call of train(); None before the first
@@ -251,6 +258,17 @@ class DDQN(DQN):
         if not isinstance(self.exploration, ExplorationRule):
             check_choice("exploration", self.exploration, ("boltzmann", "epsilon_greedy"))
         check_choice("autocast", self.autocast, ("auto", True, False))
+        check_choice("initial_priorities", self.initial_priorities, ("recent", "td_error"))
+        if self.initial_priorities == "td_error" and self.n_atoms is not None:
+            raise ValueError(
+                f"initial_priorities='td_error' with n_atoms={self.n_atoms}: priorities are KL divergences then, which one-step "
+                "TD errors cannot be compared with. Use 'recent'."
+            )
+        if self.initial_priorities == "td_error" and not issubclass(self.replay_buffer_class, PrioritizedReplayBuffer):
+            raise ValueError(
+                f"initial_priorities='td_error' with {self.replay_buffer_class.__name__}, which has no priorities: "
+                "use PrioritizedReplayBuffer, or 'recent'."
+            )
         check_choice("temperature_scale", self.temperature_scale, Boltzmann.SCALES)
         for name in ("temperature_initial", "temperature_min", "temperature_slowdown", "max_grad_norm", "ladder_exponent"):
             check_positive(name, getattr(self, name))
@@ -330,6 +348,8 @@ class DDQN(DQN):
             if not reset_num_timesteps:
                 self._go_on_drawing(self._random_state)
             self._random_state = None
+        # Anew: the environment may be reset before the next action is chosen
+        self._actor_errors = ActorTDErrors(self.gamma) if self.initial_priorities == "td_error" else None
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
 
     def _go_on_drawing(self, random_state: dict[str, Any]) -> None:
@@ -370,9 +390,12 @@ class DDQN(DQN):
             actions = np.array([self.action_space.sample() for _ in range(n_envs)])
         else:
             assert self._last_obs is not None, "self._last_obs was not set"
-            actions, metrics = (self.behaviour or self.policy).explore(self._last_obs)
+            actions, metrics, q_values = (self.behaviour or self.policy).explore(self._last_obs)
             for name, value in metrics.items():
                 self.logger.record_mean(f"rollout/{name}", value)
+            if self._actor_errors is not None and self.behaviour is None:
+                assert isinstance(self.replay_buffer, PrioritizedReplayBuffer)
+                self.replay_buffer.set_initial_priorities(*self._actor_errors.acted(q_values, actions))
         return actions, actions
 
     def _store_transition(
@@ -388,6 +411,8 @@ class DDQN(DQN):
             super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
         except ValueError as error:
             raise ValueError(f"At environment step {self.num_timesteps}: {error}") from error
+        if self._actor_errors is not None:
+            self._actor_errors.stored(reward, dones, infos)
         self._episodes_ended = int(dones.sum())
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
@@ -629,4 +654,4 @@ class DDQN(DQN):
         self.replay_buffer = loaded
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "behaviour", "figures", "_loss_function"]
+        return [*super()._excluded_save_params(), "behaviour", "figures", "_loss_function", "_actor_errors"]

@@ -76,19 +76,20 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
         with th.no_grad():
             return self.q_net(self.obs_to_tensor(observation)[0]).float().cpu().numpy()
 
-    def explore(self, observation: np.ndarray | dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, float]]:
+    def explore(self, observation: np.ndarray | dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, float], np.ndarray]:
         """
         Draw training actions from the exploration rule, or at random as often as the ladder says for each environment.
 
         :param observation: a batch of observations, (n_envs, ...)
-        :return: actions (n_envs,) int64, and what the draw looked like: entropy in nats and action gap, both averaged
-            over the environments
+        :return: actions (n_envs,) int64; what the draw looked like: entropy in nats and action gap, both averaged
+            over the environments; and the Q-values (n_envs, n_actions) it came from
         """
         assert self.exploration is not None, "DDQN gives its policy an exploration rule in _setup_model()"
         q_values = self.q_values(observation)
         epsilons = ladder_epsilons(len(q_values), *self.ladder)
         probabilities = mixed_with_random(self.exploration.probabilities(q_values), epsilons)
-        return sample_actions(probabilities), {"entropy": entropy(probabilities), "action_gap": action_gap(q_values)}
+        metrics = {"entropy": entropy(probabilities), "action_gap": action_gap(q_values)}
+        return sample_actions(probabilities), metrics, q_values
 
     def get_extra_state(self) -> dict[str, Any]:
         return {} if self.exploration is None else self.exploration.get_state()

@@ -51,7 +51,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     Paper: Prioritized Experience Replay, https://arxiv.org/abs/1511.05952
 
     Drop-in for ``ReplayBuffer`` (and ``DictReplayBuffer``, ``NStepReplayBuffer``): where nobody calls ``update_priorities``
-    it samples uniformly. Further learners (:meth:`learner`) share what is stored.
+    it samples uniformly. A new transition enters with the 0.9 quantile of the |TD errors| measured recently, or with what the
+    actor says (:meth:`set_initial_priorities`). Further learners (:meth:`learner`) share what is stored.
 
     Every transition has an index that is never used again, so an update that comes too late, for a transition overwritten
     since, is recognized and ignored. A transition can be sampled as soon as its n-step return is known: n - 1 steps after
@@ -511,6 +512,32 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     # ---------------------------------------------------------------- priorities
 
+    def set_initial_priorities(self, envs: np.ndarray, td_errors: np.ndarray) -> None:
+        """
+        What the actor knows of the newest step: |TD errors| in place of the recent ones that its transitions entered with
+        (Ape-X, https://arxiv.org/abs/1803.00933). A transition that was sampled meanwhile keeps its priority. Further
+        learners see other rewards; nothing changes for them.
+
+        :param envs: (n,) int64 environments that it knows the error of, none twice
+        :param td_errors: (n,) their |TD errors|
+        :raises ValueError: if an error is negative or not finite, an environment does not exist or the lengths differ; nothing
+            is changed then
+        """
+        if len(envs) != len(td_errors):
+            raise ValueError(f"{len(envs)} environments and {len(td_errors)} TD errors: there must be one error for each.")
+        known = (td_errors >= 0.0) & (td_errors <= FLOAT32_MAX)  # NaN is neither
+        if not known.all():
+            wrong = int(known.argmin())
+            raise ValueError(
+                f"The initial |TD error| of environment {envs[wrong]} is {td_errors[wrong]}, it must be finite and not "
+                "negative: no priority was changed."
+            )
+        if len(envs) and not 0 <= envs.min() <= envs.max() < self.n_envs:
+            raise ValueError(f"Environments must be in [0, {self.n_envs}), got {envs.min()} to {envs.max()}.")
+        if self._sampler is not None:
+            places = (self._step - 1) % self.buffer_size * self.n_envs + envs
+            self._sampler.suggest(places, td_errors.astype(np.float32))
+
     def update_priorities(self, indices: np.ndarray | th.Tensor, td_errors: np.ndarray | th.Tensor) -> None:
         """
         Replace the priorities of sampled transitions; those overwritten since are left out.
@@ -581,8 +608,9 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def diagnostics(self) -> dict[str, float]:
         """
-        :return: n_steps, alpha and beta; quantiles of |TD error| + eps over the transitions that can be sampled, the share of
-            them that ever was, and the largest importance weight since the last call, before its division by the largest of
+        :return: n_steps, alpha and beta; the |TD error| that new transitions enter with; quantiles of |TD error| + eps over
+            the transitions that can be sampled, the share of them that ever was; and since the last call the share of draws
+            that were the first of their transition, and the largest importance weight before its division by the largest of
             its batch
         """
         facts = {"n_steps": float(self.n_steps), "alpha": self.alpha, "beta": self.beta}

@@ -1,5 +1,6 @@
 """Which transitions to replay."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from sb3_breakout.replay.snapshot import StreamedArray
 from sb3_breakout.replay.sum_tree import SumTree
 
 MOST_PENDING = 1024  # changes that may wait for the tree
+RECENT_QUANTILE = 0.9
+RECENT_ERRORS = 10_000  # how many errors the recent error remembers
 
 
 class PrioritySampler:
@@ -20,6 +23,11 @@ class PrioritySampler:
     The errors are kept as they are, so that another ``alpha`` can derive every priority anew. A place whose transition
     cannot be replayed (nothing there, or its return is not known yet) has the priority 0: it is never drawn, and
     nothing needs to be drawn again. The tree learns of changes when it is next sampled from.
+
+    A new transition has no error yet. It enters with the 0.9 quantile of the errors that were measured recently (a running
+    mean over the quantiles of updates that forgets exponentially, by the last 10,000 errors). The paper's largest error
+    ever seen is for ever that of one outlier, mostly of early training: every new transition then outranks everything that
+    was learned about the old ones. A quantile follows the errors up and down, and leaves the really surprising ahead.
 
     :param n_places: number of places
     :param alpha: how much prioritization, in [0, 1]
@@ -34,24 +42,37 @@ class PrioritySampler:
         self.errors = np.zeros(n_places, np.float32)
         self.eligible = np.zeros(n_places, bool)
         self.n_eligible = 0
-        self.largest_error = 1.0  # the largest seen; 1 until one was
-        self._errors_seen = False
+        self.recent_error = 1.0  # what new transitions enter with; 1 until an error was measured
+        self._errors_seen = 0  # how many of the recent ones
         self._tree = SumTree(n_places)
         self._pending: list[np.ndarray] = []  # places whose priorities changed
         self._sampled = np.zeros(n_places, bool)
         self._used = 0  # places that a transition was ever put into are those before this one
         self._largest_weight = 0.0
+        self._draws = 0
+        self._first_visits = 0
 
     def enter(self, places: np.ndarray) -> None:
         """
-        New transitions, with the largest error seen (algorithm 1, line 6). They cannot be replayed yet.
+        New transitions. They cannot be replayed yet.
 
         :param places: (n,) int64, ascending
         """
         self.withdraw(places)
-        self.errors[places] = self.largest_error
+        self.errors[places] = self.recent_error
         self._sampled[places] = False
         self._used = max(self._used, int(places[-1]) + 1)
+
+    def suggest(self, places: np.ndarray, errors: np.ndarray) -> None:
+        """
+        Better errors for new transitions than what they entered with; those that were sampled meanwhile stay as they are.
+
+        :param places: (n,) int64, no place twice
+        :param errors: (n,) float32, finite and not negative
+        """
+        new = ~self._sampled[places]
+        self.errors[places[new]] = errors[new]
+        self._changed(places[new])
 
     def admit(self, places: np.ndarray) -> None:
         """
@@ -85,11 +106,16 @@ class PrioritySampler:
             places, errors = places[eligible], errors[eligible]
         if not len(errors):
             return
-        largest = float(errors.max())
-        self.largest_error = max(self.largest_error, largest) if self._errors_seen else largest
-        self._errors_seen = True
+        self._remember(errors)
         self.errors[places] = errors
         self._changed(places)
+
+    def _remember(self, errors: np.ndarray) -> None:
+        """Move the recent error: the mean of all quantiles at first, an exponentially forgetting one later."""
+        rank = math.ceil(RECENT_QUANTILE * (len(errors) - 1))
+        self._errors_seen = min(self._errors_seen + len(errors), RECENT_ERRORS)
+        rate = min(len(errors) / self._errors_seen, 1.0)
+        self.recent_error += rate * (float(np.partition(errors, rank)[rank]) - self.recent_error)
 
     def _changed(self, places: np.ndarray) -> None:
         self._pending.append(places)
@@ -107,6 +133,8 @@ class PrioritySampler:
         probabilities = self._tree.get(places) / self._tree.total
         weights, largest = importance_weights(probabilities, self.n_eligible, beta)
         self._largest_weight = max(self._largest_weight, largest)
+        self._draws += batch_size
+        self._first_visits += len(set(places[~self._sampled[places]].tolist()))
         self._sampled[places] = True
         return places, weights
 
@@ -130,16 +158,19 @@ class PrioritySampler:
 
     def diagnostics(self) -> dict[str, float]:
         """
-        :return: quantiles of |TD error| + eps over the transitions that can be replayed, the share of them that ever was,
-            and the largest importance weight since the last call, before its division by the largest of its batch
+        :return: what new transitions enter with; quantiles of |TD error| + eps over the transitions that can be replayed,
+            the share of them that ever was; and since the last call the share of draws that were the first of their
+            transition, and the largest importance weight before its division by the largest of its batch
         """
-        facts = {"largest_weight": self._largest_weight}
+        facts = {"recent_error": self.recent_error, "largest_weight": self._largest_weight}
+        if self._draws:
+            facts["first_visits"] = self._first_visits / self._draws
         if self.n_eligible:
             quantiles = np.quantile(self.errors[self.eligible], [0.1, 0.5, 0.9, 1.0]) + self.eps
             names = ("priority_p10", "priority_p50", "priority_p90", "priority_max")
             facts |= {name: float(value) for name, value in zip(names, quantiles, strict=True)}
             facts["sampled_share"] = float(self._sampled[self.eligible].mean())
-        self._largest_weight = 0.0
+        self._largest_weight, self._draws, self._first_visits = 0.0, 0, 0
         return facts
 
     def check_valid(self) -> None:

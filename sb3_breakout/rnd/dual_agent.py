@@ -126,6 +126,11 @@ class DualAgentCallback(RNDCallback):
                 "DualAgentCallback needs a model whose training actions another agent can choose: DDQN or a subclass "
                 f"(ddqn_rnd in RL Zoo), not {type(self.model).__name__}; for others: RNDRewardWrapper(reward='combined')."
             )
+        if self.model.initial_priorities != "recent":
+            raise ValueError(
+                "DualAgentCallback needs initial_priorities='recent': the explorer chooses the actions, by Q-values for other "
+                f"rewards than the model's, so that {self.model.initial_priorities!r} would not be the model's."
+            )
         if not isinstance(self.model.replay_buffer, PrioritizedReplayBuffer):
             raise ValueError(
                 "DualAgentCallback needs replay_buffer_class=PrioritizedReplayBuffer, where a second agent can learn, not "

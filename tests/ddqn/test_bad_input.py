@@ -36,6 +36,8 @@ BAD_ARGUMENTS = [
     (dict(target_update_interval=0), "target_update_interval must be a whole number of at least 1"),
     (dict(max_grad_norm=float("nan")), "max_grad_norm must be a number above 0, received nan"),
     (dict(gradient_steps=-2), "gradient_steps must be a whole number of at least -1, received -2"),
+    (dict(initial_priorities="max"), "initial_priorities must be one of 'recent', 'td_error', received 'max'"),
+    (dict(initial_priorities="td_error", n_steps=1, replay_buffer_class=ReplayBuffer), "'td_error' with ReplayBuffer"),
     (dict(replay_buffer_kwargs=dict(alpha=1.5)), "alpha.*1.5"),
     (dict(replay_buffer_kwargs=dict(beta=-0.1)), "beta.*-0.1"),
     (dict(n_steps=3, replay_buffer_class=ReplayBuffer), "n_steps=3 with ReplayBuffer"),

@@ -244,7 +244,7 @@ def test_behaviour_chooses_the_training_actions() -> None:
             policy = self.model.policy_class(
                 self.model.observation_space, self.model.action_space, self.model.lr_schedule, **self.model.policy_kwargs
             )
-            policy.explore = lambda observation: (np.zeros(len(observation), np.int64), {})
+            policy.explore = lambda observation: (np.zeros(len(observation), np.int64), {}, None)
             policy.exploration = self.model.policy.exploration
             self.model.behaviour = policy
 

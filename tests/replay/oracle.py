@@ -30,7 +30,8 @@ class Oracle:
         self.capacity, self.n_envs, self.n_steps, self.gamma = capacity, n_envs, n_steps, gamma
         self.steps: list[list[Stored]] = []  # all steps ever, each a list over environments
         self.errors: dict[int, float] = {}  # |TD error| of every index
-        self.largest: float | None = None
+        self.sampled: set[int] = set()
+        self.updates: list[np.ndarray] = []  # the errors of each
 
     def add(self, step: Step) -> None:
         if self.steps:
@@ -38,7 +39,7 @@ class Oracle:
                 if not before.done and not np.array_equal(before.next_obs, step.obs[env]):
                     self.steps[-1][env] = before._replace(timeout=True)  # reset by hand: what followed still counts
         for index in range(len(self.steps) * self.n_envs, (len(self.steps) + 1) * self.n_envs):
-            self.errors[index] = 1.0 if self.largest is None else self.largest
+            self.errors[index] = self.recent()
         self.steps.append(
             [
                 Stored(
@@ -71,12 +72,27 @@ class Oracle:
         stored = range(first * self.n_envs, len(self.steps) * self.n_envs)
         return [index for index in stored if self.horizon(index) is not None]
 
+    def recent(self) -> float:
+        """The mean of the 0.9 quantiles of all updates, each as often as it has errors (fewer than are ever forgotten)."""
+        if not self.updates:
+            return 1.0
+        quantiles = [np.quantile(errors, 0.9, method="higher") for errors in self.updates]
+        return float(np.average(quantiles, weights=[len(errors) for errors in self.updates]))
+
+    def set_initial(self, envs: np.ndarray, errors: np.ndarray) -> None:
+        for env, error in zip(envs.tolist(), errors.tolist(), strict=True):
+            index = (len(self.steps) - 1) * self.n_envs + env
+            if index not in self.sampled:
+                self.errors[index] = error
+
     def update(self, indices: np.ndarray, errors: np.ndarray) -> None:
         alive = set(self.eligible())
-        for index, error in zip(indices.tolist(), errors.tolist(), strict=True):
-            if index in alive:
-                self.errors[index] = abs(error)
-                self.largest = max(abs(error), self.largest or 0.0)
+        counted = [
+            (index, abs(error)) for index, error in zip(indices.tolist(), errors.tolist(), strict=True) if index in alive
+        ]
+        self.errors.update(counted)
+        if counted:
+            self.updates.append(np.array([error for _, error in counted]))
 
     def transition(self, index: int) -> dict[str, Any]:
         """What a batch has to hold for an index."""

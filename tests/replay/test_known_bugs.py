@@ -189,7 +189,7 @@ def test_capacity_one_or_no_power_of_two(capacity):
 
 
 def test_alpha_is_applied_once_to_new_transitions():
-    """They enter with the largest |TD error|, 16, hence the priority 4; with sqrt(max p^alpha) they would have 2."""
+    """They enter with the |TD error| 16, hence the priority 4; with sqrt(max p^alpha) they would have 2."""
     buffer = make(alpha=0.5, eps=1e-9)
     episode(buffer, 1, 2)
     buffer.update_priorities(np.array([0, 1]), np.array([-16.0, 4.0]))

@@ -48,6 +48,8 @@ def test_random_operations_against_the_oracle(seed):
     for step in islice(stream, 4 * capacity + 8):
         buffer.add(*step)
         oracle.add(step)
+        if rng.random() < 0.3:
+            _set_initial(buffer, oracle, rng)
         if rng.random() < 0.4:
             continue
         eligible = oracle.eligible()
@@ -59,6 +61,10 @@ def test_random_operations_against_the_oracle(seed):
             continue
         batch = buffer.sample(int(rng.integers(1, 9)))
         assert set(batch.indices.tolist()) <= set(eligible)
+        oracle.sampled |= set(batch.indices.tolist())
+        if rng.random() < 0.3:
+            _set_initial(buffer, oracle, rng)  # too late for what has just been sampled
+            continue
         for row, index in enumerate(batch.indices.tolist()):
             expected = oracle.transition(index)
             for field in FIELDS[:4]:
@@ -75,6 +81,13 @@ def test_random_operations_against_the_oracle(seed):
         oracle.update(indices, errors)
         if rng.random() < 0.3:
             old_indices = batch.indices
+
+
+def _set_initial(buffer: PrioritizedReplayBuffer, oracle: Oracle, rng: np.random.Generator) -> None:
+    envs = rng.permutation(buffer.n_envs)[: rng.integers(0, buffer.n_envs + 1)]
+    errors = rng.exponential(size=len(envs)).astype(np.float32)
+    buffer.set_initial_priorities(envs, errors)
+    oracle.set_initial(envs, errors)
 
 
 @pytest.mark.parametrize("seed", range(16))
@@ -101,6 +114,8 @@ def test_n_steps_changes_at_any_moment(seed):
             oracle.n_steps = int(rng.integers(1, 7))
             learner.update_schedules((oracle.n_steps - 1) / 5)
             assert buffer.n_steps == oracle.n_steps and type(buffer.n_steps) is int
+        if rng.random() < 0.3:
+            _set_initial(buffer, oracle, rng)
         if rng.random() < 0.2:
             buffer = pickle.loads(pickle.dumps(buffer))
             learner = buffer.learner(0.5)
@@ -119,6 +134,7 @@ def test_n_steps_changes_at_any_moment(seed):
                 np.testing.assert_allclose(getattr(batch, field)[row], expected, rtol=1e-5, err_msg=field)
         assert set(learner.sample(9).indices.tolist()) <= set(eligible)
         indices = buffer.sample(5).indices
+        oracle.sampled |= set(indices.tolist())
         errors = rng.normal(size=5).astype(np.float32)
         buffer.update_priorities(indices, errors)
         oracle.update(indices, errors)

@@ -1,5 +1,6 @@
 """Priorities, weights and schedules: hand-worked numbers, and frequencies against the closed form."""
 
+import pickle
 from itertools import islice
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch as th
 from gymnasium import spaces
 
-from sb3_breakout.replay import PrioritizedReplayBuffer
+from sb3_breakout.replay import PrioritizedReplayBuffer, priority_sampler
 from sb3_breakout.replay.formulas import importance_weights, n_step_returns, priorities_from_errors
 from sb3_breakout.replay.priority_sampler import PrioritySampler
 from sb3_breakout.replay.schedule import ProgressSchedule
@@ -157,16 +158,89 @@ def test_schedules_of_whole_numbers(value, expected):
     assert [schedule(1.0 - progress) for progress in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)] == expected
 
 
-def test_new_transitions_enter_with_the_largest_error_seen():
-    """Seen, not stored: the scale of the errors decides, whether they are 0.01 or 100."""
-    for scale in (0.01, 100.0):
-        buffer = filled(4, alpha=1.0, eps=1e-9)
-        buffer.update_priorities(np.arange(4), scale * np.array([1.0, 1.0, 2.0, 1.0]))
-        buffer.update_priorities(np.array([2]), np.array([scale]))  # the largest has gone
-        for step in islice(FrameStackStream(5, frame_shape=(2,)), 1):
-            buffer.add(*step)  # in place of index 0
-        counts = np.bincount(buffer.sample(1000).indices)
-        np.testing.assert_allclose(counts[1:], [200, 200, 200, 400], atol=1)
+def entered_with(buffer: PrioritizedReplayBuffer) -> float:
+    """The |TD error| of a transition added now."""
+    buffer.add(*next(iter(FrameStackStream(5, frame_shape=(2,)))))
+    return float(buffer._sampler.errors[buffer.pos - 1])
+
+
+@pytest.mark.parametrize("scale", [0.01, 100.0])
+def test_new_transitions_enter_with_the_recent_error_by_hand(scale, monkeypatch):
+    """
+    The 0.9 quantile of 0, 0.1, ..., 1.0 is 0.9. With a memory of 20 errors and 11 seen, a second update of 11 counts 11/20:
+    0.9 + 11/20 (9 - 0.9) = 5.355. One outlier in eleven is no news.
+    """
+    monkeypatch.setattr(priority_sampler, "RECENT_ERRORS", 20)
+    buffer = filled(11, alpha=1.0)
+    assert entered_with(buffer) == 1.0
+    errors = scale * np.arange(11) / 10
+    buffer.update_priorities(np.arange(1, 12), errors[::-1])
+    assert entered_with(buffer) == pytest.approx(0.9 * scale)
+    buffer.update_priorities(np.arange(2, 13), np.where(errors == scale, 1000.0 * scale, errors))
+    assert entered_with(buffer) == pytest.approx(0.9 * scale)
+    buffer.update_priorities(np.arange(3, 14), 10 * errors)
+    assert entered_with(buffer) == pytest.approx(5.355 * scale)
+    assert buffer.diagnostics()["per/recent_error"] == pytest.approx(5.355 * scale)
+
+
+def test_the_recent_error_forgets():
+    """The largest seen would be 100 for ever; here the errors of a training that gets better pull it down."""
+    buffer = filled(100)
+    for size in [100.0] * 50 + [0.01] * 500:
+        buffer.update_priorities(np.arange(100), np.full(100, size))
+    assert 0.01 < entered_with(buffer) < 100 * np.exp(-4.9) + 0.01
+
+
+def test_initial_priorities_of_the_actor():
+    """Drawn by them; only of the newest step, only where the actor knows one, and only until the transition is sampled."""
+    stream = FrameStackStream(0, n_envs=3, frame_shape=(2,))
+    buffer = PrioritizedReplayBuffer(6, stream.space, spaces.Discrete(4), device="cpu", n_envs=3, alpha=1.0, eps=1e-9)
+    for step in islice(stream, 2):
+        buffer.add(*step)
+    buffer.set_initial_priorities(np.array([2, 0]), np.array([4.0, 3.0]))
+    np.testing.assert_array_equal(buffer._sampler.errors, [1, 1, 1, 3, 1, 4])
+    np.testing.assert_allclose(np.bincount(buffer.sample(1100).indices), [100, 100, 100, 300, 100, 400], atol=1)
+    buffer.set_initial_priorities(np.array([0]), np.array([9.0]))
+    assert buffer._sampler.errors[3] == 3.0
+    buffer.add(*next(iter(stream)))
+    buffer.set_initial_priorities(np.array([1]), np.array([9.0]))
+    np.testing.assert_array_equal(buffer._sampler.errors, [1, 9, 1, 3, 1, 4])
+    buffer.check_valid()
+
+
+def test_initial_priorities_wait_for_the_return_and_survive_saving():
+    stream = FrameStackStream(0, end=0.0, frame_shape=(2,))
+    buffer = PrioritizedReplayBuffer(9, stream.space, spaces.Discrete(4), device="cpu", n_steps=3)
+    steps = list(islice(stream, 4))
+    buffer.add(*steps[0])
+    buffer.set_initial_priorities(np.array([0]), np.array([0.25]))
+    assert buffer.n_eligible() == 0
+    buffer = pickle.loads(pickle.dumps(buffer))
+    for step in steps[1:]:
+        buffer.add(*step)
+    assert buffer.n_eligible() == 2
+    np.testing.assert_array_equal(buffer._sampler.errors[:4], [0.25, 1.0, 1.0, 1.0])
+    buffer.check_valid()
+
+
+def test_share_of_first_visits():
+    buffer = filled(10, alpha=0.0)
+    assert "per/first_visits" not in buffer.diagnostics()
+    seen, first = set(), 0
+    for batch_size in (3, 4, 5):
+        indices = set(buffer.sample(batch_size).indices.tolist())
+        first += len(indices - seen)
+        seen |= indices
+    assert buffer.diagnostics()["per/first_visits"] == first / 12
+    assert "per/first_visits" not in buffer.diagnostics()  # since the last call
+    while len(seen) < 10:
+        seen |= set(buffer.sample(20).indices.tolist())
+    buffer.diagnostics()
+    buffer.sample(20)
+    assert buffer.diagnostics()["per/first_visits"] == 0.0
+    entered_with(buffer)
+    buffer.sample(20)
+    assert buffer.diagnostics()["per/first_visits"] == 1 / 20
 
 
 def test_seed_of_sb3_decides_what_is_drawn():

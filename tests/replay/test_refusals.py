@@ -197,6 +197,33 @@ def test_updates(indices, errors, message):
     buffer.check_valid()
 
 
+@pytest.mark.parametrize(
+    ("envs", "errors", "message"),
+    [
+        ([0, 1], [0.5, np.nan], "initial .TD error. of environment 1 is nan, it must be finite and not negative"),
+        ([1, 0], [0.5, np.inf], "environment 0 is inf"),
+        ([1], [-0.5], "environment 1 is -0.5"),
+        ([1], [1e39], r"environment 1 is 1e\+39"),
+        ([0, 1], [0.5], "2 environments and 1 TD errors"),
+        ([0, 2], [0.5, 0.5], r"in \[0, 2\), got 0 to 2"),
+        ([-1], [0.5], r"in \[0, 2\), got -1 to -1"),
+    ],
+)
+def test_initial_priorities(envs, errors, message):
+    buffer, _ = started(n_steps=1)
+    before = buffer._sampler.errors.copy()
+    with pytest.raises(ValueError, match=message):
+        buffer.set_initial_priorities(np.array(envs), np.array(errors))
+    np.testing.assert_array_equal(buffer._sampler.errors, before)
+    buffer.check_valid()
+
+
+def test_initial_priorities_of_nothing():
+    buffer = make()
+    buffer.set_initial_priorities(np.array([0]), np.array([1.0]))
+    assert buffer.size() == 0
+
+
 def test_nothing_to_sample():
     with pytest.raises(ValueError, match=r"Nothing can be sampled yet: 0 step"):
         make().sample(4)

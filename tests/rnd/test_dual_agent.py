@@ -58,7 +58,7 @@ def test_an_explorer_forced_to_the_left_fills_the_buffer_with_left() -> None:
     callback = DualAgentCallback()
     model = trained(50, callback)
     start = model.replay_buffer.pos
-    callback.explorer.policy.explore = lambda observation: (np.full(len(observation), LEFT), {})  # type: ignore[method-assign]
+    callback.explorer.policy.explore = lambda observation: (np.full(len(observation), LEFT), {}, None)  # type: ignore[method-assign]
     model.policy.explore = lambda observation: pytest.fail("the exploiter was asked")  # type: ignore[method-assign]
     model.learn(200, callback=callback, reset_num_timesteps=False)
     actions = model.replay_buffer.actions[start : model.replay_buffer.pos]
@@ -187,6 +187,8 @@ def test_what_does_not_fit_is_said_at_the_start_of_training() -> None:
     refused(dqn, DualAgentCallback(), "DDQN or a subclass .* not DQN")
     uniform = agent(replay_buffer_class=ReplayBuffer, n_steps=1)
     refused(uniform, DualAgentCallback(), "replay_buffer_class=PrioritizedReplayBuffer, .* not ReplayBuffer")
+    by_actor = agent(initial_priorities="td_error")
+    refused(by_actor, DualAgentCallback(), "needs initial_priorities='recent': .* 'td_error' would not be the model's")
 
 
 def test_a_second_training_without_the_callback() -> None:
