@@ -17,7 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, ReplayBufferSamples, Schedule
-from stable_baselines3.common.utils import polyak_update
+from stable_baselines3.common.utils import FloatSchedule, LinearSchedule, polyak_update
 from stable_baselines3.common.vec_env import VecFrameStack, unwrap_vec_wrapper
 
 from sb3_breakout.arguments import (
@@ -58,7 +58,8 @@ class DDQN(DQN):
     :param policy: The policy model to use (MlpPolicy, CnnPolicy, MultiInputPolicy)
     :param env: The environment to learn from (if registered in Gym, can be str)
     :param learning_rate: The learning rate, it can be a function
-        of the current progress remaining (from 1 to 0)
+        of the current progress remaining (from 1 to 0); a pair (start, end) or a triple (start, end, fraction of training by
+        which the end is reached) is a straight line
     :param buffer_size: how many transitions the replay buffer holds
     :param learning_starts: how many steps to collect before learning starts, by random play unless the model has
         learned before
@@ -138,7 +139,7 @@ class DDQN(DQN):
         self,
         policy: str | type[DDQNPolicy],
         env: GymEnv | str,
-        learning_rate: float | Schedule = 2.5e-4,
+        learning_rate: float | Sequence[float] | Schedule = 2.5e-4,
         buffer_size: int = 1_000_000,
         learning_starts: int = 10_000,
         batch_size: int = 128,
@@ -181,7 +182,7 @@ class DDQN(DQN):
         super().__init__(
             policy,
             env,
-            learning_rate,
+            learning_rate,  # type: ignore[arg-type]
             buffer_size,
             learning_starts,
             batch_size,
@@ -258,17 +259,9 @@ class DDQN(DQN):
         if not isinstance(self.exploration, ExplorationRule):
             check_choice("exploration", self.exploration, ("boltzmann", "epsilon_greedy"))
         check_choice("autocast", self.autocast, ("auto", True, False))
-        check_choice("initial_priorities", self.initial_priorities, ("recent", "td_error"))
-        if self.initial_priorities == "td_error" and self.n_atoms is not None:
-            raise ValueError(
-                f"initial_priorities='td_error' with n_atoms={self.n_atoms}: priorities are KL divergences then, which one-step "
-                "TD errors cannot be compared with. Use 'recent'."
-            )
-        if self.initial_priorities == "td_error" and not issubclass(self.replay_buffer_class, PrioritizedReplayBuffer):
-            raise ValueError(
-                f"initial_priorities='td_error' with {self.replay_buffer_class.__name__}, which has no priorities: "
-                "use PrioritizedReplayBuffer, or 'recent'."
-            )
+        self._check_learning_rate()
+        self._check_head()
+        self._check_initial_priorities()
         check_choice("temperature_scale", self.temperature_scale, Boltzmann.SCALES)
         for name in ("temperature_initial", "temperature_min", "temperature_slowdown", "max_grad_norm", "ladder_exponent"):
             check_positive(name, getattr(self, name))
@@ -282,14 +275,50 @@ class DDQN(DQN):
         ProgressSchedule("n_steps", self.n_steps, whole=True)
         for name in ("batch_size", "buffer_size", "target_update_interval"):
             check_at_least(name, getattr(self, name), 1)
-        if self.n_atoms is not None:
-            check_at_least("n_atoms", self.n_atoms, 2)
-            if not -np.inf < self.v_min < self.v_max < np.inf:
-                raise ValueError(
-                    f"v_min must be less than v_max, both finite, received v_min={self.v_min}, v_max={self.v_max}."
-                )
         check_at_least("learning_starts", self.learning_starts, 0)
         check_at_least("gradient_steps", self.gradient_steps, -1)
+
+    def _check_learning_rate(self) -> None:
+        rate: Any = self.learning_rate
+        if not isinstance(rate, (list, tuple)):
+            return
+        if len(rate) not in (2, 3):
+            raise ValueError(
+                "learning_rate must be a number, a function of the remaining progress, a pair (start, end) or a triple "
+                f"(start, end, fraction of training by which the end is reached), received {rate!r}."
+            )
+        for value in rate:
+            check_positive("each number of learning_rate", value)
+        check_unit_interval("the fraction of learning_rate", [*rate, 1.0][2])
+
+    def _check_head(self) -> None:
+        if self.n_atoms is None:
+            return
+        check_at_least("n_atoms", self.n_atoms, 2)
+        if not -np.inf < self.v_min < self.v_max < np.inf:
+            raise ValueError(f"v_min must be less than v_max, both finite, received v_min={self.v_min}, v_max={self.v_max}.")
+
+    def _check_initial_priorities(self) -> None:
+        check_choice("initial_priorities", self.initial_priorities, ("recent", "td_error"))
+        if self.initial_priorities == "recent":
+            return
+        if not issubclass(self.replay_buffer_class, PrioritizedReplayBuffer):
+            raise ValueError(
+                f"initial_priorities='td_error' with {self.replay_buffer_class.__name__}, which has no priorities: "
+                "use PrioritizedReplayBuffer, or 'recent'."
+            )
+        if self.n_atoms is not None:
+            raise ValueError(
+                f"initial_priorities='td_error' with n_atoms={self.n_atoms}: priorities are KL divergences then, which "
+                "one-step TD errors cannot be compared with. Use 'recent'."
+            )
+
+    def _setup_lr_schedule(self) -> None:
+        rate: Any = self.learning_rate
+        if isinstance(rate, (list, tuple)):
+            self.lr_schedule = FloatSchedule(LinearSchedule(*[*rate, 1.0][:3]))
+        else:
+            super()._setup_lr_schedule()
 
     def _make_replay_buffer(self) -> ReplayBuffer:
         kwargs = self.replay_buffer_kwargs

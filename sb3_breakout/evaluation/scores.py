@@ -97,7 +97,7 @@ class Scores:
             rates = [f"{name} {_share(**counts)}" for name, counts in self.balls.items()]
             lines.insert(2, f"balls missed, by speed: {', '.join(rates)}")
             if protocol["sticky_actions"] == 0:
-                lines.insert(2, "Breakout without sticky actions has only four openings: games resemble each other")
+                lines.insert(2, "without sticky actions the ball has only four openings: games resemble each other")
         return "\n  ".join(lines)
 
 

@@ -173,7 +173,11 @@ def _with_checked_nested_names(original: Callable[..., Any], algos: dict[str, An
     def _preprocess_hyperparams(self: Any, hyperparams: dict[str, Any]) -> Any:
         if self.algo in ALGORITHMS:
             self.training_vec_env_class = hyperparams.pop("vec_env_class", None)
+        lines = {}
+        if self.algo in ALGORITHMS and isinstance(hyperparams.get("learning_rate"), (list, tuple)):
+            lines["learning_rate"] = hyperparams.pop("learning_rate")  # DDQN's own notation, which the Zoo would refuse
         processed = original(self, hyperparams)
+        processed[0].update(lines)
         if self.algo in ALGORITHMS:
             from sb3_breakout.zoo.checks import check_nested_arguments
 

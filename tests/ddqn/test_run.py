@@ -253,3 +253,11 @@ def test_behaviour_chooses_the_training_actions() -> None:
 
     model = DDQN("MlpPolicy", Corridor(), **FAST | dict(learning_starts=0)).learn(100, callback=Left())
     assert not model.replay_buffer.sample(100).actions.any()
+
+
+def test_learning_rate_along_a_line() -> None:
+    model = DDQN("MlpPolicy", Corridor(), **FAST | dict(learning_rate=[1e-3, 1e-4, 0.5]))
+    rates = [model.lr_schedule(progress_remaining) for progress_remaining in (1.0, 0.75, 0.5, 0.0)]
+    np.testing.assert_allclose(rates, [1e-3, 5.5e-4, 1e-4, 1e-4])
+    model.learn(400)
+    assert model.policy.optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
