@@ -71,7 +71,7 @@ def main() -> None:
         collect_jobs = collector(args.workers, args.ray)
         conditions = Conditions(args.sticky, args.resolution == "native", args.q_values, args.seed)
         jobs = missing_games(folder, agents, args.episodes, conditions)
-        for agent in {job.agent for job in jobs}:
+        for agent in dict.fromkeys(job.agent for job in jobs):
             load_agent(agent, args.sticky)  # one that does not fit the game says so before anything is played
         folder.claim()
         try:

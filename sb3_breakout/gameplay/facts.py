@@ -17,7 +17,7 @@ import sb3_breakout
 from sb3_breakout.envs import BreakoutWrapper, RewardShapingWrapper
 from sb3_breakout.gameplay.schema import GAME, first_fault
 
-LARGEST_STATE = 2**20  # bytes; those of all games have 15 kB
+LARGEST_STATE = 2**20  # bytes; Breakout's have 14 kB
 PACKAGES = ("ale-py", "gymnasium", "stable-baselines3", "numpy", "opencv-python", "torch")
 
 

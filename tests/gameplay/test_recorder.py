@@ -6,6 +6,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from ale_py import AtariEnv
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.env_util import unwrap_wrapper
 from stable_baselines3.common.monitor import Monitor
@@ -125,6 +127,16 @@ def test_random_numbers_outside_the_emulator_are_refused() -> None:
     with pytest.raises(ValueError, match=r"repeat_action_probability': 0\.25"):
         GameRecorder.put_into(sticky)
     sticky.close()
+
+
+def test_game_that_no_reader_would_make_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(
+        gym.registry, "Mine-v0", EnvSpec("Mine-v0", entry_point=lambda **kwargs: AtariEnv("breakout", **kwargs))
+    )
+    env = BreakoutWrapper(gym.make("Mine-v0", frameskip=1, disable_env_checker=True))
+    with pytest.raises(ValueError, match=r"cannot be recorded.*env_id: Input should be a game of ale_py.*'Mine-v0'"):
+        GameRecorder.put_into(env)
+    env.close()
 
 
 def test_unknown_wrapper_below_is_refused() -> None:
