@@ -49,7 +49,7 @@ BAD_ARGUMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), BAD_ARGUMENTS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("arguments", "message"), BAD_ARGUMENTS, ids=[message[:60] for _, message in BAD_ARGUMENTS])
 def test_bad_argument(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DDQN("MlpPolicy", Corridor(), **FAST | arguments)
@@ -62,7 +62,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("arguments", "message"), BAD_ARGUMENTS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("arguments", "message"), BAD_ARGUMENTS, ids=[message[:60] for _, message in BAD_ARGUMENTS])
 def test_bad_argument_on_load(arguments: dict[str, Any], message: str, checkpoint: Path) -> None:
     """What the Zoo does with `-params` on top of `-i`: the constructor never sees these values."""
     with pytest.raises(ValueError, match=message):
