@@ -41,7 +41,7 @@ class Scores:
     :param scores: one per game
     :param lengths: agent steps of each game
     :param protocol: how they were played
-    :param openings: number of games that differ in the pictures of their first ten steps
+    :param openings: number of games that differ in the pictures of their first ten steps; an agent's random action counts too
     :param games: number of games that differ in an action or reward
     :param balls: for Breakout, how many ``balls`` of each speed came down to the paddle and how many of them were ``missed``
     """
@@ -97,7 +97,9 @@ class Scores:
             rates = [f"{name} {_share(**counts)}" for name, counts in self.balls.items()]
             lines.insert(2, f"balls missed, by speed: {', '.join(rates)}")
             if protocol["sticky_actions"] == 0:
-                lines.insert(2, "without sticky actions the ball has only four openings: games resemble each other")
+                lines.insert(
+                    2, "Breakout without sticky actions has only four openings, more come from random actions: see sticky too"
+                )
         return "\n  ".join(lines)
 
 
