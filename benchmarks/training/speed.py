@@ -1,5 +1,5 @@
 """
-Training speed side by side: ``python benchmarks/training.py`` (what it measures: README.md beside it).
+Training speed side by side: ``python -m benchmarks.training.speed`` (what it measures: README.md beside it).
 
 Every model learns for some steps in its turn, round after round, so that whatever else the machine does strikes them all. A
 figure is the median over the rounds, a ratio the median of the ratios within a round. The clock is the wall's.
@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from replay_streams import StackStream
 from stable_baselines3.common.atari_wrappers import AtariWrapper
 from stable_baselines3.common.vec_env import DummyVecEnv
-from training_peers import PEERS, game, ours
-from training_time import measure_shares
 
+from benchmarks.replay.streams import StackStream
+from benchmarks.training.peers import PEERS, game, ours
+from benchmarks.training.shares import measure_shares
 from sb3_breakout.envs import AleVecEnv, BreakoutWrapper
 
 BASELINE = "ddqn_per"
