@@ -197,13 +197,12 @@ def _game(path: Path, env_id: str, shape: tuple[int, ...], args: Mapping[str, An
     :param args: RL Zoo's ``args.yml``
     :param config: RL Zoo's ``config.yml``
     """
-    if not config:
-        return Game(env_id, *_guess(shape))
-    wrapper_kwargs = _wrapper_arguments(path, config.get("env_wrapper") or [])
+    wrapper_kwargs = _wrapper_arguments(path, config.get("env_wrapper") or []) if config else _guess(shape)
     env_kwargs = args.get("env_kwargs") or config.get("env_kwargs") or {}
+    channels = 1 if wrapper_kwargs.get("grayscale", True) else 3
     return Game(
         env_id,
-        config.get("frame_stack", 1),
+        max(shape[0] // channels, 1) if shape else 1,
         {name: value for name, value in wrapper_kwargs.items() if name in SEEN},
         {name: value for name, value in env_kwargs.items() if name not in OF_THE_PROTOCOL},
     )
@@ -227,15 +226,14 @@ def _wrapper_arguments(path: Path, wrappers: Any) -> dict[str, Any]:
     return arguments
 
 
-def _guess(shape: tuple[int, ...]) -> tuple[int, dict[str, Any]]:
+def _guess(shape: tuple[int, ...]) -> dict[str, Any]:
     """
-    What a model sees whose run kept no settings: grey squares of 84x84 pixels, or colour.
+    What a model sees whose run kept no settings: grey squares of 84x84 pixels, or else colour.
 
     :param shape: of its observations
-    :return: frames in an observation, and arguments of ``BreakoutWrapper``
+    :return: arguments of ``BreakoutWrapper``
     """
     if len(shape) != 3 or shape[1:] == (84, 84):
-        return (shape or (1,))[0], {}
+        return {}
     channels, height, width = shape
-    screen = {"screen_size": height if height == width else None}
-    return (channels // 3, screen | {"grayscale": False}) if channels % 3 == 0 else (channels, screen)
+    return {"grayscale": channels % 3 != 0, "screen_size": height if height == width else None}

@@ -61,7 +61,7 @@ def record_bulk(
     trained = find_agent(checkpoint, algo, env_id) if counts[TRAINED] else None
     game = Game(env_id or ENV_ID) if trained is None else trained.game
     plan = [(kind, k, folder / f"bulk_{kind}_agent_{k}.mp4") for kind, count in counts.items() for k in range(1, count + 1)]
-    keep_settings(folder, _settings(trained, env_id=game.env_id, **how), [path for *_, path in plan])
+    keep_settings(folder, _settings(trained, **how, env_id=game.env_id), [path for *_, path in plan])
 
     agents = {RANDOM: load_player(RANDOM, env_id=game.env_id), TRAINED: (trained and trained.load(device), game)}
     for number, (kind, k, path) in enumerate(plan, start=1):
