@@ -21,7 +21,7 @@ from sb3_breakout.replay.frame_store import FrameStore, frame_shape
 from sb3_breakout.replay.learner import ReplayLearner, mixed_rewards
 from sb3_breakout.replay.priority_sampler import PrioritySampler
 from sb3_breakout.replay.schedule import ProgressSchedule
-from sb3_breakout.replay.snapshot import StreamedArray, with_suffix
+from sb3_breakout.replay.streamed_pickle import StreamedArray, with_suffix
 
 ALPHA_STEP = 0.01  # all priorities are derived anew when alpha has moved this far
 FINALS_SHARE = 1 / 50  # terminal frames expected per transition, for the memory check: lives of 50 steps
