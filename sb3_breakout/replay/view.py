@@ -27,7 +27,7 @@ def mixed_rewards(extrinsic: np.ndarray, intrinsic: np.ndarray, reward_mix: floa
     return np.float32(1.0 - reward_mix) * extrinsic + np.float32(reward_mix) * intrinsic
 
 
-class ReplayLearner:
+class ReplayView:
     """
     A view of a :class:`PrioritizedReplayBuffer` for a learner that sees other rewards: same transitions, stored once, but
     priorities and random numbers of its own. Made by ``PrioritizedReplayBuffer.learner``.

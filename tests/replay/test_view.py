@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayLearner, memory
-from sb3_breakout.replay.learner import mixed_rewards
+from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayView, memory
+from sb3_breakout.replay.view import mixed_rewards
 from tests.replay.streams import FrameStackStream, Step
 from tests.replay.test_save_and_load import assert_same, make
 
@@ -176,7 +176,7 @@ def test_learner_that_comes_too_late() -> None:
 def test_the_same_name_is_the_same_learner() -> None:
     buffer = make(FrameStackStream(0))
     learner = buffer.learner(0.5)
-    assert isinstance(learner, ReplayLearner)
+    assert isinstance(learner, ReplayView)
     assert buffer.learner(0.25) is learner and learner.reward_mix == 0.25
     assert buffer.learner(0.5, name="other") is not learner
 
