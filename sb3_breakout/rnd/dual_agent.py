@@ -12,10 +12,9 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
 from sb3_breakout.arguments import check_positive, check_unit_interval, constructor_arguments
+from sb3_breakout.common.rewards import INTRINSIC_REWARD, mixed_rewards
 from sb3_breakout.ddqn import DDQN
 from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayView
-from sb3_breakout.replay.prioritized_replay_buffer import INTRINSIC_REWARD
-from sb3_breakout.replay.view import mixed_rewards
 from sb3_breakout.rnd.ddqn_rnd import DDQNRND
 from sb3_breakout.rnd.reward_wrapper import RNDRewardWrapper
 
