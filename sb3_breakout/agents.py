@@ -72,10 +72,13 @@ class TrainedAgent:
         :return: the agent; it is built without memory for a replay buffer
         :raises ValueError: if the file is damaged, or there is no such device
         """
+        from sb3_breakout.common.torch_utils import choose_device  # late, as the algorithm: PyTorch takes a second
+
         try:
-            return load(ALGORITHMS[self.algo].algorithm_class).load(self.path, device=device)
-        except RuntimeError as error:  # PyTorch's, for a device
-            raise ValueError(f"{self.path} cannot be loaded on device {device!r}: {str(error).splitlines()[0]}") from error
+            choose_device(device)
+        except RuntimeError as error:
+            raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'mps', received {device!r}: {error}") from error
+        return load(ALGORITHMS[self.algo].algorithm_class).load(self.path, device=device)
 
 
 def find_agent(name: str, algo: str | None = None, env_id: str | None = None, logs: Path = LOGS) -> TrainedAgent:

@@ -137,7 +137,7 @@ def test_what_cannot_be_done_is_said(script, tmp_path, capsys, options, code, me
     ("options", "message"),
     [
         (("--algo", "c51_per"), "small.zip was saved by ddqn_per, received --algo c51_per"),
-        (("--device", "foo"), "small.zip cannot be loaded on device 'foo'"),
+        (("--device", "foo"), "device must be 'auto', 'cpu', 'cuda' or 'mps', received 'foo'"),
         (("--env", "PongNoFrameskip-v4"), "The agent knows the actions Discrete(4), PongNoFrameskip-v4 shows Discrete(6)"),
     ],
 )
