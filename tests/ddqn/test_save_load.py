@@ -71,7 +71,7 @@ def test_training_goes_on_with_other_n_steps(model: DDQN, tmp_path: Path, n_step
 def test_continued_model_does_not_play_at_random_again(model: DDQN, tmp_path: Path) -> None:
     """The Zoo's `-i` starts counting steps at 0: the prefill would be repeated with random actions."""
     model.save(tmp_path / "model")
-    loaded = DDQN.load(tmp_path / "model", env=Corridor(), learning_starts=1000, temperature_initial=0.05)
+    loaded = DDQN.load(tmp_path / "model", env=Corridor(), learning_starts=99, temperature_initial=0.05)
     loaded.policy.explore = lambda observation: (np.ones(1, np.int64), {}, None)  # type: ignore[method-assign]
     loaded.learn(100)
     assert loaded.replay_buffer.sample(100).actions.all()
