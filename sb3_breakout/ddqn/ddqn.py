@@ -30,7 +30,7 @@ from sb3_breakout.ddqn.initial_priorities import ActorTDErrors
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
 from sb3_breakout.files import written_aside
 from sb3_breakout.random_state import get_random_state, set_random_state
-from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayLearner
+from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayView
 from sb3_breakout.replay.schedule import ProgressSchedule
 
 SelfDDQN = TypeVar("SelfDDQN", bound="DDQN")
@@ -127,7 +127,7 @@ class DDQN(DQN):
     policy: DDQNPolicy
     n_steps: Any  # an int in SB3, here also what makes a schedule
     replay_buffer_class: type[ReplayBuffer]
-    replay_buffer: ReplayBuffer | ReplayLearner | None  # type: ignore[assignment]
+    replay_buffer: ReplayBuffer | ReplayView | None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -438,7 +438,7 @@ class DDQN(DQN):
         assert self.replay_buffer is not None
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
-        prioritized = self.replay_buffer if isinstance(self.replay_buffer, (PrioritizedReplayBuffer, ReplayLearner)) else None
+        prioritized = self.replay_buffer if isinstance(self.replay_buffer, (PrioritizedReplayBuffer, ReplayView)) else None
         if prioritized is not None:
             prioritized.update_schedules(self._current_progress_remaining)
         if not self._enough_stored():
@@ -479,7 +479,7 @@ class DDQN(DQN):
         if stored < needed:
             warnings.warn(f"No update before the replay buffer holds {needed} transitions (learning_starts).", stacklevel=3)
             return False
-        return not isinstance(buffer, (PrioritizedReplayBuffer, ReplayLearner)) or buffer.n_eligible() > 0
+        return not isinstance(buffer, (PrioritizedReplayBuffer, ReplayView)) or buffer.n_eligible() > 0
 
     def _update(self, batch: Any) -> th.Tensor:
         """

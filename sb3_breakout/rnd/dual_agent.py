@@ -12,10 +12,9 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
 from sb3_breakout.arguments import check_positive, check_unit_interval, constructor_arguments
+from sb3_breakout.common.rewards import INTRINSIC_REWARD, mixed_rewards
 from sb3_breakout.ddqn import DDQN
-from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayLearner
-from sb3_breakout.replay.learner import mixed_rewards
-from sb3_breakout.replay.prioritized_replay_buffer import INTRINSIC_REWARD
+from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayView
 from sb3_breakout.rnd.ddqn_rnd import DDQNRND
 from sb3_breakout.rnd.reward_wrapper import RNDRewardWrapper
 
@@ -194,7 +193,7 @@ class DualAgentCallback(RNDCallback):
             self.explorer.save(Path(self.save_path) / EXPORTED)
 
 
-def make_explorer(model: DDQN, learner: ReplayLearner) -> DDQN:
+def make_explorer(model: DDQN, learner: ReplayView) -> DDQN:
     """
     :param model: the exploitation agent
     :param learner: what the explorer learns from
