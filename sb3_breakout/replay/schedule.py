@@ -63,9 +63,9 @@ class ProgressSchedule:
         numbers = len(line) == 3 and all(isinstance(number, (int, float, np.number)) for number in line)
         if not numbers or not 0.0 < line[2] <= 1.0 or (self.whole and any(number % 1 for number in line[:2])):
             raise ValueError(
-                f"{self.name} must be {self._kind()}, a pair of them (at the start and at the end of training), a triple (start, "
-                "end, fraction of training in (0, 1] by which the end is reached) or a function of the remaining progress, "
-                f"not {self.value!r}."
+                f"{self.name} must be {self._kind()}, a pair of them (at the start and at the end of training), a triple "
+                "(start, end, fraction of training in (0, 1] by which the end is reached) or a function of the remaining "
+                f"progress, not {self.value!r}."
             )
         return float(line[0]), float(line[1]), float(line[2])
 
