@@ -70,7 +70,7 @@ def test_weights_can_be_exchanged(source: type[DQN], target: type[DQN]) -> None:
 @pytest.mark.parametrize("observation", ["vector", "image", "dict"])
 def test_files_can_be_exchanged(source: type[DQN], target: type[DQN], observation: str, tmp_path: Path) -> None:
     policy = {"vector": "MlpPolicy", "image": "CnnPolicy", "dict": "MultiInputPolicy"}[observation]
-    trained = source(policy, Corridor(observation), **SMALL | dict(batch_size=4)).learn(40)
+    trained = source(policy, Corridor(observation), n_steps=1, **SMALL | dict(batch_size=4)).learn(40)
     trained.save(tmp_path / "model")
     loaded = target.load(tmp_path / "model", env=Corridor(observation), learning_starts=4)
     for name, value in trained.policy.state_dict().items():
@@ -164,7 +164,7 @@ def test_evaluation_and_callbacks(algorithm: type[DQN], tmp_path: Path) -> None:
 @pytest.mark.parametrize("train_freq", [1, (4, "step"), (1, "episode")])
 def test_pace(algorithm: type[DQN], train_freq: Any) -> None:
     model = make(algorithm, train_freq=train_freq, gradient_steps=-1).learn(100)
-    assert 0 < model._n_updates <= model.num_timesteps - 20
+    assert 0 < model._n_updates <= model.num_timesteps
 
 
 @both
@@ -240,7 +240,7 @@ def test_hindsight_experience_replay(algorithm: type[DQN], tmp_path: Path) -> No
     model.save(tmp_path / "model")
     model.save_replay_buffer(tmp_path / "buffer")
     loaded = algorithm.load(tmp_path / "model", env=env)
-    loaded.load_replay_buffer(tmp_path / "buffer")
+    loaded.load_replay_buffer(tmp_path / "buffer", truncate_last_traj=False)
     assert loaded.learn(60, reset_num_timesteps=False)._n_updates > model._n_updates
 
 
