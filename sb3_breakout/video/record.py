@@ -21,7 +21,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.type_aliases import AtariStepReturn
 
-from sb3_breakout.envs import BreakoutWrapper
+from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.evaluation import env_for
 from sb3_breakout.gameplay.dataset import png
 from sb3_breakout.video.encoder import open_video
@@ -94,13 +94,13 @@ class Camera(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         self._number += 1
 
 
-class FilmedBreakout(BreakoutWrapper):
-    """``BreakoutWrapper`` with a :class:`Camera` below its handling of lives and FIRE, above its frame skipping."""
+class FilmedBreakout(AtariPreprocessing):
+    """``AtariPreprocessing`` with a :class:`Camera` below its handling of lives and FIRE, above its frame skipping."""
 
-    def play(self, game: gym.Env) -> None:
+    def stack_on(self, game: gym.Env) -> None:
         """:param game: environment with observations of this wrapper's space"""
         self.camera = Camera(game)
-        super().play(self.camera)
+        super().stack_on(self.camera)
 
 
 def play_game(agent: Any, deterministic: bool = False, **env_arguments: Any) -> Iterator[Moment]:

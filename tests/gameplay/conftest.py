@@ -10,7 +10,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_breakout import DDQN
-from sb3_breakout.envs import BreakoutWrapper, RandomAgent
+from sb3_breakout.envs import AtariPreprocessing, RandomAgent
 from sb3_breakout.gameplay.collect.collection import collection_env
 from sb3_breakout.gameplay.collect.play import play_game
 from sb3_breakout.gameplay.dataset.episode import Episode
@@ -24,7 +24,7 @@ SHORT = {"max_num_frames_per_episode": 100}  # emulator frames: games of up to 2
 def game(wrapper: dict[str, Any] | None = None, **env_kwargs: Any) -> VecEnv:
     """One game of Breakout, as make_vec_env builds it."""
     return make_vec_env(
-        "BreakoutNoFrameskip-v4", wrapper_class=BreakoutWrapper, wrapper_kwargs=wrapper or {}, env_kwargs=env_kwargs
+        "BreakoutNoFrameskip-v4", wrapper_class=AtariPreprocessing, wrapper_kwargs=wrapper or {}, env_kwargs=env_kwargs
     )
 
 

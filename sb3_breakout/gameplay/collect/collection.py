@@ -17,7 +17,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
 
-from sb3_breakout.envs import BreakoutWrapper
+from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.evaluation import ENV_ID
 from sb3_breakout.gameplay.collect.agents import Agent, agents_in_turn, describe, file_sha256
 from sb3_breakout.gameplay.collect.play import play_game
@@ -124,7 +124,7 @@ def collection_env(n_stack: int, sticky: float = 0.0) -> VecEnv:
     :param n_stack: frames in an observation
     :param sticky: probability, per emulator frame, that the emulator repeats the last action
     """
-    env = make_vec_env(ENV_ID, wrapper_class=BreakoutWrapper, env_kwargs={"repeat_action_probability": sticky})
+    env = make_vec_env(ENV_ID, wrapper_class=AtariPreprocessing, env_kwargs={"repeat_action_probability": sticky})
     return VecTransposeImage(VecFrameStack(env, n_stack))
 
 

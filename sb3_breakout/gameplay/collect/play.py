@@ -5,7 +5,7 @@ from typing import Any
 from stable_baselines3.common.env_util import unwrap_wrapper
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from sb3_breakout.envs import BreakoutWrapper
+from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.gameplay.collect.recorder import GameRecorder
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
@@ -21,8 +21,8 @@ def recorder_of(env: VecEnv) -> GameRecorder:
     games = env.unwrapped
     if not isinstance(games, DummyVecEnv) or games.num_envs != 1:
         raise ValueError(f"Games are recorded one at a time, from a DummyVecEnv with one of them; received {games}.")
-    wrapper = unwrap_wrapper(games.envs[0], BreakoutWrapper)
-    if isinstance(wrapper, BreakoutWrapper) and isinstance(wrapper.game, GameRecorder):
+    wrapper = unwrap_wrapper(games.envs[0], AtariPreprocessing)
+    if isinstance(wrapper, AtariPreprocessing) and isinstance(wrapper.game, GameRecorder):
         return wrapper.game
     return GameRecorder.put_into(games.envs[0])
 

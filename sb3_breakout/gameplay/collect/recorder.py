@@ -7,7 +7,7 @@ import numpy as np
 from stable_baselines3.common.env_util import unwrap_wrapper
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 
-from sb3_breakout.envs import BreakoutWrapper, RewardShapingWrapper
+from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
 from sb3_breakout.gameplay.dataset.layout import FORMAT
 from sb3_breakout.gameplay.dataset.provenance import encode_state, game_facts, label_of, rules_of_reward, versions
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
@@ -39,17 +39,17 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         """
         Place a recorder inside an environment.
 
-        :param env: a game under :class:`~sb3_breakout.envs.BreakoutWrapper` and whatever is above it
+        :param env: a game under :class:`~sb3_breakout.envs.AtariPreprocessing` and whatever is above it
         :return: the recorder
         :raises ValueError: if a game of this environment could not be played again
         """
-        wrapper = unwrap_wrapper(env, BreakoutWrapper)
-        if not isinstance(wrapper, BreakoutWrapper):
-            raise ValueError(f"Only games under BreakoutWrapper can be recorded, received {env}.")
+        wrapper = unwrap_wrapper(env, AtariPreprocessing)
+        if not isinstance(wrapper, AtariPreprocessing):
+            raise ValueError(f"Only games under AtariPreprocessing can be recorded, received {env}.")
         shaping = unwrap_wrapper(env, RewardShapingWrapper)
         assert shaping is None or isinstance(shaping, RewardShapingWrapper)
         recorder = cls(wrapper.game, game_facts(wrapper, shaping))
-        wrapper.play(recorder)
+        wrapper.stack_on(recorder)
         return recorder
 
     def record(self, writer: EpisodeWriter, **about: Any) -> None:

@@ -14,14 +14,14 @@ from ale_py import ALEState, roms
 from pydantic import ValidationError
 
 import sb3_breakout
-from sb3_breakout.envs import BreakoutWrapper, RewardShapingWrapper
+from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
 from sb3_breakout.gameplay.dataset.schema import GAME, first_fault
 
 LARGEST_STATE = 2**20  # bytes; Breakout's have 14 kB
 PACKAGES = ("ale-py", "gymnasium", "stable-baselines3", "numpy", "opencv-python", "torch")
 
 
-def game_facts(wrapper: BreakoutWrapper, shaping: RewardShapingWrapper | None) -> dict[str, Any]:
+def game_facts(wrapper: AtariPreprocessing, shaping: RewardShapingWrapper | None) -> dict[str, Any]:
     """
     :param wrapper: the game's preprocessing
     :param shaping: what shapes its rewards, if anything
@@ -30,12 +30,12 @@ def game_facts(wrapper: BreakoutWrapper, shaping: RewardShapingWrapper | None) -
     """
     if wrapper.action_repeat_probability > 0:
         raise ValueError(
-            f"A game under BreakoutWrapper(action_repeat_probability={wrapper.action_repeat_probability}) cannot be recorded: "
-            "its random numbers are no part of the emulator's state, so it could not be played again. Use the emulator's own "
-            "sticky actions: env_kwargs={'repeat_action_probability': 0.25}."
+            f"A game under AtariPreprocessing(action_repeat_probability={wrapper.action_repeat_probability}) cannot be "
+            "recorded: its random numbers are no part of the emulator's state, so it could not be played again. Use the "
+            "emulator's own sticky actions: env_kwargs={'repeat_action_probability': 0.25}."
         )
     if (other := wrapper.interfering_wrapper()) is not None:
-        raise ValueError(f"A game with {type(other).__name__} below BreakoutWrapper cannot be recorded: move it above.")
+        raise ValueError(f"A game with {type(other).__name__} below AtariPreprocessing cannot be recorded: move it above.")
     env = wrapper.below.unwrapped
     assert env.spec is not None and wrapper.observation_space.shape is not None
     facts = {

@@ -38,7 +38,7 @@ def _channels(shape: list[int]) -> list[int]:
 
 
 class EnvKwargs(TypedDict, total=False):
-    """Keywords of ``ale_py.env.AtariEnv``, as far as ``BreakoutWrapper`` stands on such games."""
+    """Keywords of ``ale_py.env.AtariEnv``, as far as ``AtariPreprocessing`` stands on such games."""
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
     game: Annotated[str, Field(pattern="^[a-z0-9_]+$")]

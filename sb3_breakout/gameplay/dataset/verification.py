@@ -9,7 +9,7 @@ import numpy as np
 from ale_py import ALEState
 from stable_baselines3.common.type_aliases import AtariResetReturn
 
-from sb3_breakout.envs import BreakoutWrapper
+from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import build_indexes
 from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
@@ -87,7 +87,7 @@ def _resumed(game: dict[str, Any], state: ALEState) -> gym.Env:
     native = (height, width) == (210, 160)
     if not native and height != width:
         raise ValueError(f"frame_shape is {game['frame_shape']}, which no agent sees")
-    return BreakoutWrapper(
+    return AtariPreprocessing(
         ResumedGame(gym.make(game["env_id"], **game["env_kwargs"]), state),
         noop_max=0,
         frame_skip=game["frame_skip"],

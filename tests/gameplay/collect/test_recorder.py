@@ -12,16 +12,16 @@ from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.env_util import unwrap_wrapper
 from stable_baselines3.common.monitor import Monitor
 
-from sb3_breakout.envs import BreakoutWrapper, RewardShapingWrapper
-from sb3_breakout.envs.atari import MaxAndSkip
+from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
+from sb3_breakout.envs.atari_wrappers import MaxAndSkip
 from sb3_breakout.gameplay import GameRecorder
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 from tests.gameplay.conftest import SHORT, MakeGame, record
 
 
-def breakout(wrapper: dict[str, Any] | None = None, **env_kwargs: Any) -> BreakoutWrapper:
-    return BreakoutWrapper(Monitor(gym.make("BreakoutNoFrameskip-v4", **env_kwargs)), **(wrapper or {}))
+def breakout(wrapper: dict[str, Any] | None = None, **env_kwargs: Any) -> AtariPreprocessing:
+    return AtariPreprocessing(Monitor(gym.make("BreakoutNoFrameskip-v4", **env_kwargs)), **(wrapper or {}))
 
 
 def play(env: gym.Env, actions: np.ndarray) -> list[tuple[Any, ...]]:
@@ -133,14 +133,14 @@ def test_game_that_no_reader_would_make_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(
         gym.registry, "Mine-v0", EnvSpec("Mine-v0", entry_point=lambda **kwargs: AtariEnv("breakout", **kwargs))
     )
-    env = BreakoutWrapper(gym.make("Mine-v0", frameskip=1, disable_env_checker=True))
+    env = AtariPreprocessing(gym.make("Mine-v0", frameskip=1, disable_env_checker=True))
     with pytest.raises(ValueError, match=r"cannot be recorded.*env_id: Input should be a game of ale_py.*'Mine-v0'"):
         GameRecorder.put_into(env)
     env.close()
 
 
 def test_unknown_wrapper_below_is_refused() -> None:
-    env = BreakoutWrapper(TimeLimit(gym.make("BreakoutNoFrameskip-v4"), 1000))
+    env = AtariPreprocessing(TimeLimit(gym.make("BreakoutNoFrameskip-v4"), 1000))
     with pytest.raises(ValueError, match="TimeLimit"):
         GameRecorder.put_into(env)
     assert unwrap_wrapper(env, GameRecorder) is None

@@ -10,7 +10,7 @@ import cv2
 import pytest
 from stable_baselines3.common.env_util import make_vec_env
 
-from sb3_breakout.envs import BreakoutWrapper, RewardShapingWrapper
+from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
@@ -49,7 +49,7 @@ def test_other_pictures_and_rewards(tmp_path: Path, play_in: MakeGame) -> None:
     record(tmp_path / "data", play_in(dict(screen_size=48, clip_reward=False), **SHORT), native=True)
 
     def shaped(env: Any) -> Any:
-        return RewardShapingWrapper(BreakoutWrapper(env, clip_reward=False))
+        return RewardShapingWrapper(AtariPreprocessing(env, clip_reward=False))
 
     env = make_vec_env("BreakoutNoFrameskip-v4", wrapper_class=shaped, env_kwargs=SHORT)
     assert record(tmp_path / "data", env)[0].facts["shaped_rewards"][0] == -0.001

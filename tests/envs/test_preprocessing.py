@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3.common.atari_wrappers import AtariWrapper
 
-from sb3_breakout.envs import BreakoutWrapper, RewardShapingWrapper
+from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from sb3_breakout.envs import BreakoutWrapper, RewardShapingWrapper
     [(84, True, (84, 84, 1)), (84, False, (84, 84, 3)), (None, True, (210, 160, 1)), (None, False, (210, 160, 3))],
 )
 def test_observation_is_what_the_space_says(game, screen_size, grayscale, shape):
-    env = BreakoutWrapper(game(), screen_size=screen_size, grayscale=grayscale)
+    env = AtariPreprocessing(game(), screen_size=screen_size, grayscale=grayscale)
     assert env.observation_space == spaces.Box(0, 255, shape, np.uint8)
     for obs in (env.reset(seed=0)[0], env.step(0)[0]):
         assert (obs.shape, obs.dtype) == (shape, np.uint8)
@@ -25,7 +25,7 @@ def test_observation_is_what_the_space_says(game, screen_size, grayscale, shape)
 def test_every_kind_of_picture_shows_the_same_frame(game, play, random_actions):
     """Grey and small pictures are the native RGB picture, converted with the operations of SB3's WarpFrame."""
     native, grey, small, usual = (
-        play(BreakoutWrapper(game(), screen_size=size, grayscale=gray), random_actions(60))
+        play(AtariPreprocessing(game(), screen_size=size, grayscale=gray), random_actions(60))
         for size, gray in ((None, False), (None, True), (84, False), (84, True))
     )
     for i, step in enumerate(native):
@@ -51,7 +51,7 @@ def test_same_as_sb3(game, play, random_actions, options, count):
     The last frame of a game is left out: SB3's is often that of the step before (see test_known_atari_traps.py).
     """
     actions = random_actions(count, seed=1)
-    ours = play(BreakoutWrapper(game(), **options), actions, seed=5)
+    ours = play(AtariPreprocessing(game(), **options), actions, seed=5)
     theirs = play(AtariWrapper(game(), **options), actions, seed=5)
     games = 0
     for a, b in zip(ours, theirs, strict=True):
@@ -71,9 +71,9 @@ def test_monitor_reports_the_raw_score_whatever_the_learner_gets(game, play, ran
     def games(steps):
         return [(step.info["episode"]["r"], step.info["episode"]["l"]) for step in steps if "episode" in step.info]
 
-    raw = play(BreakoutWrapper(game(), clip_reward=False), actions)
-    clipped = play(BreakoutWrapper(game()), actions)
-    shaped = play(RewardShapingWrapper(BreakoutWrapper(game())), actions)
+    raw = play(AtariPreprocessing(game(), clip_reward=False), actions)
+    clipped = play(AtariPreprocessing(game()), actions)
+    shaped = play(RewardShapingWrapper(AtariPreprocessing(game())), actions)
     assert len(games(raw)) >= 2
     assert games(raw) == games(clipped) == games(shaped)
     assert max(score for score, _ in games(raw)) > 0
@@ -84,7 +84,7 @@ def test_points_above_one_are_clipped_and_reported_in_full(game):
     """Space Invaders pays 5 and more per hit: the learner sees 1, Monitor the points."""
     points = {}
     for clip_reward in (False, True):
-        env = BreakoutWrapper(game("SpaceInvadersNoFrameskip-v4"), clip_reward=clip_reward, terminal_on_life_loss=False)
+        env = AtariPreprocessing(game("SpaceInvadersNoFrameskip-v4"), clip_reward=clip_reward, terminal_on_life_loss=False)
         env.reset(seed=0)
         rewards, info = [], {}
         while "episode" not in info:
@@ -96,21 +96,21 @@ def test_points_above_one_are_clipped_and_reported_in_full(game):
 
 
 def test_lives_go_from_five_to_none(game, play, random_actions):
-    steps = play(BreakoutWrapper(game()), random_actions(600))
+    steps = play(AtariPreprocessing(game()), random_actions(600))
     lives_left = [step.info["lives"] for step in steps if step.terminated]
     assert lives_left[:10] == [4, 3, 2, 1, 0] * 2
     assert [step.info["lives"] == 0 for step in steps] == ["episode" in step.info for step in steps]
 
 
 def test_a_whole_game_is_one_episode_if_lives_are_not(game, play, random_actions):
-    steps = play(BreakoutWrapper(game(), terminal_on_life_loss=False), random_actions(600))
+    steps = play(AtariPreprocessing(game(), terminal_on_life_loss=False), random_actions(600))
     assert {step.info["lives"] for step in steps if step.terminated} == {0}
 
 
 @pytest.mark.parametrize("fire_reset", [True, False])
 def test_reset_launches_the_ball(game, fire_reset):
     """An agent that does nothing loses its ball, in the first life as in the second; with no FIRE pressed there is none."""
-    env = BreakoutWrapper(game(), fire_reset=fire_reset)
+    env = AtariPreprocessing(game(), fire_reset=fire_reset)
     env.reset(seed=0)
     for _ in range(2):
         assert any(env.step(0)[2] for _ in range(40)) is fire_reset
@@ -120,14 +120,14 @@ def test_reset_launches_the_ball(game, fire_reset):
 @pytest.mark.parametrize(("noop_max", "start_frames"), [(0, {8}), (3, {9, 10, 11})])
 def test_start_no_ops_are_frames(game, noop_max, start_frames):
     """1 to noop_max frames, then FIRE and RIGHT of four frames each."""
-    env = BreakoutWrapper(game(), noop_max=noop_max)
+    env = AtariPreprocessing(game(), noop_max=noop_max)
     env.reset(seed=0)
     assert {env.reset()[1]["episode_frame_number"] for _ in range(30)} == start_frames
 
 
 @pytest.mark.parametrize("frame_skip", [1, 2, 4])
 def test_an_action_lasts_frame_skip_frames(game, frame_skip):
-    env = BreakoutWrapper(game(), frame_skip=frame_skip)
+    env = AtariPreprocessing(game(), frame_skip=frame_skip)
     before = env.reset(seed=0)[1]["episode_frame_number"]
     assert env.step(0)[4]["episode_frame_number"] == before + frame_skip
 
@@ -136,7 +136,7 @@ def test_sticky_actions_follow_the_seed(game, play, random_actions):
     """Reproducible by seed over several games, different with another seed or without stickiness."""
 
     def pictures(seed, probability):
-        env = BreakoutWrapper(game(), noop_max=0, action_repeat_probability=probability)
+        env = AtariPreprocessing(game(), noop_max=0, action_repeat_probability=probability)
         return np.array([step.obs for step in play(env, random_actions(350), seed=seed)])
 
     sticky = pictures(7, 0.25)
@@ -147,7 +147,7 @@ def test_sticky_actions_follow_the_seed(game, play, random_actions):
 
 def test_sticky_actions_are_drawn_per_frame(game):
     """As in the emulator: within one skipped step the action may arrive frames late, it is not lost for the whole step."""
-    env = BreakoutWrapper(game(), action_repeat_probability=0.25)
+    env = AtariPreprocessing(game(), action_repeat_probability=0.25)
     executed = []
     emulator = env.unwrapped
     step = emulator.step
@@ -165,7 +165,7 @@ def test_sticky_actions_are_drawn_per_frame(game):
 @pytest.mark.parametrize("game_id", ["PongNoFrameskip-v4", "FreewayNoFrameskip-v4", "SeaquestNoFrameskip-v4"])
 def test_other_games(game, game_id):
     """Pong has no lives, Freeway no FIRE, Seaquest gives bonus lives."""
-    env = BreakoutWrapper(game(game_id))
+    env = AtariPreprocessing(game(game_id))
     env.reset(seed=0)
     for _ in range(20):
         obs, *_ = env.step(env.action_space.sample())
@@ -173,13 +173,13 @@ def test_other_games(game, game_id):
 
 
 def test_the_emulators_own_stickiness_is_left_alone(game):
-    env = BreakoutWrapper(game(repeat_action_probability=0.25))
+    env = AtariPreprocessing(game(repeat_action_probability=0.25))
     env.reset(seed=0)
     assert env.unwrapped.ale.getFloat("repeat_action_probability") == pytest.approx(0.25)
 
 
 def test_attributes_of_the_game_stay_reachable(game):
-    env = BreakoutWrapper(game(render_mode="rgb_array"))
+    env = AtariPreprocessing(game(render_mode="rgb_array"))
     env.reset(seed=0)
     assert env.unwrapped.get_action_meanings() == ["NOOP", "FIRE", "RIGHT", "LEFT"]
     assert env.render().shape == (210, 160, 3)

@@ -13,18 +13,18 @@ from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 
-from sb3_breakout.envs.atari import EpisodicLife, FireReset, GameRecords, MaxAndSkip
+from sb3_breakout.envs.atari_wrappers import EpisodicLife, FireReset, GameRecords, MaxAndSkip
 
 WATCHING = (Monitor, OrderEnforcing, PassiveEnvChecker)  # wrappers that leave the game as it is
 SMALLEST_SCREEN = 36  # pixels; below it the third convolution of SB3's NatureCNN has nothing left to look at
 
 
-class BreakoutWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
+class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
     Preprocessing of ``BreakoutNoFrameskip-v4``, or of any other Atari game without frame skip.
 
     With the defaults it is SB3's ``AtariWrapper``, except for what happens at the ends of lives and games
-    (see ``sb3_breakout.envs.atari``). From the emulator outwards:
+    (see ``sb3_breakout.envs.atari_wrappers``). From the emulator outwards:
 
     1. sticky actions: at each emulator *frame* the previous action is repeated with some probability
     2. start no-ops: 1 to ``noop_max`` frames, drawn at each game's start
@@ -93,9 +93,9 @@ class BreakoutWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         if frame_skip > 1:
             env = MaxAndSkip(env, frame_skip)
         super().__init__(_picture(env, screen_size, grayscale))
-        self.play(self.env)
+        self.stack_on(self.env)
 
-    def play(self, game: gym.Env) -> None:
+    def stack_on(self, game: gym.Env) -> None:
         """
         Play a game that skips frames and makes pictures already; everything above that is put on top of it.
 
@@ -173,23 +173,23 @@ def _check_game(env: gym.Env) -> None:
     """
     game = env.unwrapped
     if not isinstance(game, AtariEnv):
-        raise TypeError(f"BreakoutWrapper needs an Atari game such as 'BreakoutNoFrameskip-v4', received {env}.")
+        raise TypeError(f"AtariPreprocessing needs an Atari game such as 'BreakoutNoFrameskip-v4', received {env}.")
     if is_wrapped(env, MaxAndSkipEnv):
-        raise ValueError(f"{env} already skips frames: apply BreakoutWrapper directly to 'BreakoutNoFrameskip-v4', once.")
+        raise ValueError(f"{env} already skips frames: apply AtariPreprocessing directly to 'BreakoutNoFrameskip-v4', once.")
     if game._frameskip != 1:
         raise ValueError(
-            f"{env} already skips frames (frameskip={game._frameskip}), BreakoutWrapper's frame_skip would come on top: "
+            f"{env} already skips frames (frameskip={game._frameskip}), AtariPreprocessing's frame_skip would come on top: "
             "use 'BreakoutNoFrameskip-v4', or frameskip=1 in env_kwargs."
         )
     space = env.observation_space
     if not isinstance(space, spaces.Box) or len(space.shape) != 3 or space.shape[2] != 3:
         raise ValueError(
-            f"BreakoutWrapper needs native RGB pictures, (height, width, 3), received {space} of {env}: "
+            f"AtariPreprocessing needs native RGB pictures, (height, width, 3), received {space} of {env}: "
             "use obs_type='rgb' and no other wrapper that changes observations."
         )
     if not isinstance(env.action_space, spaces.Discrete) or game.get_action_meanings()[0] != "NOOP":
         raise ValueError(
-            f"BreakoutWrapper needs discrete actions, the first a NOOP, received {game.get_action_meanings()} in "
+            f"AtariPreprocessing needs discrete actions, the first a NOOP, received {game.get_action_meanings()} in "
             f"{env.action_space}: use continuous=False, or full_action_space=True for a game whose minimal set has no NOOP."
         )
 
