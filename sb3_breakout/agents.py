@@ -30,7 +30,8 @@ LOGS = Path("logs")
 SHIPPED = installed("rl-trained-agents")
 RANDOM = "random"
 TRAINED = "trained"  # the shipped agent of a game
-# Of BreakoutWrapper's arguments, those that decide what an agent sees and does; the protocol of an evaluation has the others
+PREPROCESSING = ("AtariPreprocessing", "BreakoutWrapper", "AtariWrapper")  # whose arguments have the same names
+# Of AtariPreprocessing's arguments, those that decide what an agent sees and does; the protocol of an evaluation has the others
 SEEN = ("frame_skip", "screen_size", "grayscale", "terminal_on_life_loss", "fire_reset")
 OF_THE_PROTOCOL = ("max_num_frames_per_episode", "repeat_action_probability", "render_mode")
 
@@ -42,7 +43,7 @@ class Game:
 
     :param env_id: the game
     :param n_stack: frames in an observation
-    :param wrapper_kwargs: of ``BreakoutWrapper``
+    :param wrapper_kwargs: of ``AtariPreprocessing``
     :param env_kwargs: of the emulator, for instance ``full_action_space``
     """
 
@@ -215,14 +216,14 @@ def _wrapper_arguments(path: Path, wrappers: Any) -> dict[str, Any]:
     """
     :param path: of the model, for messages
     :param wrappers: ``env_wrapper`` of a ``config.yml``
-    :return: arguments of ``BreakoutWrapper``; those of SB3's ``AtariWrapper`` have the same names and meanings
+    :return: arguments of ``AtariPreprocessing``
     :raises ValueError: if a wrapper does something that an evaluation would have to do as well
     """
     arguments: dict[str, Any] = {}
     for wrapper in wrappers if isinstance(wrappers, list) else [wrappers]:
         name, kwargs = next(iter(wrapper.items())) if isinstance(wrapper, dict) else (wrapper, {})
         kind = name.rpartition(".")[2]
-        if kind in ("BreakoutWrapper", "AtariWrapper"):
+        if kind in PREPROCESSING:
             arguments |= kwargs
         elif kind != "RewardShapingWrapper":  # which changes nothing but the rewards of the training
             raise ValueError(f"{path} was trained under {name}, which evaluations do not know: use `rl_zoo3 enjoy`.")
@@ -234,7 +235,7 @@ def _guess(shape: tuple[int, ...]) -> dict[str, Any]:
     What a model sees whose run kept no settings: grey squares of 84x84 pixels, or else colour.
 
     :param shape: of its observations
-    :return: arguments of ``BreakoutWrapper``
+    :return: arguments of ``AtariPreprocessing``
     """
     if len(shape) != 3 or shape[1:] == (84, 84):
         return {}

@@ -56,10 +56,10 @@ def collect(
 
     from rich.progress import track
 
-    from sb3_breakout.gameplay.agents import parse_agents
-    from sb3_breakout.gameplay.collection import Conditions, load_agent, missing_games
-    from sb3_breakout.gameplay.indexes import rebuild_indexes
-    from sb3_breakout.gameplay.layout import GameplayFolder
+    from sb3_breakout.gameplay.collect.agents import parse_agents
+    from sb3_breakout.gameplay.collect.collection import Conditions, load_agent, missing_games
+    from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
+    from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 
     folder = GameplayFolder(output)
     agents = parse_agents(names, logs, algo, env)
@@ -86,9 +86,9 @@ def _player(workers: int, ray: str | None) -> Callable[[Sequence[Any]], Iterator
     :raises ImportError: if Ray is asked for and not installed
     """
     if ray is None:
-        from sb3_breakout.gameplay.collection import collect as play_here
+        from sb3_breakout.gameplay.collect.collection import collect as play_here
 
         return partial(play_here, workers=workers)
-    from sb3_breakout.gameplay.ray_cluster import collect_on_ray
+    from sb3_breakout.gameplay.collect.ray_cluster import collect_on_ray
 
     return partial(collect_on_ray, address=ray)

@@ -25,8 +25,8 @@ def verify(data: Path) -> None:
     """
     from rich.progress import track
 
-    from sb3_breakout.gameplay.layout import DamagedDataset, GameplayFolder
-    from sb3_breakout.gameplay.verification import verify_dataset
+    from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
+    from sb3_breakout.gameplay.dataset.verification import verify_dataset
 
     folder = GameplayFolder(data)
     episodes = len(folder.names())
@@ -54,8 +54,8 @@ def show(data: Path) -> None:
     \b
     sb3-breakout show data
     """
-    from sb3_breakout.gameplay.layout import GameplayFolder
-    from sb3_breakout.gameplay.page import write_page
+    from sb3_breakout.gameplay.dataset.layout import GameplayFolder
+    from sb3_breakout.gameplay.dataset.page import write_page
 
     click.echo(f"Written to {write_page(GameplayFolder(data))}")
 
@@ -71,8 +71,8 @@ def export(data: Path, form: str, output: Path | None) -> None:
     \b
     sb3-breakout export data --to npz
     """
-    from sb3_breakout.gameplay.exporters import export as write
-    from sb3_breakout.gameplay.layout import GameplayFolder
+    from sb3_breakout.gameplay.dataset.exporters import export as write
+    from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 
     target = output or data.resolve().with_name(f"{data.resolve().name}-{form}")
     try:

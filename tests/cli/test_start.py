@@ -7,7 +7,7 @@ import pytest
 
 from sb3_breakout.cli import main
 from sb3_breakout.cli.dataset import FORMATS
-from sb3_breakout.gameplay.exporters import EXPORTERS
+from sb3_breakout.gameplay.dataset.exporters import EXPORTERS
 
 HEAVY = ("torch", "numpy", "stable_baselines3", "gymnasium", "rl_zoo3")
 
