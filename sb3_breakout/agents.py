@@ -31,7 +31,7 @@ SHIPPED = installed("rl-trained-agents")
 RANDOM = "random"
 TRAINED = "trained"  # the shipped agent of a game
 PREPROCESSING = ("AtariPreprocessing", "BreakoutWrapper", "AtariWrapper")  # whose arguments have the same names
-# Of AtariPreprocessing's arguments, those that decide what an agent sees and does; the protocol of an evaluation has the others
+# Arguments that decide what an agent sees and does; the others are the protocol's
 SEEN = ("frame_skip", "screen_size", "grayscale", "terminal_on_life_loss", "fire_reset")
 OF_THE_PROTOCOL = ("max_num_frames_per_episode", "repeat_action_probability", "render_mode")
 
@@ -84,8 +84,8 @@ class TrainedAgent:
 
 def find_agent(name: str, algo: str | None = None, env_id: str | None = None, logs: Path = LOGS) -> TrainedAgent:
     """
-    :param name: path of a zip file; ``ALGO:best``, ``ALGO:final`` or ``ALGO:STEPS`` (a checkpoint), of the latest run in the
-        logs; or a shipped agent: ``trained`` (by ``ddqn_per``, on the game), or ``ALGO/RUN`` as ``sb3-breakout agents`` lists it
+    :param name: path of a zip file; ``ALGO:best``, ``ALGO:final`` or ``ALGO:STEPS`` (a checkpoint) of the latest run in the
+        logs; or a shipped agent: ``trained`` (the one for the game) or a name that ``sb3-breakout agents`` lists
     :param algo: the algorithm; None for what the file says
     :param env_id: the game; None for what is kept beside the file
     :param logs: RL Zoo's folder of logs

@@ -23,4 +23,5 @@ def agents() -> None:
         report = json.loads((path.parent / "evaluation.json").read_text())
         click.echo(f"{name}, trained for {report.pop('trained_steps'):,} agent steps")
         for protocol, scores in report.items():
-            click.echo("  {}: {mean:.1f} ({:.1f} to {:.1f}) over {episodes} games".format(protocol, *scores["interval"], **scores))
+            low, high = scores["interval"]
+            click.echo(f"  {protocol}: {scores['mean']:.1f} ({low:.1f} to {high:.1f}) over {scores['episodes']} games")

@@ -11,7 +11,7 @@ from sb3_breakout.cli.command import SEED, STEPS, Command, agent_options
 
 
 @click.command(cls=Command)
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder of the dataset: new, empty, or to resume.")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="New, empty, or a dataset to resume.")
 @click.option("--episodes", type=STEPS, default=100, help="Games in the dataset at the end, those already there included.")
 @click.option("--agents", "names", multiple=True, default=("random",), metavar="AGENT[:SHARE]", help="One or several.")
 @agent_options

@@ -72,7 +72,7 @@ def _as_for_click(args: list[str], several: set[str]) -> list[str]:
 
 
 def agent_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Options of every command that takes a trained agent: what is asked for where its run has kept nothing."""
-    algo = click.option("--algo", type=click.Choice(sorted(ALGORITHMS)), help="What trained it.  [default: what its file says]")
+    """Options of every command that takes a trained agent, for one whose run has kept nothing beside it."""
+    algo = click.option("--algo", type=click.Choice(sorted(ALGORITHMS)), help="Its algorithm.  [default: what its file says]")
     env = click.option("--env", help="Its game, for instance PongNoFrameskip-v4.  [default: that of its run, else Breakout]")
     return algo(env(function))

@@ -17,8 +17,8 @@ def verify(data: Path) -> None:
     """
     Play a dataset again and compare.
 
-    Compares every frame, reward and life of the dataset in folder DATA, and names every episode that differs, with its first fault. The exit code is 0 if there is none, 1 if there is one, and 2 if
-    there is no dataset, or links lead out of it.
+    Compares every frame, reward and life of the dataset in folder DATA, and names every episode that differs, with its first
+    fault. The exit code is 0 if there is none, 1 if there is one, and 2 if there is no dataset, or links lead out of it.
 
     \b
     sb3-breakout verify data

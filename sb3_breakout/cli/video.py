@@ -36,8 +36,8 @@ def video(
     """
     Record annotated videos of whole games.
 
-    With --bulk each video has a folder of the same name beside it with its pictures, without text and lossless: 0.png, 1.png, ...
-    Game k of each agent has the seed SEED + k - 1. Re-run the same command to resume: it records the videos that are missing.
+    With --bulk each video has a folder of the same name beside it with its pictures, without text and lossless: 0.png, 1.png
+    and so on. Game k of each agent has the seed SEED + k - 1. Re-run the same command to resume.
 
     \b
     sb3-breakout video --agent trained
@@ -47,7 +47,7 @@ def video(
     from sb3_breakout.video.bulk import record_bulk, record_one
 
     if bulk and agent is not None:
-        raise click.UsageError("--bulk records both agents: --percent-random chooses their shares, --checkpoint the trained one.")
+        raise click.UsageError("--bulk records both agents: --agent is for a single video, --percent-random for their shares.")
     if bulk:
         folder = output_dir or Path("bulk_videos")
         record_bulk(folder, total_videos, percent_random, checkpoint, algo, env, device, click.echo, **how)

@@ -1,6 +1,6 @@
 """How well an agent plays: raw scores of whole games under a stated protocol."""
 
-from sb3_breakout.evaluation.games import env_for, evaluate, evaluate_under, evaluation_env
+from sb3_breakout.evaluation.games import check_fits, check_game, env_for, evaluate, evaluate_under, evaluation_env
 from sb3_breakout.evaluation.players import load_player
 from sb3_breakout.evaluation.scores import Scores, bootstrap_interval
 from sb3_breakout.protocol import ENV_ID, FRAME_SKIP, MAX_STEPS, NOOP_MAX, SEEDS, STICKINESS
@@ -14,6 +14,8 @@ __all__ = [
     "STICKINESS",
     "Scores",
     "bootstrap_interval",
+    "check_fits",
+    "check_game",
     "env_for",
     "evaluate",
     "evaluate_under",

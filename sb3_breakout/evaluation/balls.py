@@ -46,7 +46,8 @@ def balls_at_paddle(heights: Sequence[int], lives: Sequence[int], frame_skip: in
                 balls.append((speed, False))
             speed = 0.0
         elif before:
-            speed = max(speed, (now - before) * FRAME_SKIP / frame_skip)  # a step that begins or ends with a bounce is shorter than the others
+            # A step that begins or ends with a bounce is shorter than the others
+            speed = max(speed, (now - before) * FRAME_SKIP / frame_skip)
     return balls
 
 

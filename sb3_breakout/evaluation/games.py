@@ -52,7 +52,7 @@ def evaluation_env(
     """
     check_choice("protocol", protocol, list(STICKINESS))
     check_at_least("max_steps", max_steps, 1)
-    _check_game(env_id)
+    check_game(env_id)
     wrapper_kwargs = {"frame_skip": FRAME_SKIP, "noop_max": noop_max, **(wrapper_kwargs or {})}
     limit = wrapper_kwargs["frame_skip"] * max_steps
     env = make_vec_env(
@@ -81,14 +81,27 @@ def env_for(model: Any, **env_arguments: Any) -> VecEnv:
     """
     space = model.observation_space.shape
     env = evaluation_env(**{"n_stack": space[0] if space else 1, **env_arguments})
+    try:
+        check_fits(model, env, env_arguments.get("env_id", ENV_ID))
+    except ValueError:
+        env.close()
+        raise
+    return env
+
+
+def check_fits(model: Any, env: VecEnv, env_id: str) -> None:
+    """
+    :param model: anything with the spaces of an SB3 model
+    :param env: what it is to play in
+    :param env_id: the game, for the message
+    :raises ValueError: if it sees or does something else
+    """
     for name, has, shows in (
-        ("observations of shape", space, env.observation_space.shape),
+        ("observations of shape", model.observation_space.shape, env.observation_space.shape),
         ("the actions", model.action_space, env.action_space),
     ):
         if has != shows:
-            env.close()
-            raise ValueError(f"The agent knows {name} {has}, {env_arguments.get('env_id', ENV_ID)} shows {shows}.")
-    return env
+            raise ValueError(f"The agent knows {name} {has}, {env_id} shows {shows}.")
 
 
 def evaluate(
@@ -112,7 +125,8 @@ def evaluate(
     """
     shares = _shares(episodes, seeds)
     frame_skip = dict(env_arguments.get("wrapper_kwargs") or {}).get("frame_skip", FRAME_SKIP)
-    arguments: dict[str, Any] = {"protocol": "v4", "env_id": ENV_ID, "noop_max": NOOP_MAX, "max_steps": MAX_STEPS, **env_arguments}
+    arguments: dict[str, Any] = {"protocol": "v4", "env_id": ENV_ID, "noop_max": NOOP_MAX, "max_steps": MAX_STEPS}
+    arguments |= env_arguments
     env = env_for(model, n_envs=shares[0], wrapper_class=WatchedBreakout, **arguments)
     games, openings, moves, balls = [], set(), set(), []
     try:
@@ -194,7 +208,7 @@ def _shares(episodes: int, seeds: Sequence[int]) -> list[int]:
     return [len(share) for share in np.array_split(np.arange(episodes), len(seeds))]
 
 
-def _check_game(env_id: str) -> None:
+def check_game(env_id: str) -> None:
     """
     :param env_id: what is to be played
     :raises ValueError: if it is no Atari game without frame skip

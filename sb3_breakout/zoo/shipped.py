@@ -24,7 +24,11 @@ def with_shipped_agents(get_model_path: Callable[..., Any]) -> Callable[..., Any
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         bound = signature.bind(*args, **kwargs)
         runs = f"{bound.arguments['algo']}/{bound.arguments['env_name']}_*"
-        if bound.arguments["folder"] == DEFAULT_FOLDER and not any(Path(DEFAULT_FOLDER).glob(runs)) and any(SHIPPED.glob(runs)):
+        if (
+            bound.arguments["folder"] == DEFAULT_FOLDER
+            and not any(Path(DEFAULT_FOLDER).glob(runs))
+            and any(SHIPPED.glob(runs))
+        ):
             bound.arguments["folder"] = str(SHIPPED)
         return get_model_path(*bound.args, **bound.kwargs)
 

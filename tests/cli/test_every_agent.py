@@ -1,7 +1,6 @@
 """Every command that takes a trained agent takes every kind of agent, and finds out by itself what it plays and sees."""
 
 import json
-from pathlib import Path
 
 import pytest
 

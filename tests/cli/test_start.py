@@ -35,7 +35,9 @@ def test_help_has_an_example(name, capsys):
 
 
 def test_python_m_is_the_same_command():
-    output = subprocess.run([sys.executable, "-m", "sb3_breakout", "--help"], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-m", "sb3_breakout", "--help"], capture_output=True, text=True, check=True
+    ).stdout
     assert output.startswith("Usage: sb3-breakout [OPTIONS] COMMAND")
     assert {line.split()[0] for line in output.split("Commands:\n")[1].splitlines()} == set(main.commands)
 
