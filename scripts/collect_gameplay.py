@@ -1,4 +1,4 @@
-"""``sb3-breakout collect``, from a checkout: ``python scripts/collect_gameplay.py --episodes 100 --output data --agents random:0.3 ddqn_per:best``."""
+"""``sb3-breakout collect``, from a checkout: ``python scripts/collect_gameplay.py --output data --agents random:0.3 trained``."""
 
 from sb3_breakout.cli.collect import collect
 

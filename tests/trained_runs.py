@@ -59,6 +59,7 @@ def _save(algo: str, env: VecEnv, run: Path, env_id: str) -> None:
     if algo != "ddqn_rnd":
         classes[algo]("CnnPolicy", env, **arguments).learn(0).save(run / env_id)
         return
-    assert isinstance(env, VecEnvWrapper) and isinstance(stack := env.venv, VecFrameStack)
+    stack = env.venv if isinstance(env, VecEnvWrapper) else None
+    assert isinstance(stack, VecFrameStack)  # the bonus is for single frames
     model = DDQNRND("CnnPolicy", VecFrameStack(RNDRewardWrapper(stack.venv), stack.stacked_obs.n_stack), **arguments)
     model.learn(12, callback=DualAgentCallback(save_path=str(run))).save(run / env_id)

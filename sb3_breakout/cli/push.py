@@ -18,14 +18,14 @@ def push(agent: str, repo: str, algo: str | None, env: str | None, output: Path 
     """
     Publish a trained agent on the Hugging Face Hub.
 
-    AGENT is a name of `sb3-breakout agents`, or a zip file that `sb3-breakout ship` has written. Writes a folder with the agent,
-    its settings, a video and a model card with its scores under both protocols, and uploads it. Log in first: hf auth login.
-    Others get it with `python -m rl_zoo3.load_from_hub`.
+    AGENT is a name of `sb3-breakout agents`, or a zip file that `sb3-breakout ship` has written. Writes a folder with the
+    agent, its settings, a video and a model card with its scores under both protocols, and uploads it. Log in first:
+    hf auth login. Others get it with `python -m rl_zoo3.load_from_hub`.
 
     \b
     sb3-breakout push rl-trained-agents/ddqn_per/BreakoutNoFrameskip-v4_1/BreakoutNoFrameskip-v4.zip --repo me/breakout
     """
-    organisation, slash, name = repo.partition("/")
+    organisation, _, name = repo.partition("/")
     if not (organisation and name) or "/" in name:
         raise click.BadParameter(f"must be ORGANISATION/NAME, received {repo}", param_hint="--repo")
     trained = find_agent(agent, algo, env)

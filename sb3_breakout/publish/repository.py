@@ -38,8 +38,9 @@ Trained for {steps:,} agent steps with [Stable-Baselines3](https://github.com/DL
 
 ## Scores
 
-Raw scores of whole games, near-greedy (epsilon {epsilon}), up to {noop_max} start no-ops, at most {max_steps:,} agent steps per
-game, seeds {seeds}. `v4`: every action is executed; `sticky`: each emulator frame repeats the last action with probability 0.25.
+Raw scores of whole games, near-greedy (epsilon {epsilon}), up to {noop_max} start no-ops, at most {max_steps:,} agent steps
+per game, seeds {seeds}. `v4`: every action is executed; `sticky`: each emulator frame repeats the last action with
+probability 0.25.
 
 | protocol | mean | 95 % interval | median | interquartile mean | best | worst | games |
 |---|---|---|---|---|---|---|---|
@@ -98,11 +99,14 @@ def upload(folder: Path, repo_id: str, endpoint: str | None = None, token: str |
     :param endpoint: the hub; None for ``HF_ENDPOINT`` or huggingface.co
     :param token: None for that of ``hf auth login``
     :return: address of the commit
-    :raises OSError: if the hub refuses, or there is none
+    :raises OSError: if the hub refuses, or is not reached
     """
     hub = HfApi(endpoint, token)
-    hub.create_repo(repo_id, exist_ok=True)
-    return hub.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Trained agent of sb3-breakout").commit_url
+    try:
+        hub.create_repo(repo_id, exist_ok=True)
+        return hub.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Trained agent").commit_url
+    except Exception as error:  # which library's depends on the version of huggingface_hub
+        raise OSError(f"{folder} was not uploaded to {hub.endpoint}/{repo_id}: {error}") from error
 
 
 def model_card(algo: str, env_id: str, repo_id: str, report: dict[str, Any], config: str) -> str:

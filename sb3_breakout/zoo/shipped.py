@@ -24,11 +24,8 @@ def with_shipped_agents(get_model_path: Callable[..., Any]) -> Callable[..., Any
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         bound = signature.bind(*args, **kwargs)
         runs = f"{bound.arguments['algo']}/{bound.arguments['env_name']}_*"
-        if (
-            bound.arguments["folder"] == DEFAULT_FOLDER
-            and not any(Path(DEFAULT_FOLDER).glob(runs))
-            and any(SHIPPED.glob(runs))
-        ):
+        folder = bound.arguments["folder"]
+        if folder == DEFAULT_FOLDER and not any(Path(folder).glob(runs)) and any(SHIPPED.glob(runs)):
             bound.arguments["folder"] = str(SHIPPED)
         return get_model_path(*bound.args, **bound.kwargs)
 
