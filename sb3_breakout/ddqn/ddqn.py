@@ -677,8 +677,7 @@ class DDQN(DQN):
             here, there = getattr(mine, name), getattr(loaded, name)
             if here != there:
                 raise ValueError(f"{path} holds a replay buffer with {name}={there}, this model has {name}={here}.")
-        for name in ("n_steps_schedule", "alpha_schedule", "beta_schedule"):
-            setattr(loaded, name, getattr(mine, name))
+        loaded.schedules.follow(mine.schedules)
         loaded.update_schedules(self._current_progress_remaining)
         self.replay_buffer = loaded
 
