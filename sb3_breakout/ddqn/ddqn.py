@@ -28,10 +28,8 @@ from sb3_breakout.arguments import (
     check_unit_interval,
     constructor_arguments,
 )
-from sb3_breakout.ddqn.compilation import CompiledFunction
-from sb3_breakout.ddqn.device import bfloat16_is_fast, choose_device
+from sb3_breakout.common.torch_utils import CompiledFunction, bfloat16_is_fast, choose_device, clip_gradient_norm_
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
-from sb3_breakout.ddqn.gradients import clip_gradient_norm_
 from sb3_breakout.ddqn.initial_priorities import ActorTDErrors
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
 from sb3_breakout.files import written_aside
