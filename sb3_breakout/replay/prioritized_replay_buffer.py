@@ -1,7 +1,6 @@
 """Prioritized experience replay for SB3's off-policy algorithms."""
 
 import os
-import pickle
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,12 +15,10 @@ from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3_breakout.common.rewards import INTRINSIC_REWARD
-from sb3_breakout.files import written_aside
-from sb3_breakout.replay import memory
+from sb3_breakout.replay import memory, streamed_pickle
 from sb3_breakout.replay.eligibility import Eligibility
 from sb3_breakout.replay.priority_sampler import PrioritySampler
 from sb3_breakout.replay.schedule import ProgressSchedule, ReplaySchedules
-from sb3_breakout.replay.streamed_pickle import with_suffix
 from sb3_breakout.replay.transition_store import ARRAYS, FLOAT32_MAX, PrioritizedReplayBufferSamples, TransitionStore
 from sb3_breakout.replay.view import ReplayView
 
@@ -29,10 +26,6 @@ FORMAT = 1  # of the state
 FINALS_SHARE = 1 / 50  # terminal frames expected per transition, for the memory check: lives of 50 steps
 BYTES_BESIDE = 30  # per transition: reward, ends, |TD error|, priority and its share of the sums, bookkeeping of a frame
 BYTES_PER_LEARNER = 19  # per transition: intrinsic reward, and another |TD error|, priority, its share of the sums, two flags
-
-
-class FormatError(ValueError):
-    """A saved buffer is in a format that this version does not read."""
 
 
 class PrioritizedReplayBuffer(ReplayBuffer):
@@ -110,6 +103,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self.schedules = ReplaySchedules(
             self._eligibility, horizon, ProgressSchedule("alpha", alpha), ProgressSchedule("beta", beta)
         )
+        self.num_timesteps: int | None = None  # agent steps of the training when it was saved, where somebody tells
         self._own = ReplayView(self.store, self.schedules, eps)
         self._learners: dict[str, ReplayView] = {}
 
@@ -357,6 +351,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         """
         return {
             "format": FORMAT,
+            "num_timesteps": self.num_timesteps,
             "arguments": {
                 "buffer_size": self.store.n_places,
                 "observation_space": self.observation_space,
@@ -383,13 +378,14 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         Become the buffer that the state is of, whatever this one was.
 
         :param state: what ``get_state`` gave, after it went through ``pickle``
-        :raises FormatError: if it has another format
+        :raises ValueError: if it has another format
         """
         found = state.get("format")
         if found != FORMAT:
             version = "before formats were numbered" if found is None else f"in format {found}"
-            raise FormatError(f"it was written {version}, this version of sb3_breakout reads format {FORMAT}")
+            raise streamed_pickle.FormatError(f"it was written {version}, this version of sb3_breakout reads format {FORMAT}")
         self.__init__(**state["arguments"], **cloudpickle.loads(state["schedules"]))  # type: ignore[misc]
+        self.num_timesteps = state["num_timesteps"]
         self.schedules.alpha, self.schedules.beta = state["alpha"], state["beta"]
         self.store.set_state(state["store"])
         self._own.set_state(state["own"])
@@ -412,8 +408,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
         :param path: the file; ``.pkl`` is added where there is no suffix
         """
-        with written_aside(with_suffix(path)) as aside, open(aside, "wb") as file:
-            pickle.dump(self, file, protocol=pickle.HIGHEST_PROTOCOL)
+        streamed_pickle.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike, device: th.device | str | None = None) -> "PrioritizedReplayBuffer":
@@ -425,26 +420,10 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :param path: the file; ``.pkl`` is added where there is no suffix
         :param device: where samples go; None for where they went
         :return: the buffer
-        :raises ValueError: if the file is truncated, damaged, no buffer, or too large for the memory there is
+        :raises ValueError: if the file is truncated, damaged, of something else or another format, or too large for the memory
         :raises FileNotFoundError: if there is no such file
         """
-        path = with_suffix(path)
-        with open(path, "rb") as file:
-            try:
-                buffer = pickle.load(file)
-            except (memory.NotEnoughMemoryError, FormatError) as error:
-                raise ValueError(f"{path} cannot be loaded: {error}") from error
-            except (ImportError, AttributeError) as error:
-                raise ValueError(
-                    f"{path} cannot be read as a replay buffer, it was written by another version of sb3_breakout or is "
-                    f"damaged ({error})."
-                ) from error
-            except Exception as error:  # damaged bytes can make pickle raise nearly anything
-                raise ValueError(
-                    f"{path} cannot be read as a replay buffer, it is truncated or damaged ({type(error).__name__}: {error})."
-                ) from error
-        if not isinstance(buffer, cls):
-            raise ValueError(f"{path} holds a {type(buffer).__name__}, not a {cls.__name__}.")
+        buffer = streamed_pickle.load(path, cls)
         if device is not None:
             buffer.device = get_device(device)
         return buffer
