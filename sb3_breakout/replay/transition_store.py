@@ -183,8 +183,8 @@ class TransitionStore:
         """
         Store one step of every environment.
 
-        :param obs: (n_envs, *obs_shape)
-        :param next_obs: (n_envs, *obs_shape), the terminal observation where the episode ended
+        :param obs: ``(n_envs, *obs_shape)``
+        :param next_obs: ``(n_envs, *obs_shape)``, the terminal observation where the episode ended
         :param action: (n_envs, action_dim)
         :param reward: (n_envs,) finite
         :param done: (n_envs,) bool, whether the episode ended, for whatever reason
