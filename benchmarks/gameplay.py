@@ -1,5 +1,5 @@
 """
-What recording costs, and how fast datasets are read: ``python benchmarks/gameplay.py``.
+What recording costs, and how fast datasets are read: ``python -m benchmarks.gameplay``.
 
 Writing: processor and wall time of the same games of the same agent, with and without the recorder, by turns. Reading: random
 (frame, action, reward, next frame) from the PNG files through GameplayDataset, and from the npz export held in memory.

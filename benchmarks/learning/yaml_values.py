@@ -2,7 +2,7 @@
 What each value of the YAML file does: ``ddqn_per`` on MinAtar Breakout, one value changed at a time.
 
     pip install "sb3-breakout[benchmarks]"
-    python benchmarks/yaml_values.py --output yaml_values.png
+    python -m benchmarks.learning.yaml_values --output yaml_values.png
 
 How it is trained and measured is said in ``minatar_runs.py``. Stopped, the same command goes on.
 """
@@ -10,9 +10,9 @@ How it is trained and measured is said in ``minatar_runs.py``. Stopped, the same
 from collections.abc import Sequence
 from pathlib import Path
 
-from minatar_runs import Runs, argument_parser, interquartile_means
-from pictures import save
-from zoo_runs import Variant
+from benchmarks.learning.minatar_runs import Runs, argument_parser, interquartile_means
+from benchmarks.learning.zoo_runs import Variant
+from benchmarks.pictures import save
 
 BASE = "ddqn_per"  # name of the variant where nothing is changed
 # key of the YAML file: its value in the base variant, and others

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from minatar_breakout import ENV_ID
 from rliable.library import get_interval_estimates
 from rliable.metrics import aggregate_iqm
-from zoo_runs import Variant, evaluations, in_processes, is_finished, run_zoo
+
+from benchmarks.learning.minatar_breakout import ENV_ID
+from benchmarks.learning.zoo_runs import Variant, evaluations, in_processes, is_finished, run_zoo
 
 EVALUATIONS = 10  # of a training
 GAMES = 20  # of an evaluation
@@ -58,7 +59,7 @@ class Runs:
         run_zoo(
             self._folder(seed, name),
             self.variants[name],
-            f"--env {ENV_ID} --conf-file minatar_breakout -n {self.steps} --seed {seed} --verbose 0 "
+            f"--env {ENV_ID} --conf-file benchmarks.learning.minatar_breakout -n {self.steps} --seed {seed} --verbose 0 "
             f"--eval-freq {self.steps // EVALUATIONS} --eval-episodes {GAMES} --n-eval-envs 10",
         )
 

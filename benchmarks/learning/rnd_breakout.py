@@ -2,7 +2,7 @@
 ``ddqn_rnd`` beside ``ddqn_per`` on Breakout, same seed and steps: how many distinct states training visits, and how well the
 (exploitation) agent plays.
 
-    python benchmarks/rnd_breakout.py --processes 2 --output rnd_breakout.png      # 75 minutes on two cores
+    python -m benchmarks.learning.rnd_breakout --processes 2 --output rnd_breakout.png      # 75 minutes on two cores
 
 Both are trained by RL Zoo with their own YAML settings, but for alpha, which falls over half of these short trainings. A state
 is the newest frame as 12x12 means of 7x7 pixels in 16 levels: walls and paddle rather than the ball. The score is that of the
@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from pictures import save
 from stable_baselines3.common.callbacks import BaseCallback
-from zoo_runs import Variant, evaluations, in_processes, is_finished, run_zoo
 
+from benchmarks.learning.zoo_runs import Variant, evaluations, in_processes, is_finished, run_zoo
+from benchmarks.pictures import save
 from sb3_breakout.files import written_aside
 from sb3_breakout.replay.prioritized_replay_buffer import INTRINSIC_REWARD
 
@@ -71,7 +71,9 @@ def train(algorithm: str, folder: Path, steps: int, seed: int) -> None:
     :param steps: agent steps
     :param seed: of the training
     """
-    callbacks: list[object] = [{"rnd_breakout.Explored": {"path": str(folder / algorithm / "explored.npy")}}]
+    callbacks: list[object] = [
+        {"benchmarks.learning.rnd_breakout.Explored": {"path": str(folder / algorithm / "explored.npy")}}
+    ]
     if algorithm == "ddqn_rnd":
         dual = {"alpha_initial": 0.5, "alpha_final": 0.0, "alpha_fraction": 0.5}  # the YAML's is for 10M steps
         callbacks.insert(0, {"sb3_breakout.rnd.DualAgentCallback": dual})

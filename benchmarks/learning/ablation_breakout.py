@@ -2,7 +2,7 @@
 What each ingredient buys on the real game, as an illustration: one training for each variant of ``ablation.py``.
 
     pip install "sb3-breakout[benchmarks]"
-    python benchmarks/ablation_breakout.py --output ablation_breakout.png
+    python -m benchmarks.learning.ablation_breakout --output ablation_breakout.png
 
 Settings are those of ``hyperparams/ddqn_per.yml``, without recording. Prints and draws the raw score of whole games while
 training, as ``learning_atari.py`` does. One seed says little: the statistics are in ``ablation.py``. A training that is
@@ -13,12 +13,12 @@ import argparse
 import functools
 from pathlib import Path
 
-from ablation import VARIANTS
-from learning_atari import draw, learning_curve, print_table
-from zoo_runs import in_processes, is_finished, run_zoo
+from benchmarks.learning.ablation import VARIANTS
+from benchmarks.learning.atari import draw, learning_curve, print_table
+from benchmarks.learning.zoo_runs import in_processes, is_finished, run_zoo
 
 ENV_ID = "BreakoutNoFrameskip-v4"
-SETTINGS = Path(__file__).parents[1] / "hyperparams" / "ddqn_per.yml"
+SETTINGS = Path(__file__).parents[2] / "hyperparams" / "ddqn_per.yml"
 EPSILON_FRACTION = "exploration_fraction:0.25"  # of the training, until epsilon has fallen; Boltzmann has no such key
 
 

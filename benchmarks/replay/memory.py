@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from replay_streams import StackStream
+
+from benchmarks.replay.streams import StackStream
 
 N_ENVS = 8
 MEAN_LIFE = 50.0
@@ -79,7 +80,7 @@ def measure_memory(transitions: int, folder: Path | None) -> MemoryFigures:
 
 
 def in_own_process(phase: str, path: Path, transitions: int) -> dict[str, Any]:
-    command = [sys.executable, __file__, phase, str(path), str(transitions)]
+    command = [sys.executable, "-m", "benchmarks.replay.memory", phase, str(path), str(transitions)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(output.splitlines()[-1])
 

@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from replay_streams import N_STACK, SIDE, Step
 from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.buffers import ReplayBuffer as UniformReplayBuffer
+
+from benchmarks.replay.streams import N_STACK, SIDE, Step
 
 ALPHA, BETA = 0.5, 0.4
 ROW = N_STACK * SIDE * SIDE

@@ -1,5 +1,5 @@
 """
-Replay buffers side by side: ``python benchmarks/replay.py`` (what it measures and how to read it: README.md beside it).
+Replay buffers side by side: ``python -m benchmarks.replay.speed`` (what it measures and how to read it: README.md beside it).
 
 Peers take turns within one run, so that whatever else the machine does strikes them all; a figure is the median over
 its rounds and a ratio the median of the ratios within a round. The clock is the processor time of this process, which
@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 import psutil
 import torch as th
-from replay_correctness import check_all
-from replay_memory import measure_memory
-from replay_peers import PEERS, Peer
-from replay_streams import StackStream, Step
-from replay_trees import PRIORITY_SAMPLERS
+
+from benchmarks.replay.correctness import check_all
+from benchmarks.replay.memory import measure_memory
+from benchmarks.replay.peers import PEERS, Peer
+from benchmarks.replay.streams import StackStream, Step
+from benchmarks.replay.trees import PRIORITY_SAMPLERS
 
 N_PRIORITIES = 1_000_000
 ADDS_PER_UPDATE = 4

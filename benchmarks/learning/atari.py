@@ -1,9 +1,9 @@
 """
 Learning curves of Atari games from the ``monitor.csv`` files that every RL Zoo run leaves.
 
-    python benchmarks/learning_atari.py logs/ddqn_per/BreakoutNoFrameskip-v4_1 --output curve.png
-    python benchmarks/learning_atari.py logs/ddqn_per/BreakoutNoFrameskip-v4_1 --names seed_1 --keep benchmarks/learning
-    python benchmarks/learning_atari.py benchmarks/learning/*.csv --output docs/breakout.png
+    python -m benchmarks.learning.atari logs/ddqn_per/BreakoutNoFrameskip-v4_1 --output curve.png
+    python -m benchmarks.learning.atari logs/ddqn_per/BreakoutNoFrameskip-v4_1 --names seed_1 --keep benchmarks/learning/curves
+    python -m benchmarks.learning.atari benchmarks/learning/curves/*.csv --output docs/breakout.png
 
 Prints, for each run, the mean raw score of the last 100 whole games at every 100k agent steps; draws the curve if asked to.
 Runs of the same name (``--names``) are one training that was continued with ``-i``, in their order. ``--keep`` writes a small
@@ -23,9 +23,9 @@ import numpy as np
 import pandas as pd
 import torch as th
 import yaml
-from pictures import save
 from stable_baselines3.common.monitor import load_results
 
+from benchmarks.pictures import save
 from sb3_breakout.ddqn.device import bfloat16_is_fast
 
 FRAMES_PER_STEP = 4

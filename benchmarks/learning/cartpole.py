@@ -1,7 +1,7 @@
 """
 CartPole-v1 through the RL Zoo: train with the shipped hyperparameters, evaluate the final (not the best) model.
 
-    python benchmarks/learning_cartpole.py --seeds 0 1 2 3 4
+    python -m benchmarks.learning.cartpole --seeds 0 1 2 3 4
 
 Prints one row per seed and how many reach a mean of 475 over 100 episodes.
 """

@@ -1,7 +1,7 @@
 """
 DeepSea: does exploration by Random Network Distillation find what epsilon-greedy does not?
 
-    python benchmarks/rnd_deepsea.py --output deepsea.png
+    python -m benchmarks.learning.rnd_deepsea --output deepsea.png
 
 A diver starts in the upper left corner of a square grid and sinks by one row per step, to the left or to the right (which
 action is which was drawn for every cell). Steps to the right cost 0.01 / size, and only ``size`` of them in a row lead to the
@@ -23,10 +23,10 @@ import gymnasium as gym
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from pictures import save
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from benchmarks.pictures import save
 from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, RNDRewardWrapper
 
 N_ENVS = 4  # they share a policy and differ by epsilon only: more of them dive alike

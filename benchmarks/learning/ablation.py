@@ -2,17 +2,17 @@
 What each ingredient buys: ``ddqn_per`` on MinAtar Breakout, whole and with one ingredient taken out or exchanged.
 
     pip install "sb3-breakout[benchmarks]"
-    python benchmarks/ablation.py --output ablation.png
+    python -m benchmarks.learning.ablation --output ablation.png
 
 How it is trained and measured is said in ``minatar_runs.py``. Stopped, the same command goes on.
 """
 
 from pathlib import Path
 
-from minatar_breakout import SingleDQN
-from minatar_runs import Runs, argument_parser, interquartile_means
-from pictures import save
-from zoo_runs import Variant
+from benchmarks.learning.minatar_breakout import SingleDQN
+from benchmarks.learning.minatar_runs import Runs, argument_parser, interquartile_means
+from benchmarks.learning.zoo_runs import Variant
+from benchmarks.pictures import save
 
 UNIFORM = "replay_buffer_kwargs:dict(alpha=0.0)"
 EPSILON = "exploration:'epsilon_greedy'"

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 import torch as th
-from replay_peers import ALPHA, BETA, import_torchrl
+
+from benchmarks.replay.peers import ALPHA, BETA, import_torchrl
 
 
 class PrioritySampler(ABC):

@@ -1,4 +1,4 @@
-"""MinAtar Breakout for RL Zoo (``--conf-file minatar_breakout``), and DQN without Double Q-learning."""
+"""MinAtar Breakout for RL Zoo (``--conf-file benchmarks.learning.minatar_breakout``), and DQN without Double Q-learning."""
 
 from typing import Any
 

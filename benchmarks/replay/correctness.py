@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from replay_streams import StackStream, Step, frame_ids
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
+
+from benchmarks.replay.streams import StackStream, Step, frame_ids
 
 GAMMA = 0.99
 ROWS_PER_ENV = 300

@@ -1,7 +1,7 @@
 """
 Time of a new alpha at a million transitions, which derives every priority and the whole tree anew from the stored |TD|.
 
-    python benchmarks/replay_alpha.py
+    python -m benchmarks.replay.alpha
 """
 
 import time
