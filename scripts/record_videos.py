@@ -21,7 +21,7 @@ from sb3_breakout.envs import RandomAgent
 from sb3_breakout.evaluation import MAX_STEPS, STICKINESS, evaluation_env
 from sb3_breakout.files import written_aside
 from sb3_breakout.gameplay.video import is_recorded, record_video
-from sb3_breakout.zoo.registry import ALGORITHMS, load
+from sb3_breakout.registry import ALGORITHMS, load
 
 TRAINED = Path(__file__).parents[1] / "rl-trained-agents/ddqn_per/BreakoutNoFrameskip-v4_1/BreakoutNoFrameskip-v4.zip"
 SETTINGS = "bulk_videos.json"  # in the output folder: what its videos were recorded with

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from sb3_breakout.zoo.registry import hyperparameter_file
+from sb3_breakout.registry import hyperparameter_file
 
 ENV = "BreakoutNoFrameskip-v4"
 ALGORITHM = {"temperature": "ddqn_per", "rnd": "ddqn_rnd"}

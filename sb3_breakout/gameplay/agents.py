@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_breakout.envs import RandomAgent
 from sb3_breakout.evaluation import ENV_ID
-from sb3_breakout.zoo.registry import ALGORITHMS, load
+from sb3_breakout.registry import ALGORITHMS, load
 
 RANDOM = "random"
 

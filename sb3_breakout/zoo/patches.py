@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sb3_breakout.zoo.registry import ALGORITHMS, hyperparameter_file, load
+from sb3_breakout.registry import ALGORITHMS, hyperparameter_file, load
 
 RECORD_VIDEO = "record_video"
 

@@ -8,8 +8,8 @@ from stable_baselines3.common.buffers import ReplayBuffer
 
 from sb3_breakout import DDQN
 from sb3_breakout.arguments import constructor_arguments
+from sb3_breakout.registry import ALGORITHMS, hyperparameter_file, load
 from sb3_breakout.zoo.checks import ZOO_KEYS, check_hyperparameters, check_nested_arguments
-from sb3_breakout.zoo.registry import ALGORITHMS, hyperparameter_file, load
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
