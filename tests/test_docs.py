@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
+import click
 import pytest
 import yaml
 
@@ -100,6 +101,8 @@ def test_options_of_command_exist(command: str, monkeypatch: pytest.MonkeyPatch)
     program, *words = shlex.split(command.replace(".venv/bin/", ""))
     if program == "rl_zoo3":
         program, words = "python", ["-m", f"rl_zoo3.{words[0]}", *words[1:]]
+    elif program == "sb3-breakout":
+        program, words = "python", ["-m", "sb3_breakout", *words]
     if program == "make":
         assert all(re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE) for target in words)
     elif program == "pip":
@@ -116,8 +119,13 @@ def test_options_of_command_exist(command: str, monkeypatch: pytest.MonkeyPatch)
             check_hyperparameters(options.algo, algorithm, options.hyperparams or {})
 
 
+def start_command(self: click.Command, ctx: click.Context) -> NoReturn:
+    raise Parsed(argparse.Namespace(**ctx.params))
+
+
 def options_of_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
     """:return: what a Python program makes of its options, without running it"""
+    monkeypatch.setattr(click.Command, "invoke", start_command)
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
     monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", parse)
     name, options = (words[1], words[2:]) if words[0] == "-m" else (words[0], words[1:])
