@@ -296,8 +296,6 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             facts |= self._sampler.diagnostics()
         return {f"per/{name}": value for name, value in facts.items()}
 
-    # ---------------------------------------------------------------- keeping
-
     def get_state(self) -> dict[str, Any]:
         """
         All there is, in plain values: a file that was written before an attribute was renamed can still be read. A change of
