@@ -35,8 +35,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     Paper: Prioritized Experience Replay, https://arxiv.org/abs/1511.05952
 
     Drop-in for ``ReplayBuffer`` (and ``DictReplayBuffer``, ``NStepReplayBuffer``): where nobody calls ``update_priorities``
-    it samples uniformly. A new transition enters with the 0.9 quantile of the |TD errors| measured recently, or with what the
-    actor says (:meth:`set_initial_priorities`). Further learners (:meth:`learner`) share what is stored.
+    it samples uniformly. A new transition enters with the 0.9 quantile of the ``|TD errors|`` measured recently, or with what
+    the actor says (:meth:`set_initial_priorities`). Further learners (:meth:`learner`) share what is stored.
 
     Every transition has an index that is never used again, so an update that comes too late, for a transition overwritten
     since, is recognized and ignored. A transition can be sampled as soon as its n-step return is known: n - 1 steps after
@@ -59,7 +59,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     :param gamma: discount factor, the same as the algorithm's
     :param alpha: how much prioritization, in [0, 1]: a number or a schedule, likewise
     :param beta: how much importance sampling correction, likewise
-    :param eps: added to every |TD error|, so that also transitions without any are replayed now and then
+    :param eps: added to every ``|TD error|``, so that also transitions without any are replayed now and then
     :raises ValueError: if an argument is out of its range
     """
 
@@ -227,8 +227,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         step before was not done (the environment was reset by hand): that step then keeps its next observation and
         bootstraps from it, as at a time limit.
 
-        :param obs: (n_envs, *obs_shape)
-        :param next_obs: (n_envs, *obs_shape), the terminal observation where the episode ended
+        :param obs: ``(n_envs, *obs_shape)``
+        :param next_obs: ``(n_envs, *obs_shape)``, the terminal observation where the episode ended
         :param action: (n_envs, action_dim) or (n_envs,)
         :param reward: (n_envs,)
         :param done: (n_envs,) whether the episode ended, for whatever reason
@@ -295,12 +295,12 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def set_initial_priorities(self, envs: np.ndarray, td_errors: np.ndarray) -> None:
         """
-        What the actor knows of the newest step: |TD errors| in place of the recent ones that its transitions entered with
+        What the actor knows of the newest step: ``|TD errors|`` in place of the recent ones that its transitions entered with
         (Ape-X, https://arxiv.org/abs/1803.00933). A transition that was sampled meanwhile keeps its priority. Further
         learners see other rewards; nothing changes for them.
 
         :param envs: (n,) int64 environments that it knows the error of, none twice
-        :param td_errors: (n,) their |TD errors|
+        :param td_errors: (n,) their ``|TD errors|``
         :raises ValueError: if an error is negative or not finite, an environment does not exist or the lengths differ; nothing
             is changed then
         """
@@ -330,10 +330,10 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def diagnostics(self) -> dict[str, float]:
         """
-        :return: n_steps, alpha and beta; the |TD error| that new transitions enter with; quantiles of |TD error| + eps over
-            the transitions that can be sampled, the share of them that ever was; and since the last call the share of draws
-            that were the first of their transition, and the largest importance weight before its division by the largest of
-            its batch
+        :return: n_steps, alpha and beta; the ``|TD error|`` that new transitions enter with; quantiles of ``|TD error| + eps``
+            over the transitions that can be sampled, the share of them that ever was; and since the last call the share of
+            draws that were the first of their transition, and the largest importance weight before its division by the
+            largest of its batch
         """
         facts = {"n_steps": float(self.n_steps), "alpha": self.alpha, "beta": self.beta}
         if self.store.allocated:
