@@ -24,9 +24,6 @@ from sb3_breakout.replay.transition_store import ARRAYS, FLOAT32_MAX, Prioritize
 from sb3_breakout.replay.view import ReplayView
 
 FORMAT = 1  # of the state
-FINALS_SHARE = 1 / 50  # terminal frames expected per transition, for the memory check: lives of 50 steps
-BYTES_BESIDE = 30  # per transition: reward, ends, |TD error|, priority and its share of the sums, bookkeeping of a frame
-BYTES_PER_LEARNER = 19  # per transition: intrinsic reward, and another |TD error|, priority, its share of the sums, two flags
 
 
 class PrioritizedReplayBuffer(ReplayBuffer):
@@ -187,12 +184,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
         :raises ValueError: naming the size that fits
         """
-        if self.store.allocated:
-            return
-        action = self.store.action_dim * self.store.action_dtype.itemsize
-        each = self.store.bytes_of_a_frame() * (1.0 + FINALS_SHARE) + action + BYTES_BESIDE
-        each += BYTES_PER_LEARNER * len(self._learners)
-        memory.require_for_buffer(self.store.n_places, each)
+        if not self.store.allocated:
+            memory.require_for_buffer(self.store.n_places, self.store.bytes_per_transition(len(self._learners)))
 
     def _allocate(self) -> None:
         self.check_memory()
@@ -337,7 +330,10 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         found = state.get("format")
         if found != FORMAT:
             version = "before formats were numbered" if found is None else f"in format {found}"
-            raise streamed_pickle.FormatError(f"it was written {version}, this version of sb3_breakout reads format {FORMAT}")
+            raise streamed_pickle.FormatError(
+                f"it was written {version}, this version of sb3_breakout reads format {FORMAT}. "
+                "Without the file, training goes on with an empty buffer."
+            )
         self.__init__(**state["arguments"], **cloudpickle.loads(state["schedules"]))  # type: ignore[misc]
         self.num_timesteps = state["num_timesteps"]
         self.schedules.alpha, self.schedules.beta = state["alpha"], state["beta"]
