@@ -131,20 +131,20 @@ def _locate(name: str, algo: str | None, env_id: str, logs: Path) -> Path:
     if name in shipped:
         return shipped[name]
     if name == TRAINED:
-        path = _latest(SHIPPED / (algo or "ddqn_per"), env_id, f"{env_id}.zip")
-        if path is None:
+        latest = _latest(SHIPPED / (algo or "ddqn_per"), env_id, f"{env_id}.zip")
+        if latest is None:
             raise FileNotFoundError(f"No agent is shipped for {env_id}. There are {', '.join(shipped) or 'none'}.")
-        return path
+        return latest
     algo, _, which = name.partition(":")
     if algo not in ALGORITHMS or not re.fullmatch(r"best|final|[0-9]+", which):
         known = ", ".join(f"{algo}:best, {algo}:final, {algo}:STEPS" for algo in ALGORITHMS)
         names = ", ".join([RANDOM, TRAINED, *shipped])
         raise ValueError(f"An agent is {names}, {known} or the path of a zip file, received {name!r}.")
     file = {"best": "best_model.zip", "final": f"{env_id}.zip"}.get(which, f"rl_model_{which}_steps.zip")
-    path = _latest(logs / algo, env_id, file)
-    if path is None:
+    latest = _latest(logs / algo, env_id, file)
+    if latest is None:
         raise FileNotFoundError(f"There is no {name}: no {logs / algo / env_id}_*/{file}. --folder names the logs of RL Zoo.")
-    return path
+    return latest
 
 
 def _latest(folder: Path, env_id: str, file: str) -> Path | None:

@@ -15,6 +15,7 @@ from tests.zoo.command_line import RL_ZOO3, run
 AGENTS = Path(__file__).parent.parent / "rl-trained-agents"
 MODELS = sorted(AGENTS.glob("*/*/*.zip"))
 MEGABYTE = 1 << 20
+BREAKOUT = ("--algo", "ddqn_per", "--env", "BreakoutNoFrameskip-v4", "-n", "30", "--no-render")
 
 
 @pytest.fixture(params=MODELS, ids=lambda path: path.parent.name)
@@ -76,18 +77,12 @@ def test_bfloat16_chooses_the_actions_of_float32(path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["enjoy", "record_video"])
 def test_the_zoo_finds_it_in_an_empty_folder(tmp_path: Path, command: str) -> None:
-    output = run(
-        *(RL_ZOO3, command, "--algo", "ddqn_per", "--env", "BreakoutNoFrameskip-v4", "-n", "30", "--no-render"),
-        folder=tmp_path,
-    )
+    output = run(RL_ZOO3, command, *BREAKOUT, folder=tmp_path)
     assert f"Loading {AGENTS}" in output
 
 
 def test_the_zoo_prefers_what_lies_in_the_folder(tmp_path: Path) -> None:
     own = tmp_path / "rl-trained-agents" / "ddqn_per" / "BreakoutNoFrameskip-v4_7"
     shutil.copytree(AGENTS / "ddqn_per" / "BreakoutNoFrameskip-v4_1", own)
-    output = run(
-        *(RL_ZOO3, "enjoy", "--algo", "ddqn_per", "--env", "BreakoutNoFrameskip-v4", "-n", "30", "--no-render"),
-        folder=tmp_path,
-    )
+    output = run(RL_ZOO3, "enjoy", *BREAKOUT, folder=tmp_path)
     assert "Loading rl-trained-agents/ddqn_per/BreakoutNoFrameskip-v4_7" in output

@@ -24,9 +24,9 @@ class Command(click.Command):
     ``--seeds 0 --seeds 1 --seeds 2``. What fails is said without a traceback.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, name: str | None, **kwargs: Any) -> None:
         settings = {"help_option_names": ["-h", "--help"], "show_default": True}
-        super().__init__(*args, context_settings=settings, **kwargs)
+        super().__init__(name, **kwargs, context_settings=settings)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """

@@ -1,6 +1,7 @@
 """``sb3-breakout video``"""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,7 +32,7 @@ def video(
     total_videos: int,
     percent_random: float,
     device: str,
-    **how: int | str,
+    **how: Any,
 ) -> None:
     """
     Record annotated videos of whole games.

@@ -53,7 +53,8 @@ def save_small(source: TrainedAgent, target: Path) -> None:
     :param target: where to save it
     """
     model = source.load("cpu")
-    model.set_parameters(DDQN.get_parameters(model), device="cpu")  # without those of an explorer
+    own: Any = DDQN.get_parameters(model)  # without those of an explorer
+    model.set_parameters(own, device="cpu")
     model.policy.optimizer.state.clear()  # SB3 insists on an optimizer, not on what is in it
     # One tensor under two names is stored once: the target network is loaded as synchronised with the online network
     model.q_net_target.load_state_dict(model.q_net.state_dict(), assign=True)
