@@ -1,4 +1,4 @@
-"""``sb3-breakout collect``, from a checkout: ``python scripts/collect_gameplay.py --output data --agents random:0.3 trained``."""
+"""``sb3-breakout collect``, from a checkout: ``python scripts/collect_gameplay.py --output data --agents random trained``."""
 
 from sb3_breakout.cli.collect import collect
 
