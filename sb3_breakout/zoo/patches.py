@@ -208,7 +208,7 @@ def _with_our_callbacks(original: Callable[..., None], progress_bar: type, check
         original(self)
         if self.algo not in ALGORITHMS:
             return
-        from sb3_breakout.gameplay.callback import RecordGameplayCallback
+        from sb3_breakout.gameplay.collect.callback import RecordGameplayCallback
         from sb3_breakout.rnd import DualAgentCallback
         from sb3_breakout.zoo.progress import TrainingProgressCallback
         from sb3_breakout.zoo.resuming import ReplayBufferCheckpoint
