@@ -13,14 +13,12 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3 import DQN
-from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import FloatSchedule
-from stable_baselines3.common.vec_env import VecFrameStack, unwrap_vec_wrapper
-from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
 from sb3_breakout.arguments import check_known_arguments, constructor_arguments
 from sb3_breakout.common.checkpoint import incomplete_explained, written_whole
@@ -29,7 +27,8 @@ from sb3_breakout.ddqn.checks import check_arguments, check_run
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
 from sb3_breakout.ddqn.initial_priorities import ActorTDErrors
 from sb3_breakout.ddqn.learner import Hyperparameters, QLearner
-from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
+from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy, counterpart
+from sb3_breakout.ddqn.replay_buffer import make_replay_buffer
 from sb3_breakout.ddqn.views import View, as_view
 from sb3_breakout.random_state import get_random_state, set_random_state
 from sb3_breakout.replay import PrioritizedReplayBuffer
@@ -70,7 +69,7 @@ class DDQN(DQN):
         ``ReplayBuffer`` and ``NStepReplayBuffer`` work as well (uniform sampling)
     :param replay_buffer_kwargs: Keyword arguments to pass to the replay buffer on creation, for instance
         ``dict(alpha=0.5, beta=(0.4, 1.0))``. ``n_stack`` (read from the environment's ``VecFrameStack``), ``n_steps``
-        and ``gamma`` are filled in where they are not given.
+        and ``gamma`` are filled in; other values than the model's are an error.
     :param optimize_memory_usage: Not supported by the prioritized buffer, which stores each frame once anyway
     :param n_steps: length of the n-step returns, at least 1: a number, a pair (start, end), a triple (start, end, fraction of
         training by which the end is reached) or a function of the current progress remaining, rounded to whole steps
@@ -112,8 +111,8 @@ class DDQN(DQN):
     :param compile: compile the update with ``torch.compile``
     :param autocast: compute the features (all layers but the Q head) in bfloat16; "auto" does so where the hardware does
     :param initial_priorities: what a new transition enters the prioritized buffer with: ``"recent"``, the 0.9 quantile of the
-        |TD errors| measured recently, or ``"td_error"``, its own one-step |TD error| by the Q-values that actions are chosen
-        with (where there are any: not in the random prefill, nor at a time limit)
+        ``|TD error|`` measured recently, or ``"td_error"``, its own one-step ``|TD error|`` by the Q-values that actions are
+        chosen with (where there are any: not in the random prefill, nor at a time limit)
     :param _init_setup_model: Whether or not to build the network at the creation of the instance
     :raises ValueError: for a value that makes no sense, naming it
     """
@@ -237,9 +236,9 @@ class DDQN(DQN):
 
     def _setup_model(self) -> None:
         check_arguments(self)
-        self.policy_class = self._our_policy_class(self.policy_class)
+        self.policy_class = counterpart(self.policy_class)
         if self.replay_buffer is None:
-            self.replay_buffer = self._make_replay_buffer()
+            self.replay_buffer = make_replay_buffer(self)
         given = {"n_steps": self.n_steps, "policy_kwargs": self.policy_kwargs}
         # SB3 compares it with 1, to warn that it does not reach a buffer passed by class: the one made above has got it
         self.n_steps = 1
@@ -271,61 +270,6 @@ class DDQN(DQN):
 
     def _setup_lr_schedule(self) -> None:
         self.lr_schedule = FloatSchedule(ProgressSchedule("learning_rate", self.learning_rate, largest=np.inf))
-
-    @classmethod
-    def _our_policy_class(cls, policy_class: type[BasePolicy]) -> type[DDQNPolicy]:
-        """:return: in place of SB3's own policies, which its files name, ours that have the same networks"""
-        if issubclass(policy_class, DDQNPolicy):
-            return policy_class
-        for name, theirs in DQN.policy_aliases.items():
-            if policy_class is theirs:
-                return cls.policy_aliases[name]  # type: ignore[return-value]
-        raise ValueError(f"The policy must be a DDQNPolicy or one of SB3's for DQN, received {policy_class.__name__}.")
-
-    def _make_replay_buffer(self) -> ReplayBuffer:
-        kwargs = dict(self.replay_buffer_kwargs)
-        self._check_replay_buffer_kwargs(kwargs)
-        if issubclass(self.replay_buffer_class, HerReplayBuffer):
-            if self.env is None:
-                raise ValueError("HerReplayBuffer asks the environment for the rewards of other goals: pass env.")
-            kwargs["env"] = self.env
-        if issubclass(self.replay_buffer_class, PrioritizedReplayBuffer):
-            kwargs = {"n_stack": self._frames_in_stack(), "n_steps": self.n_steps, "gamma": self.gamma, **kwargs}
-        elif callable(self.n_steps) or isinstance(self.n_steps, (list, tuple)):
-            raise ValueError(
-                f"n_steps={self.n_steps!r} changes over training, which {self.replay_buffer_class.__name__} cannot: "
-                "use PrioritizedReplayBuffer, or a number."
-            )
-        elif issubclass(self.replay_buffer_class, NStepReplayBuffer):
-            kwargs = {"n_steps": self.n_steps, "gamma": self.gamma, **kwargs}
-        elif self.n_steps > 1:
-            raise ValueError(
-                f"n_steps={self.n_steps} with {self.replay_buffer_class.__name__}, which stores single steps: "
-                "use PrioritizedReplayBuffer or NStepReplayBuffer, or n_steps=1."
-            )
-        return self.replay_buffer_class(
-            self.buffer_size,
-            self.observation_space,
-            self.action_space,
-            device=self.device,
-            n_envs=self.n_envs,
-            optimize_memory_usage=self.optimize_memory_usage,
-            **kwargs,
-        )
-
-    def _check_replay_buffer_kwargs(self, kwargs: dict[str, Any]) -> None:
-        for name in ("n_steps", "gamma"):
-            if name in kwargs and kwargs[name] != getattr(self, name):
-                raise ValueError(
-                    f"replay_buffer_kwargs has {name}={kwargs[name]!r} and the model {name}={getattr(self, name)!r}: "
-                    "give it to the model alone."
-                )
-        if kwargs.get("n_stack", 1) not in (1, frames := self._frames_in_stack()) and frames > 1:
-            raise ValueError(f"replay_buffer_kwargs has n_stack={kwargs['n_stack']!r}, but the environment stacks {frames}.")
-
-    def _frames_in_stack(self) -> int:
-        frame_stack = None if self.env is None else unwrap_vec_wrapper(self.env, VecFrameStack)
-        return 1 if frame_stack is None else frame_stack.stacked_obs.n_stack
 
     def _make_exploration(self) -> ExplorationRule:
         if isinstance(self.exploration, ExplorationRule):
@@ -487,6 +431,7 @@ class DDQN(DQN):
             for name, value in self._scores_along_the_ladder().items():
                 self.logger.record(f"rollout/{name}", value)
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer) and self._diagnostics_due():
+            self._last_diagnostics = self.num_timesteps
             for name, value in self.replay_buffer.diagnostics().items():
                 self.logger.record(name, value)
         super().dump_logs()
@@ -500,10 +445,7 @@ class DDQN(DQN):
         return {name: float(np.mean(scores)) for name, scores in groups.items() if scores}
 
     def _diagnostics_due(self) -> bool:
-        due = not self._prefilling and abs(self.num_timesteps - self._last_diagnostics) >= self.DIAGNOSTICS_INTERVAL
-        if due:
-            self._last_diagnostics = self.num_timesteps
-        return due
+        return not self._prefilling and abs(self.num_timesteps - self._last_diagnostics) >= self.DIAGNOSTICS_INTERVAL
 
     def predict(
         self,
