@@ -1,7 +1,6 @@
 """Every shipped agent loads without a murmur and plays as published."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +74,12 @@ def test_bfloat16_chooses_the_actions_of_float32(path: Path) -> None:
     assert (exact.argmax(axis=1) == rounded.argmax(axis=1))[clear].mean() >= 0.99
 
 
-@pytest.mark.parametrize("command", ["enjoy", "record_video"])
-def test_the_zoo_finds_it_in_an_empty_folder(tmp_path: Path, command: str) -> None:
-    output = run(RL_ZOO3, command, *BREAKOUT, folder=tmp_path)
-    assert f"Loading {AGENTS}" in output
-
-
-def test_the_zoo_prefers_what_lies_in_the_folder(tmp_path: Path) -> None:
-    own = tmp_path / "rl-trained-agents" / "ddqn_per" / "BreakoutNoFrameskip-v4_7"
-    shutil.copytree(AGENTS / "ddqn_per" / "BreakoutNoFrameskip-v4_1", own)
+def test_the_zoo_finds_it_in_an_empty_folder(tmp_path: Path) -> None:
+    """And leaves alone what lies there the next time."""
+    run_folder = Path("rl-trained-agents", "ddqn_per", "BreakoutNoFrameskip-v4_1")
     output = run(RL_ZOO3, "enjoy", *BREAKOUT, folder=tmp_path)
-    assert "Loading rl-trained-agents/ddqn_per/BreakoutNoFrameskip-v4_7" in output
+    assert "Copying the agent" in output and f"Loading {run_folder}" in output
+    (tmp_path / run_folder).rename(tmp_path / run_folder.with_name("BreakoutNoFrameskip-v4_7"))
+    output = run(RL_ZOO3, "record_video", *BREAKOUT, folder=tmp_path)
+    assert "Copying the agent" not in output and "BreakoutNoFrameskip-v4_7" in output
+    assert list(tmp_path.rglob("*.mp4"))
