@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from rl_zoo3.exp_manager import ExperimentManager as Manager  # as it is after our patch
 
 import sb3_breakout
 from sb3_breakout import _hook
@@ -145,18 +146,30 @@ def test_failing_patch_leaves_the_module_as_it_is(name: str):
     assert module.__dict__ == before
 
 
-def test_manager_that_lost_one_method_is_not_patched_by_halves():
-    class ExperimentManager:
-        def __init__(self, algo: str, config: str) -> None: ...
-
-        def read_hyperparameters(self) -> None: ...
-
+@pytest.mark.parametrize("lost", ["create_envs", "config"])
+def test_manager_that_lost_something_we_extend_is_not_replaced(lost: str):
+    methods = {name: None for name in vars(Manager) if name != lost}
+    arguments = "config" if lost != "config" else "configuration"
+    exec(f"def __init__(self, algo, {arguments}): ...", methods)
     module = ModuleType("rl_zoo3.exp_manager")
-    module.ExperimentManager, module.ALGOS = ExperimentManager, {}
-    before = dict(vars(ExperimentManager))
-    with pytest.raises(AttributeError):
+    module.ExperimentManager = original = type("ExperimentManager", (), methods)
+    with pytest.raises(AttributeError, match=f"ExperimentManager has lost {lost}$"):
         patches.patch_exp_manager(module)
-    assert dict(vars(ExperimentManager)) == before
+    assert module.ExperimentManager is original
+
+
+def test_manager_is_replaced_where_it_was_imported_before():
+    code = """
+import importlib, sys
+import rl_zoo3.train, rl_zoo3.enjoy
+originals = [module.ExperimentManager for module in (rl_zoo3.exp_manager, rl_zoo3.train, rl_zoo3.enjoy)]
+assert all(original.__module__ == "rl_zoo3.exp_manager" for original in originals)
+import sb3_breakout
+sb3_breakout.install()
+print({module.ExperimentManager.__module__ for module in (rl_zoo3.exp_manager, rl_zoo3.train, rl_zoo3.enjoy)})
+"""
+    without_hook = f"import sys; sys.meta_path[:] = [each for each in sys.meta_path if 'ZooFinder' not in str(each)]\n{code}"
+    assert run_python(without_hook, path=CHECKOUT).splitlines()[-1] == "{'sb3_breakout.zoo.manager'}"
 
 
 def test_zoo_that_knows_record_video_itself_keeps_its_own():
