@@ -26,7 +26,7 @@ import yaml
 from stable_baselines3.common.monitor import load_results
 
 from benchmarks.pictures import save
-from sb3_breakout.ddqn.device import bfloat16_is_fast
+from sb3_breakout.common.torch_utils import bfloat16_is_fast
 
 FRAMES_PER_STEP = 4
 WINDOW = 100

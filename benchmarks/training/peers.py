@@ -1,7 +1,7 @@
-"""Who is compared in training.py: every model gets the same games, network, stack, batch, buffer and updates per step."""
+"""Who is compared in speed.py: every model gets the same games, network, stack, batch, buffer and updates per step."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch as th
@@ -19,6 +19,22 @@ N_STACK = 8
 N_STEPS = 3
 
 
+class Setting(NamedTuple):
+    """
+    What every model of a comparison has.
+
+    :param n_envs: number of games
+    :param batch_size: transitions per update
+    :param steps_per_update: agent steps per update; a multiple of ``n_envs`` or a divisor of it
+    :param device: where they learn
+    """
+
+    n_envs: int
+    batch_size: int
+    steps_per_update: int
+    device: str
+
+
 def game(n_envs: int, vec_env_cls: type[VecEnv], wrapper: Any, above: Any = None) -> VecEnv:
     env = make_vec_env(
         "BreakoutNoFrameskip-v4",
@@ -31,23 +47,22 @@ def game(n_envs: int, vec_env_cls: type[VecEnv], wrapper: Any, above: Any = None
     return VecTransposeImage(VecFrameStack(env if above is None else above(env), N_STACK))
 
 
-def common(n_envs: int, batch_size: int, device: str) -> dict[str, Any]:
-    """One update per four agent steps, for any number of games that divides by four."""
+def common(setting: Setting) -> dict[str, Any]:
     return dict(
         learning_rate=1e-4,
         buffer_size=100_000,
         learning_starts=2_000,
-        batch_size=batch_size,
-        train_freq=1 if n_envs >= 4 else 4 // n_envs,
-        gradient_steps=max(n_envs // 4, 1),
+        batch_size=setting.batch_size,
+        train_freq=max(setting.steps_per_update // setting.n_envs, 1),
+        gradient_steps=max(setting.n_envs // setting.steps_per_update, 1),
         target_update_interval=1_000,
-        device=device,
+        device=setting.device,
         seed=0,
     )
 
 
-def sb3(n_envs: int, batch_size: int, device: str) -> DQN:
-    return DQN("CnnPolicy", game(n_envs, DummyVecEnv, AtariWrapper), **common(n_envs, batch_size, device))
+def sb3(setting: Setting) -> DQN:
+    return DQN("CnnPolicy", game(setting.n_envs, DummyVecEnv, AtariWrapper), **common(setting))
 
 
 class DoubleQTarget(nn.Module):
@@ -76,22 +91,22 @@ class DoubleDQN(DQN):
         self.q_net_target = target
 
 
-def sb3_double(n_envs: int, batch_size: int, device: str) -> DQN:
-    return DoubleDQN("CnnPolicy", game(n_envs, DummyVecEnv, AtariWrapper), **common(n_envs, batch_size, device))
+def sb3_double(setting: Setting) -> DQN:
+    return DoubleDQN("CnnPolicy", game(setting.n_envs, DummyVecEnv, AtariWrapper), **common(setting))
 
 
-def sbx(n_envs: int, batch_size: int, device: str) -> Any:
+def sbx(setting: Setting) -> Any:
     from sbx import DQN as JaxDQN
 
-    arguments = common(n_envs, batch_size, device)
-    return JaxDQN("CnnPolicy", game(n_envs, DummyVecEnv, AtariWrapper), **arguments)
+    arguments = common(setting)
+    return JaxDQN("CnnPolicy", game(setting.n_envs, DummyVecEnv, AtariWrapper), **arguments)
 
 
-def ours(vec_env_cls: type[VecEnv] = AleVecEnv, **changed: Any) -> Callable[[int, int, str], DDQN]:
-    def build(n_envs: int, batch_size: int, device: str) -> DDQN:
+def ours(vec_env_cls: type[VecEnv] = AleVecEnv, **changed: Any) -> Callable[[Setting], DDQN]:
+    def build(setting: Setting) -> DDQN:
         arguments: dict[str, Any] = dict(n_steps=N_STEPS, replay_buffer_kwargs=dict(alpha=0.5, beta=(0.4, 1.0)))
-        env = game(n_envs, vec_env_cls, BreakoutWrapper)
-        return DDQN("CnnPolicy", env, **common(n_envs, batch_size, device) | arguments | changed)
+        env = game(setting.n_envs, vec_env_cls, BreakoutWrapper)
+        return DDQN("CnnPolicy", env, **common(setting) | arguments | changed)
 
     return build
 
@@ -103,10 +118,10 @@ class TwoAgents(DDQNRND):
         return super().learn(total_timesteps, callback=DualAgentCallback(), **kwargs)
 
 
-def two_agents(n_envs: int, batch_size: int, device: str) -> DDQN:
-    env = game(n_envs, AleVecEnv, BreakoutWrapper, RNDRewardWrapper)
+def two_agents(setting: Setting) -> DDQN:
+    env = game(setting.n_envs, AleVecEnv, BreakoutWrapper, RNDRewardWrapper)
     replay = dict(alpha=0.5, beta=(0.4, 1.0))
-    return TwoAgents("CnnPolicy", env, **common(n_envs, batch_size, device), n_steps=N_STEPS, replay_buffer_kwargs=replay)
+    return TwoAgents("CnnPolicy", env, **common(setting), n_steps=N_STEPS, replay_buffer_kwargs=replay)
 
 
 class UniformReplayBuffer(PrioritizedReplayBuffer):
@@ -122,7 +137,7 @@ class UniformReplayBuffer(PrioritizedReplayBuffer):
 
 
 # The first to be made was up to 10 % slower than the same model made later, so it is not the one that all are compared with
-PEERS: dict[str, Callable[[int, int, str], Any]] = {
+PEERS: dict[str, Callable[[Setting], Any]] = {
     "SB3 DQN": sb3,
     "ddqn_per": ours(),
     "SB3 DQN + Double-Q": sb3_double,

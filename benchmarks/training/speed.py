@@ -19,7 +19,7 @@ from stable_baselines3.common.atari_wrappers import AtariWrapper
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from benchmarks.replay.streams import StackStream
-from benchmarks.training.peers import PEERS, game, ours
+from benchmarks.training.peers import PEERS, Setting, game, ours
 from benchmarks.training.shares import measure_shares
 from sb3_breakout.envs import AleVecEnv, BreakoutWrapper
 
@@ -31,20 +31,18 @@ class Turns:
     Models that learn in turns.
 
     :param names: which of ``PEERS``
-    :param n_envs: games of each
-    :param batch_size: transitions per update
-    :param device: where they learn
+    :param setting: of each
     :param steps: agent steps per turn
     """
 
-    def __init__(self, names: list[str], n_envs: int, batch_size: int, device: str, steps: int) -> None:
+    def __init__(self, names: list[str], setting: Setting, steps: int) -> None:
+        self.setting = setting
         self.steps = steps
-        self.device = device
         self.models: dict[str, Any] = {}
         self.seconds: dict[str, list[float]] = {}
         for name in names:
             try:
-                model = PEERS[name](n_envs, batch_size, device)
+                model = PEERS[name](setting)
             except ImportError as error:
                 print(f"{name} is left out: {error}")
                 continue
@@ -63,7 +61,7 @@ class Turns:
                 self.seconds[name].append(time.perf_counter() - start)
 
     def synchronize(self) -> None:
-        if self.device == "cuda":
+        if self.setting.device == "cuda":
             th.cuda.synchronize()
 
     def ratio(self, name: str) -> np.ndarray:
@@ -77,8 +75,9 @@ class Turns:
         ]
         for name, seconds in self.seconds.items():
             rate = self.steps / float(np.median(seconds))
+            updates = rate / self.setting.steps_per_update
             low, median, high = self.ratio(name)
-            lines.append(f"| {name} | {rate:.0f} | {rate / 4:.1f} | {median:.2f} ({low:.2f} to {high:.2f}) |")
+            lines.append(f"| {name} | {rate:.0f} | {updates:.1f} | {median:.2f} ({low:.2f} to {high:.2f}) |")
         return "\n".join(lines)
 
     def close(self) -> None:
@@ -86,14 +85,14 @@ class Turns:
             model.env.close()
 
 
-def growth(batch_size: int, device: str, sizes: tuple[int, int] = (50_000, 1_000_000), updates: int = 60) -> dict[int, float]:
+def growth(setting: Setting, sizes: tuple[int, int] = (50_000, 1_000_000), updates: int = 60) -> dict[int, float]:
     """
     Updates per second of ``train()`` with the buffer filled to each size.
 
     :return: by size
     """
-    n_envs = 8
-    model = ours(buffer_size=sizes[-1], learning_starts=0)(n_envs, batch_size, device)
+    n_envs = setting.n_envs
+    model = ours(buffer_size=sizes[-1], learning_starts=0)(setting)
     model.learn(800)
     stream = StackStream(n_envs=n_envs)
     rates = {}
@@ -101,11 +100,11 @@ def growth(batch_size: int, device: str, sizes: tuple[int, int] = (50_000, 1_000
         while model.replay_buffer.size() * n_envs < size:
             step = stream.step()
             model.replay_buffer.add(step.obs, step.next_obs, step.action, step.reward, step.done, step.infos)
-        model.train(4, batch_size)
+        model.train(4, setting.batch_size)
         seconds = []
         for _ in range(updates // 2):
             start = time.perf_counter()
-            model.train(2, batch_size)
+            model.train(2, setting.batch_size)
             seconds.append(time.perf_counter() - start)
         rates[size] = 2 / float(np.median(seconds))
     model.env.close()
@@ -142,8 +141,9 @@ def env_speed(n_envs: int, steps: int, rounds: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS)[:7], metavar="NAME")
-    parser.add_argument("--n-envs", type=int, default=8, help="number of games, 1, 2, 4 or a multiple of 4")
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--n-envs", type=int, default=32, help="number of games")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--steps-per-update", type=int, default=32, help="a multiple of --n-envs, or a divisor of it")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=th.get_num_threads(), help="of PyTorch")
     parser.add_argument("--steps", type=int, default=800, help="agent steps per turn")
@@ -159,12 +159,11 @@ def main() -> None:
     th.set_num_threads(args.threads)
     warnings.filterwarnings("ignore", message=".*memory.*")
 
-    print(
-        f"batch {args.batch_size}, {args.n_envs} games, {args.device}, {args.threads} threads, load {os.getloadavg()[0]:.1f}"
-    )
+    setting = Setting(args.n_envs, args.batch_size, args.steps_per_update, args.device)
+    print(f"{setting}, {args.threads} threads, load {os.getloadavg()[0]:.1f}")
     results: dict[str, Any] = {"arguments": {name: str(value) for name, value in vars(args).items()}, "torch": th.__version__}
     if args.growth:
-        results["growth"] = rates = growth(args.batch_size, args.device)
+        results["growth"] = rates = growth(setting)
         for size, rate in rates.items():
             print(f"{size:>9,} transitions: {rate:.1f} updates/s")
         print(f"ratio {rates[1_000_000] / rates[50_000]:.2f}")
@@ -173,9 +172,9 @@ def main() -> None:
         for name, median in seconds.items():
             print(f"{name}: {args.steps / median:.0f} steps/s, AleVecEnv is faster by {median / seconds['AleVecEnv']:.2f}")
     elif args.shares:
-        results["shares"] = measure_shares(ours()(args.n_envs, args.batch_size, args.device), args.steps, args.picture)
+        results["shares"] = measure_shares(ours()(setting), args.steps, args.picture)
     else:
-        turns = Turns(args.peers, args.n_envs, args.batch_size, args.device, args.steps)
+        turns = Turns(args.peers, setting, args.steps)
         turns.play(args.rounds)
         print(turns.table())
         results["seconds"] = turns.seconds

@@ -28,15 +28,13 @@ from sb3_breakout.arguments import (
     check_unit_interval,
     constructor_arguments,
 )
-from sb3_breakout.ddqn.compilation import CompiledFunction
-from sb3_breakout.ddqn.device import bfloat16_is_fast, choose_device
+from sb3_breakout.common.torch_utils import CompiledFunction, bfloat16_is_fast, choose_device, clip_gradient_norm_
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
-from sb3_breakout.ddqn.gradients import clip_gradient_norm_
 from sb3_breakout.ddqn.initial_priorities import ActorTDErrors
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
 from sb3_breakout.files import written_aside
 from sb3_breakout.random_state import get_random_state, set_random_state
-from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayLearner
+from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayView
 from sb3_breakout.replay.schedule import ProgressSchedule
 
 SelfDDQN = TypeVar("SelfDDQN", bound="DDQN")
@@ -133,7 +131,7 @@ class DDQN(DQN):
     policy: DDQNPolicy
     n_steps: Any  # an int in SB3, here also what makes a schedule
     replay_buffer_class: type[ReplayBuffer]
-    replay_buffer: ReplayBuffer | ReplayLearner | None  # type: ignore[assignment]
+    replay_buffer: ReplayBuffer | ReplayView | None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -478,7 +476,7 @@ class DDQN(DQN):
         assert self.replay_buffer is not None
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
-        prioritized = self.replay_buffer if isinstance(self.replay_buffer, (PrioritizedReplayBuffer, ReplayLearner)) else None
+        prioritized = self.replay_buffer if isinstance(self.replay_buffer, (PrioritizedReplayBuffer, ReplayView)) else None
         if not self._enough_stored():  # a loaded model without its buffer
             return
         if prioritized is not None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from sb3_breakout.replay.block_pool import BlockPool
 from sb3_breakout.replay.sliding_window import SlidingWindow
-from sb3_breakout.replay.snapshot import StreamedArray
+from sb3_breakout.replay.streamed_pickle import StreamedArray
 
 
 class FrameStore:

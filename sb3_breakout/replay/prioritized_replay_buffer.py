@@ -14,21 +14,21 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecNormalize
 
+from sb3_breakout.common.rewards import INTRINSIC_REWARD, mixed_rewards
 from sb3_breakout.files import written_aside
 from sb3_breakout.replay import memory
 from sb3_breakout.replay.formulas import n_step_returns
 from sb3_breakout.replay.frame_store import FrameStore, frame_shape
-from sb3_breakout.replay.learner import ReplayLearner, mixed_rewards
 from sb3_breakout.replay.priority_sampler import PrioritySampler
 from sb3_breakout.replay.schedule import ProgressSchedule
-from sb3_breakout.replay.snapshot import StreamedArray, with_suffix
+from sb3_breakout.replay.streamed_pickle import StreamedArray, with_suffix
+from sb3_breakout.replay.view import ReplayView
 
 ALPHA_STEP = 0.01  # all priorities are derived anew when alpha has moved this far
 FINALS_SHARE = 1 / 50  # terminal frames expected per transition, for the memory check: lives of 50 steps
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 BYTES_BESIDE = 30  # per transition: reward, ends, |TD error|, priority and its share of the sums, bookkeeping of a frame
 BYTES_PER_LEARNER = 19  # per transition: intrinsic reward, and another |TD error|, priority, its share of the sums, two flags
-INTRINSIC_REWARD = "intrinsic_reward"  # where it is found in the infos
 
 
 class PrioritizedReplayBufferSamples(NamedTuple):
@@ -123,7 +123,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
                 raise ValueError(f"n_stack={n_stack} needs Box observations, but {name} is {space}: use n_stack=1.")
             frame_shape(_array_shape(space), n_stack, name)
         self._step = 0  # number of the step to come
-        self._learners: dict[str, ReplayLearner] = {}
+        self._learners: dict[str, ReplayView] = {}
         self._forget()
 
     def _forget(self) -> None:
@@ -142,7 +142,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         """Empty the buffer and give its memory back."""
         self._forget()
 
-    def learner(self, reward_mix: float, name: str = "explorer") -> ReplayLearner:
+    def learner(self, reward_mix: float, name: str = "explorer") -> ReplayView:
         """
         A view for another learner of the same transitions, whose rewards are ``(1 - reward_mix) * extrinsic + reward_mix *
         intrinsic``. From now on ``add`` wants an ``"intrinsic_reward"`` in each info.
@@ -159,7 +159,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
                     f"{self.size() * self.n_envs} transitions were stored without learner {name!r}, so without what it needs "
                     "(intrinsic rewards, priorities): ask for it before the first add(), or empty the buffer with reset()."
                 )
-            self._learners[name] = ReplayLearner(self, reward_mix)
+            self._learners[name] = ReplayView(self, reward_mix)
         self._learners[name].reward_mix = reward_mix
         return self._learners[name]
 
@@ -713,8 +713,8 @@ def _intrinsic_rewards(infos: list[dict[str, Any]]) -> list[float]:
     for env, info in enumerate(infos):
         if INTRINSIC_REWARD not in info:
             raise ValueError(
-                f"infos[{env}] has no {INTRINSIC_REWARD!r}, which a further learner on this buffer needs: wrap the training "
-                "environment in sb3_breakout.rnd.RNDRewardWrapper, below any frame stack, and activate it."
+                f"infos[{env}] has no {INTRINSIC_REWARD!r}, which a further learner on this buffer needs: the training "
+                "environment must put it there at every step."
             )
     return [info[INTRINSIC_REWARD] for info in infos]
 

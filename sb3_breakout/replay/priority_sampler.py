@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from sb3_breakout.replay.formulas import importance_weights, priorities_from_errors
-from sb3_breakout.replay.snapshot import StreamedArray
+from sb3_breakout.replay.streamed_pickle import StreamedArray
 from sb3_breakout.replay.sum_tree import SumTree
 
 MOST_PENDING = 1024  # changes that may wait for the tree

@@ -12,10 +12,9 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
 from sb3_breakout.arguments import check_positive, check_unit_interval, constructor_arguments
+from sb3_breakout.common.rewards import INTRINSIC_REWARD, mixed_rewards
 from sb3_breakout.ddqn import DDQN
-from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayLearner
-from sb3_breakout.replay.learner import mixed_rewards
-from sb3_breakout.replay.prioritized_replay_buffer import INTRINSIC_REWARD
+from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayView
 from sb3_breakout.rnd.ddqn_rnd import DDQNRND
 from sb3_breakout.rnd.reward_wrapper import RNDRewardWrapper
 
@@ -92,7 +91,7 @@ class DualAgentCallback(RNDCallback):
         self._episodes: deque[np.ndarray] = deque(maxlen=10)  # extrinsic and combined reward of the last episodes
 
     @property
-    def alpha(self) -> float:
+    def reward_mix(self) -> float:
         """Share of the intrinsic reward now."""
         done = min((1.0 - self.model._current_progress_remaining) / self.alpha_fraction, 1.0)
         return self.alpha_initial + done * (self.alpha_final - self.alpha_initial)
@@ -107,7 +106,7 @@ class DualAgentCallback(RNDCallback):
             )
         buffer = self.model.replay_buffer
         assert isinstance(buffer, PrioritizedReplayBuffer)
-        self.learner = buffer.learner(self.alpha)
+        self.learner = buffer.learner(self.reward_mix)
         if self.explorer is None:
             self.explorer = make_explorer(self.model, self.learner)
         else:
@@ -147,15 +146,15 @@ class DualAgentCallback(RNDCallback):
     def _count_rewards(self) -> None:
         extrinsic = self.locals["rewards"]
         intrinsic = np.array([info[INTRINSIC_REWARD] for info in self.locals["infos"]], np.float32)
-        self._rewards += np.stack((extrinsic, mixed_rewards(extrinsic, intrinsic, self.alpha)), axis=1)  # (n_envs, 2)
+        self._rewards += np.stack((extrinsic, mixed_rewards(extrinsic, intrinsic, self.reward_mix)), axis=1)  # (n_envs, 2)
         for env in np.flatnonzero(self.locals["dones"]):
             self._episodes.append(self._rewards[env].copy())
             self._rewards[env] = 0.0
-        figures = {"alpha": self.alpha}
+        figures = {"alpha": self.reward_mix}
         if self._episodes:
             figures["extrinsic"], figures["combined"] = np.mean(self._episodes, axis=0).tolist()
         self.model.figures = figures
-        self.logger.record("rnd/alpha", self.alpha)
+        self.logger.record("rnd/alpha", self.reward_mix)
         for name in figures.keys() - {"alpha"}:
             self.logger.record(f"rollout/{name}_reward", figures[name])
 
@@ -168,7 +167,7 @@ class DualAgentCallback(RNDCallback):
         gradient_steps = model.gradient_steps if model.gradient_steps >= 0 else collected
         if gradient_steps == 0:
             return
-        self.learner.reward_mix = self.alpha
+        self.learner.reward_mix = self.reward_mix
         explorer._current_progress_remaining = model._current_progress_remaining
         explorer.train(gradient_steps, model.batch_size)
         for name, value in explorer.logger.name_to_value.items():
@@ -194,7 +193,7 @@ class DualAgentCallback(RNDCallback):
             self.explorer.save(Path(self.save_path) / EXPORTED)
 
 
-def make_explorer(model: DDQN, learner: ReplayLearner) -> DDQN:
+def make_explorer(model: DDQN, learner: ReplayView) -> DDQN:
     """
     :param model: the exploitation agent
     :param learner: what the explorer learns from

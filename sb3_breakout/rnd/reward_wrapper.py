@@ -6,9 +6,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStac
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from sb3_breakout.arguments import check_choice, check_unit_interval
-from sb3_breakout.ddqn.device import choose_device
-from sb3_breakout.replay.learner import mixed_rewards
-from sb3_breakout.replay.prioritized_replay_buffer import INTRINSIC_REWARD
+from sb3_breakout.common.rewards import INTRINSIC_REWARD, mixed_rewards
+from sb3_breakout.common.torch_utils import choose_device
 from sb3_breakout.rnd.distillation import RND, check_single_frames
 
 
@@ -58,7 +57,7 @@ class RNDRewardWrapper(VecEnvWrapper):
         if unwrap_vec_wrapper(venv, VecFrameStack) is not None:
             raise ValueError("RND takes single frames: put RNDRewardWrapper below VecFrameStack, not around it.")
         self.reward = reward
-        self.alpha = alpha
+        self.reward_mix = alpha
         self.rnd_arguments = {
             "learning_rate": learning_rate,
             "update_proportion": update_proportion,
@@ -107,5 +106,5 @@ class RNDRewardWrapper(VecEnvWrapper):
         if self.rnd.last_loss is not None:
             self.metrics["predictor_loss"] = self.rnd.last_loss
         if self.reward == "combined":
-            rewards = mixed_rewards(rewards, bonus, self.alpha)
+            rewards = mixed_rewards(rewards, bonus, self.reward_mix)
         return observations, rewards, dones, infos

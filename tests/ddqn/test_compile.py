@@ -8,30 +8,24 @@ import pytest
 import torch as th
 
 from sb3_breakout import DDQN
-from sb3_breakout.ddqn.compilation import CompiledFunction
 from tests.ddqn.environments import Corridor
 
 FAST: dict[str, Any] = dict(learning_starts=50, buffer_size=1000, batch_size=16, seed=0)
 
 
-def test_failing_compilation_warns_once_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(function: Any, **_: Any) -> Any:
-        def run(*args: Any) -> Any:
-            raise RuntimeError("no C++ compiler")
-
-        return run
-
-    monkeypatch.setattr(th, "compile", broken)
-    function = CompiledFunction(lambda x: x + 1)
-    with pytest.warns(UserWarning, match="torch.compile failed .*no C.. compiler.*uncompiled"):
-        assert function(1) == 2
-    assert function(2) == 3  # no second warning: it would be an error here
+@pytest.mark.parametrize("fast", [True, False])
+def test_autocast_auto_follows_the_hardware(monkeypatch: pytest.MonkeyPatch, fast: bool) -> None:
+    monkeypatch.setattr("sb3_breakout.ddqn.ddqn.bfloat16_is_fast", lambda device: fast)
+    arguments: dict[str, Any] = dict(buffer_size=100, device="cpu")
+    assert DDQN("CnnPolicy", Corridor("image"), **arguments).q_net.autocast is fast
+    assert DDQN("CnnPolicy", Corridor("image"), autocast=not fast, **arguments).q_net.autocast is not fast
+    with pytest.raises(ValueError, match="autocast must be one of 'auto', True, False, received 'bf16'"):
+        DDQN("CnnPolicy", Corridor("image"), autocast="bf16", **arguments)
 
 
-def test_an_error_of_the_function_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(th, "compile", lambda function, **_: function)
-    with pytest.raises(ZeroDivisionError):
-        CompiledFunction(lambda x: 1 / x)(0)
+def test_named_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(th.backends.mps, "is_available", lambda: True)
+    assert DDQN("MlpPolicy", Corridor(), device="cpu").device == th.device("cpu")
 
 
 def test_autocast_keeps_the_head_in_float32() -> None:

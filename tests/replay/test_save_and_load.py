@@ -10,7 +10,7 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3.common.save_util import load_from_pkl, save_to_pkl
 
-from sb3_breakout.replay import PrioritizedReplayBuffer, memory, snapshot
+from sb3_breakout.replay import PrioritizedReplayBuffer, memory, streamed_pickle
 from tests.replay.streams import FrameStackStream
 
 CAPACITY = 17
@@ -123,7 +123,7 @@ def test_only_what_is_filled_is_written(tmp_path):
 
 def test_neither_saving_nor_loading_takes_a_second_copy(tmp_path, monkeypatch):
     """24 MB of frames in chunks of 256 kB: both peaks stay within a few chunks."""
-    monkeypatch.setattr(snapshot, "CHUNK_BYTES", 1 << 18)
+    monkeypatch.setattr(streamed_pickle, "CHUNK_BYTES", 1 << 18)
     buffer = large(capacity=380, steps=380)
     frames = 24.9e6
     tracemalloc.start()
@@ -145,7 +145,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     before = (tmp_path / "buffer.pkl").read_bytes()
     for step in islice(stream, 5):
         buffer.add(*step)
-    monkeypatch.setattr(snapshot.zlib, "crc32", lambda data: 1 / 0)  # something fails while it is written
+    monkeypatch.setattr(streamed_pickle.zlib, "crc32", lambda data: 1 / 0)  # something fails while it is written
     with pytest.raises(ZeroDivisionError):
         buffer.save(tmp_path / "buffer.pkl")
     assert (tmp_path / "buffer.pkl").read_bytes() == before

@@ -15,19 +15,7 @@ if TYPE_CHECKING:
     from sb3_breakout.replay.priority_sampler import PrioritySampler
 
 
-def mixed_rewards(extrinsic: np.ndarray, intrinsic: np.ndarray, reward_mix: float) -> np.ndarray:
-    """
-    ``(1 - alpha) * extrinsic + alpha * intrinsic``
-
-    :param extrinsic: float32, any shape
-    :param intrinsic: float32, same shape
-    :param reward_mix: alpha, in [0, 1]
-    :return: float32, same shape
-    """
-    return np.float32(1.0 - reward_mix) * extrinsic + np.float32(reward_mix) * intrinsic
-
-
-class ReplayLearner:
+class ReplayView:
     """
     A view of a :class:`PrioritizedReplayBuffer` for a learner that sees other rewards: same transitions, stored once, but
     priorities and random numbers of its own. Made by ``PrioritizedReplayBuffer.learner``.

@@ -1,0 +1,17 @@
+"""Two rewards in one training: the game's, and a bonus that the agent gives itself."""
+
+import numpy as np
+
+INTRINSIC_REWARD = "intrinsic_reward"  # the bonus of a step, in its info
+
+
+def mixed_rewards(extrinsic: np.ndarray, intrinsic: np.ndarray, reward_mix: float) -> np.ndarray:
+    """
+    ``(1 - reward_mix) * extrinsic + reward_mix * intrinsic``
+
+    :param extrinsic: float32, any shape
+    :param intrinsic: float32, same shape
+    :param reward_mix: the share of the bonus, in [0, 1]
+    :return: float32, same shape
+    """
+    return np.float32(1.0 - reward_mix) * extrinsic + np.float32(reward_mix) * intrinsic

@@ -1,0 +1,71 @@
+"""Devices (those we do not have replaced by mocks), clipping against PyTorch's own, and a compiler that fails."""
+
+from typing import Any
+
+import pytest
+import torch as th
+
+from sb3_breakout.common.torch_utils import CompiledFunction, bfloat16_is_fast, choose_device, clip_gradient_norm_
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"), [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
+def test_auto(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str) -> None:
+    monkeypatch.setattr(th.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(th.backends.mps, "is_available", lambda: mps)
+    assert choose_device("auto").type == expected
+
+
+def test_a_named_device_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(th.backends.mps, "is_available", lambda: True)
+    assert choose_device("cpu") == th.device("cpu")
+
+
+def test_where_bfloat16_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = th.device("cpu")
+    for probe in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(th.cpu, probe, lambda: False, raising=False)
+    assert not bfloat16_is_fast(cpu)
+    monkeypatch.setattr(th.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    assert bfloat16_is_fast(cpu)
+    monkeypatch.delattr(th.cpu, "_is_amx_tile_supported")
+    monkeypatch.delattr(th.cpu, "_is_avx512_bf16_supported")  # a release without these probes
+    assert not bfloat16_is_fast(cpu)
+    assert not bfloat16_is_fast(th.device("mps"))
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.1, 0.999_999, 1.0, 1.000_001, 50.0, float("inf"), float("nan")])
+def test_clipping_is_pytorchs(scale: float) -> None:
+    first = th.randn(7, 5, generator=th.Generator().manual_seed(0))
+    networks = []
+    for _ in range(2):
+        network = [th.nn.Parameter(th.zeros(7, 5)), th.nn.Parameter(th.zeros(3)), th.nn.Parameter(th.zeros(2))]
+        network[0].grad = scale * first / first.norm()
+        network[1].grad = th.zeros(3)  # the third has none
+        networks.append(network)
+    ours = clip_gradient_norm_(iter(networks[0]), 1.0)
+    theirs = th.nn.utils.clip_grad_norm_(networks[1], 1.0)
+    th.testing.assert_close(ours, theirs, atol=0.0, rtol=0.0, equal_nan=True)
+    th.testing.assert_close(networks[0][0].grad, networks[1][0].grad, atol=0.0, rtol=0.0, equal_nan=True)
+    assert networks[0][2].grad is None
+
+
+def test_failing_compilation_warns_once_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(function: Any, **_: Any) -> Any:
+        def run(*args: Any) -> Any:
+            raise RuntimeError("no C++ compiler")
+
+        return run
+
+    monkeypatch.setattr(th, "compile", broken)
+    function = CompiledFunction(lambda x: x + 1)
+    with pytest.warns(UserWarning, match="torch.compile failed .*no C.. compiler.*uncompiled"):
+        assert function(1) == 2
+    assert function(2) == 3  # no second warning: it would be an error here
+
+
+def test_an_error_of_the_function_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(th, "compile", lambda function, **_: function)
+    with pytest.raises(ZeroDivisionError):
+        CompiledFunction(lambda x: 1 / x)(0)
