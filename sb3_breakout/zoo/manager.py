@@ -14,27 +14,35 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import optuna
 from rl_zoo3.exp_manager import ExperimentManager
 from rl_zoo3.utils import get_class_by_name
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, ProgressBarCallback
+from stable_baselines3.common.callbacks import (
+    BaseCallback,
+    CheckpointCallback,
+    ProgressBarCallback,
+    StopTrainingOnMaxEpisodes,
+)
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from typing_extensions import override
 
 from sb3_breakout.ddqn import DDQN
+from sb3_breakout.files import remove_abandoned
 from sb3_breakout.gameplay.callback import RecordGameplayCallback
 from sb3_breakout.registry import ALGORITHMS, hyperparameter_file, load
 from sb3_breakout.rnd import DualAgentCallback
-from sb3_breakout.zoo.checks import check_hyperparameters, check_nested_arguments
-from sb3_breakout.zoo.progress import TrainingProgressCallback
+from sb3_breakout.zoo.checks import check_command_line, check_hyperparameters, check_nested_arguments, check_values
+from sb3_breakout.zoo.progress import TrainingProgressCallback, TrialProgressCallback
 from sb3_breakout.zoo.resuming import ContinuedLearning, ReplayBufferCheckpoint, check_buffer_beside, check_steps_left
+from sb3_breakout.zoo.termination import Termination
 
 
 class Manager(ExperimentManager):
     """
     Our algorithms find their YAML file, refuse misspelt hyperparameters, have their own callbacks, train in the class of
-    vectorised environment that ``vec_env_class`` names, and go on where they were with ``-i``. For every other algorithm,
-    each method is RL Zoo's.
+    vectorised environment that ``vec_env_class`` names, save when a cluster ends them (SIGTERM), and go on where they were
+    with ``-i``. For every other algorithm, each method is RL Zoo's.
 
     :param args: the command line
     :param algo: name of the algorithm in RL Zoo
@@ -50,14 +58,33 @@ class Manager(ExperimentManager):
             config = hyperparameter_file(algo, config)
         super().__init__(args, algo, *others, config=config, **options)  # type: ignore[misc]
         self.ours = algo in ALGORITHMS
+        self.termination = Termination()
+
+    @override
+    def setup_experiment(self) -> tuple[BaseAlgorithm, dict[str, Any]] | None:
+        """
+        :return: as in RL Zoo
+        :raises SystemExit: with the message alone, where a value that was given cannot be right (with ``--verbose 2``: the
+            ``ValueError`` itself)
+        """
+        if not self.ours:
+            return super().setup_experiment()
+        try:
+            check_command_line(getattr(self.args, "n_timesteps", -1), self.save_freq)
+            return super().setup_experiment()
+        except ValueError as error:
+            if self.verbose > 1:
+                raise
+            raise SystemExit(str(error)) from None
 
     @override
     def read_hyperparameters(self) -> tuple[dict[str, Any], dict[str, Any]]:
         hyperparams, saved_hyperparams = super().read_hyperparameters()
         if self.ours:
             check_hyperparameters(self.algo, self._algorithm_class(), hyperparams)
-            if self.trial_id:
-                for each in (hyperparams, saved_hyperparams):
+            for each in (hyperparams, saved_hyperparams):
+                check_values(self.algo, each)
+                if self.trial_id:
                     each["replay_buffer_kwargs"] = self._buffer_arguments(each)
             self._use_env_kwargs_everywhere(hyperparams)
         return hyperparams, saved_hyperparams
@@ -75,14 +102,25 @@ class Manager(ExperimentManager):
         processed = super()._preprocess_hyperparams(hyperparams)
         processed[0].update(line)
         check_nested_arguments(self.algo, self._algorithm_class(), processed[0])
+        check_values(self.algo, processed[0])  # again, now that what was Python code is evaluated
         return processed
+
+    @override
+    def create_log_folder(self) -> None:
+        super().create_log_folder()
+        if self.ours:
+            for run in Path(self.log_path).glob(f"{self.env_name}_*"):
+                remove_abandoned(run)  # saves that were killed, up to gigabytes each
 
     @override
     def create_callbacks(self) -> None:
         super().create_callbacks()
         if not self.ours:
             return
-        self.callbacks = [TrainingProgressCallback() if type(each) is ProgressBarCallback else each for each in self.callbacks]
+        given = [each for each in self.callbacks if type(each) is not ProgressBarCallback]
+        stop = next((each for each in given if isinstance(each, StopTrainingOnMaxEpisodes)), None)
+        # First, as RL Zoo ends the first callback also of a training that is interrupted
+        self.callbacks = [TrainingProgressCallback(stop=stop), *given] if self.show_progress else given
         for each in list(self.callbacks):
             if isinstance(each, CheckpointCallback):
                 self.callbacks.append(ReplayBufferCheckpoint(each.save_freq, each.save_path))
@@ -105,15 +143,36 @@ class Manager(ExperimentManager):
     def _load_pretrained_agent(self, hyperparams: dict[str, Any], env: VecEnv) -> BaseAlgorithm:
         model = super()._load_pretrained_agent(hyperparams, env)
         if isinstance(model, DDQN):
+            remove_abandoned(Path(self.trained_agent).parent)
             check_steps_left(model, self.n_timesteps, self.trained_agent)
             check_buffer_beside(model, self.trained_agent)
         return model
 
     @override
     def learn(self, model: BaseAlgorithm) -> None:
-        if isinstance(model, DDQN) and self.continue_training:
-            model = ContinuedLearning(model)  # type: ignore[assignment]
-        super().learn(model)
+        if not isinstance(model, DDQN):
+            super().learn(model)
+            return
+        try:
+            with self.termination:
+                super().learn(ContinuedLearning(model) if self.continue_training else model)  # type: ignore[arg-type]
+        except (KeyboardInterrupt, EOFError, ConnectionError):
+            if not self.termination.received:  # else it reached the workers of --vec-env subproc as well, and first
+                raise
+
+    @override
+    def save_trained_model(self, model: BaseAlgorithm) -> None:
+        super().save_trained_model(model)
+        self.termination.exit_if_received()
+
+    @override
+    def objective(self, trial: optuna.Trial) -> float:
+        if not self.ours:
+            return super().objective(trial)
+        given = self.specified_callbacks or []
+        one_trial = copy.copy(self)
+        one_trial.specified_callbacks = [*(given if isinstance(given, list) else [given]), TrialProgressCallback(trial)]
+        return super(Manager, one_trial).objective(trial)
 
     def _algorithm_class(self) -> type[BaseAlgorithm]:
         return load(ALGORITHMS[self.algo].algorithm_class)

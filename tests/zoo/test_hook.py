@@ -1,5 +1,7 @@
 """The start-up hook: what it costs, where it reaches, and that a changed RL Zoo survives it."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +15,12 @@ from sb3_breakout import _hook
 from sb3_breakout.zoo import patches
 
 CHECKOUT = Path(sb3_breakout.__file__).parent.parent
-START_UP_LINE = "import sb3_breakout._hook; sb3_breakout._hook.install()"
+START_UP_LINE = "import sb3_breakout_startup; sb3_breakout_startup.start()"
 
 
 def run_python(code: str, *options: str, path: Path | None = None) -> str:
     """Run code in a fresh interpreter; ``path`` comes first on its sys.path."""
-    environment = {"PYTHONPATH": str(path)} if path else {}
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, (path, CHECKOUT)))} if path else {}
     result = subprocess.run(
         [sys.executable, *options, "-c", code], capture_output=True, text=True, timeout=120, env=environment
     )
@@ -30,23 +32,54 @@ def test_hook_runs_when_python_starts():
     assert run_python("import sys; print('sb3_breakout._hook' in sys.modules)").strip() == "True"
 
 
+def start_up(code: str, path: Path = CHECKOUT, **environment: str) -> str:
+    """What is printed by code which follows the start-up line; ``path`` holds the package, and nothing else is installed."""
+    program = f"import os, sys; sys.path += [{str(path)!r}, {str(CHECKOUT)!r}]; {code}"
+    result = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert result.returncode == 0 and not result.stderr, result.stderr
+    return result.stdout.strip()
+
+
 def test_start_up_files_agree():
     assert (CHECKOUT / "sb3_breakout.pth").read_text().strip() == START_UP_LINE
-    assert (CHECKOUT / "sb3_breakout.start").read_text().strip() == "sb3_breakout._hook:install"
+    assert (CHECKOUT / "sb3_breakout.start").read_text().strip() == "sb3_breakout_startup:start"
 
 
-def test_start_up_imports_nothing_but_sys():
-    code = f"import sys; before = set(sys.modules); {START_UP_LINE}; print(sorted(set(sys.modules) - before))"
-    # -I -S: an interpreter that has not imported anything on anybody's behalf yet
-    added = run_python(f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); {code}", "-I", "-S")
-    assert added.strip() == "['sb3_breakout', 'sb3_breakout._hook']"
+def test_start_up_imports_next_to_nothing():
+    """``os`` is imported by each Python that has a site-packages folder."""
+    added = start_up(f"before = set(sys.modules); {START_UP_LINE}; print(sorted(set(sys.modules) - before))")
+    assert added == "['sb3_breakout', 'sb3_breakout._hook', 'sb3_breakout_startup']"
 
 
 def test_start_up_takes_less_than_a_millisecond():
     measured = f"from time import perf_counter; t = perf_counter(); {START_UP_LINE}; print(perf_counter() - t)"
-    code = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); {measured}"
-    seconds = [float(run_python(code, "-I", "-S")) for _ in range(7)]
+    seconds = [float(start_up(measured)) for _ in range(7)]
     assert min(seconds) < 1e-3  # the others had the processor taken away from them
+
+
+WHAT_STARTED = f"{START_UP_LINE}; print([name for name in sys.modules if name.startswith('sb3_breakout')])"
+
+
+def test_start_up_is_refused_by_an_environment_variable():
+    assert "sb3_breakout._hook" in start_up(WHAT_STARTED)
+    assert "sb3_breakout._hook" in start_up(WHAT_STARTED, SB3_BREAKOUT_HOOK="1")
+    assert start_up(WHAT_STARTED, SB3_BREAKOUT_HOOK="0") == "['sb3_breakout_startup']"
+
+
+def test_start_up_is_silent_when_the_package_is_gone(tmp_path: Path):
+    """As in an editable install whose folder was deleted: what is left is in site-packages."""
+    (tmp_path / "sb3_breakout_startup.py").write_text((CHECKOUT / "sb3_breakout_startup.py").read_text())
+    program = f"import os, sys; sys.path.append({str(tmp_path)!r}); {WHAT_STARTED}"
+    assert run_python(program, "-I", "-S").strip() == "['sb3_breakout_startup']"
+
+
+@pytest.mark.parametrize("file", ["sb3_breakout/__init__.py", "sb3_breakout.py"])
+def test_start_up_leaves_a_foreign_package_of_this_name_alone(tmp_path: Path, file: str):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("print('imported')")
+    assert start_up(WHAT_STARTED, path=tmp_path) == "['sb3_breakout_startup']"
 
 
 def test_installing_twice_changes_nothing():
@@ -132,7 +165,7 @@ print("the Zoo goes on")
     lines = run_python(code, path=tmp_path).splitlines()
     assert len(lines) == 5, lines
     for line, name in zip(lines, FUTURE_ZOO, strict=False):
-        assert line.startswith(f"UserWarning sb3_breakout could not extend rl_zoo3.{name} (AttributeError: ")
+        assert re.match(rf"UserWarning sb3_breakout could not extend rl_zoo3.{name} .(Attribute|Import)Error: ", line)
     assert lines[-1] == "the Zoo goes on"
 
 

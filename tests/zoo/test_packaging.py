@@ -13,7 +13,8 @@ import sb3_breakout
 from tests.zoo.command_line import run
 
 CHECKOUT = Path(sb3_breakout.__file__).parent.parent
-PARTS = ("sb3_breakout", "hyperparams", "sb3_breakout.pth", "sb3_breakout.start", "pyproject.toml", "README.md", "LICENSE")
+HOOK = ("sb3_breakout.pth", "sb3_breakout.start", "sb3_breakout_startup.py")
+PARTS = ("sb3_breakout", "hyperparams", *HOOK, "pyproject.toml", "README.md", "LICENSE")
 
 pytestmark = [
     pytest.mark.slow,
