@@ -2,9 +2,13 @@
 
 import csv
 import json
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -183,6 +187,41 @@ def test_optimize_on_breakout(tmp_path: Path):
     small = ("-n", "540", "-params", "learning_starts:500", "n_envs:2", "buffer_size:5000")
     run(*TRAIN, *BREAKOUT, *optimize, *small, folder=tmp_path)
     assert [trial["state"] for trial in read_trials(tmp_path)] == ["COMPLETE"] * 3
+
+
+@pytest.mark.slow
+def test_optimize_from_two_processes_at_once(tmp_path: Path):
+    """One study in a journal file, as the workers of a cluster share it; then a training with one of its trials."""
+    study = ("--storage", "study.log", "--study-name", "shared")
+    optimize = ("-optimize", "--n-trials", "3", "--no-optim-plots", "--n-evaluations", "1", "--eval-episodes", "1")
+    small = ("-params", "learning_starts:250", "n_timesteps:300")
+    workers = [
+        subprocess.Popen(
+            [*TRAIN, *CARTPOLE, *study, *optimize, "--seed", str(seed), *small],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for seed in range(2)
+    ]
+    tried = []
+    for worker in workers:
+        output, _ = worker.communicate(timeout=600)
+        assert worker.returncode == 0, output
+        tried.append({int(number) for number in re.findall("Trial ([0-9]+) tries", output)})
+    assert [len(numbers) for numbers in tried] == [3, 3]
+    assert tried[0] | tried[1] == set(range(6))
+
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(tmp_path / "study.log")))
+    trials = optuna.load_study(study_name="shared", storage=storage).trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 6
+    assert len({trial.params["learning_rate"] for trial in trials}) == 6  # nobody repeats what another has tried
+
+    run(*TRAIN, *CARTPOLE, *study, "--trial-id", "5", "--eval-freq", "-1", *small, folder=tmp_path)
+    (config,) = (tmp_path / "logs" / "ddqn_per").glob("*/CartPole-v1/config.yml")
+    assert yaml.unsafe_load(config.read_text())["learning_rate"] == trials[5].params["learning_rate"]
 
 
 @pytest.mark.slow
