@@ -123,10 +123,10 @@ def test_what_killed_saves_left_is_removed(folders: tuple[Path, Path]) -> None:
 @pytest.mark.slow
 def test_disk_use_of_a_training_that_is_killed_again_and_again(tmp_path: Path) -> None:
     """Each run has the checkpoints it was asked for and one buffer; of the saves that were killed nothing stays."""
-    options = ("-n", "100000", *OPTIONS[:-2], "--save-freq", "60", "-params", "learning_starts:10", "batch_size:2")
+    options = ("-n", "100000", *OPTIONS[:-1], "--save-freq", "60")
     runs, trained = tmp_path / "logs" / "ddqn_per", ()
     for number in range(1, 6):
-        process = start_training(tmp_path, *options[:-3], *trained, *options[-3:])
+        process = start_training(tmp_path, *options, *trained, "-params", "learning_starts:10", "batch_size:2")
         last = runs / f"CartPole-v1_{number}"
         wait_for(last, REPLAY_BUFFER, process)
         wait_for(last, ".*.tmp", process)  # in the middle of a save
