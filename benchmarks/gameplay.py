@@ -19,12 +19,12 @@ from stable_baselines3.common.utils import set_random_seed
 from sb3_breakout import DDQN
 from sb3_breakout.envs import RandomAgent
 from sb3_breakout.gameplay import GameplayDataset
-from sb3_breakout.gameplay.collection import collection_env
-from sb3_breakout.gameplay.exporters import export
-from sb3_breakout.gameplay.indexes import rebuild_indexes
-from sb3_breakout.gameplay.layout import GameplayFolder
-from sb3_breakout.gameplay.play import play_game
-from sb3_breakout.gameplay.writer import EpisodeWriter
+from sb3_breakout.gameplay.collect.collection import collection_env
+from sb3_breakout.gameplay.collect.play import play_game
+from sb3_breakout.gameplay.dataset.exporters import export
+from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
+from sb3_breakout.gameplay.dataset.layout import GameplayFolder
+from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
     from sb3_breakout._hook import install
     from sb3_breakout.ddqn import C51, DDQN, CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
-    from sb3_breakout.envs import BreakoutWrapper, RandomAgent, RewardShapingWrapper
+    from sb3_breakout.envs import AtariPreprocessing, BreakoutWrapper, RandomAgent, RewardShapingWrapper
     from sb3_breakout.replay import FrameStore, PrioritizedReplayBuffer, SumTree
     from sb3_breakout.rnd import DDQNRND, DualAgentCallback, RNDCallback, RNDRewardWrapper
 
@@ -19,6 +19,7 @@ __all__ = [
     "C51",
     "DDQN",
     "DDQNRND",
+    "AtariPreprocessing",
     "BreakoutWrapper",
     "CnnPolicy",
     "DDQNPolicy",
@@ -44,6 +45,7 @@ _HOME = {
     "DDQNPolicy": "ddqn",
     "MlpPolicy": "ddqn",
     "MultiInputPolicy": "ddqn",
+    "AtariPreprocessing": "envs",
     "BreakoutWrapper": "envs",
     "RandomAgent": "envs",
     "RewardShapingWrapper": "envs",

@@ -73,7 +73,7 @@ def check_positive(name: str, value: float) -> None:
     """
     :raises ValueError: if ``value`` is not a finite number above 0
     """
-    if not (_is_number(value) and 0.0 < value < math.inf):
+    if not (_is_number(value) and value > 0.0):
         raise ValueError(f"{name} must be a number above 0, received {value!r}.")
 
 
@@ -85,12 +85,15 @@ def check_unit_interval(name: str, value: float) -> None:
         raise ValueError(f"{name} must be a number in [0, 1], received {value!r}.")
 
 
-def check_at_least(name: str, value: int, minimum: int) -> None:
+def check_at_least(name: str, value: float, minimum: int) -> int:
     """
+    :param value: may be a whole float: YAML and RL Zoo's ``-params`` read ``1e5`` as one
+    :return: ``value`` as an integer
     :raises ValueError: if ``value`` is not a whole number of at least ``minimum``
     """
     if not (_is_number(value) and value == int(value) and value >= minimum):
         raise ValueError(f"{name} must be a whole number of at least {minimum}, received {value!r}.")
+    return int(value)
 
 
 def _is_number(value: object) -> bool:

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from rich.progress import track
 
-from sb3_breakout.gameplay.agents import parse_agents
-from sb3_breakout.gameplay.collection import Conditions, Job, collect, load_agent, missing_games
-from sb3_breakout.gameplay.indexes import rebuild_indexes
-from sb3_breakout.gameplay.layout import GameplayFolder
+from sb3_breakout.gameplay.collect.agents import parse_agents
+from sb3_breakout.gameplay.collect.collection import Conditions, Job, collect, load_agent, missing_games
+from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
+from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 
 
 def collector(workers: int, ray: str | None) -> Callable[[Sequence[Job]], Iterator[int]]:
@@ -31,7 +31,7 @@ def collector(workers: int, ray: str | None) -> Callable[[Sequence[Job]], Iterat
     """
     if ray is None:
         return partial(collect, workers=workers)
-    from sb3_breakout.gameplay.ray_cluster import collect_on_ray
+    from sb3_breakout.gameplay.collect.ray_cluster import collect_on_ray
 
     return partial(collect_on_ray, address=ray)
 

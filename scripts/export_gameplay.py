@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from sb3_breakout.gameplay.exporters import EXPORTERS, export
-from sb3_breakout.gameplay.layout import DamagedDataset, GameplayFolder
+from sb3_breakout.gameplay.dataset.exporters import EXPORTERS, export
+from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ from stable_baselines3.common.utils import set_random_seed
 from sb3_breakout.envs import RandomAgent
 from sb3_breakout.evaluation import MAX_STEPS, STICKINESS, evaluation_env
 from sb3_breakout.files import written_aside
-from sb3_breakout.gameplay.video import is_recorded, record_video
 from sb3_breakout.registry import ALGORITHMS, load
+from sb3_breakout.video.record import is_recorded, record_video
 
 TRAINED = Path(__file__).parents[1] / "rl-trained-agents/ddqn_per/BreakoutNoFrameskip-v4_1/BreakoutNoFrameskip-v4.zip"
 SETTINGS = "bulk_videos.json"  # in the output folder: what its videos were recorded with
@@ -166,7 +166,7 @@ def trained_agent(args: argparse.Namespace) -> Callable[[int], Any]:
 def game(args: argparse.Namespace) -> dict[str, Any]:
     """
     :param args: the command's
-    :return: what is the same in every game, as :func:`~sb3_breakout.gameplay.video.play_game` takes it
+    :return: what is the same in every game, as :func:`~sb3_breakout.video.record.play_game` takes it
     """
     return {"max_steps": args.max_steps, "protocol": args.protocol}
 
@@ -176,7 +176,7 @@ def record(agent: Callable[[int], Any], path: Path, seed: int, **how: Any) -> st
     :param agent: makes the agent of a seed
     :param path: of the video
     :param seed: of the game and the agent
-    :param how: further arguments of :func:`~sb3_breakout.gameplay.video.record_video`
+    :param how: further arguments of :func:`~sb3_breakout.video.record.record_video`
     :return: what was recorded, for people
     """
     last = record_video(agent(seed), path, seed=seed, **how)

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from sb3_breakout.gameplay.layout import DamagedDataset, GameplayFolder
-from sb3_breakout.gameplay.page import write_page
+from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
+from sb3_breakout.gameplay.dataset.page import write_page
 
 
 def main() -> None:

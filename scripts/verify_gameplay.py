@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.progress import track
 
-from sb3_breakout.gameplay.layout import DamagedDataset, GameplayFolder
-from sb3_breakout.gameplay.verification import verify_dataset
+from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
+from sb3_breakout.gameplay.dataset.verification import verify_dataset
 
 
 def main() -> None:

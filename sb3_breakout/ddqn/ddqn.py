@@ -3,6 +3,7 @@
 import inspect
 import io
 import pathlib
+import warnings
 import zipfile
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -16,19 +17,14 @@ from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, ReplayBufferSamples, Schedule
-from stable_baselines3.common.utils import FloatSchedule, LinearSchedule, polyak_update
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.utils import FloatSchedule, polyak_update
 from stable_baselines3.common.vec_env import VecFrameStack, unwrap_vec_wrapper
+from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
-from sb3_breakout.arguments import (
-    check_at_least,
-    check_choice,
-    check_known_arguments,
-    check_positive,
-    check_unit_interval,
-    constructor_arguments,
-)
+from sb3_breakout.arguments import check_known_arguments, constructor_arguments
 from sb3_breakout.common.torch_utils import CompiledFunction, bfloat16_is_fast, choose_device, clip_gradient_norm_
+from sb3_breakout.ddqn.checks import check_arguments, check_run
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
 from sb3_breakout.ddqn.initial_priorities import ActorTDErrors
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
@@ -232,12 +228,14 @@ class DDQN(DQN):
         self._episodes_ended = 0  # in the latest step, over all environments
         self._last_diagnostics = 0  # environment step
         self._random_state: dict[str, Any] | None = None  # of a loaded model, until it learns on
+        self._exploration_state: dict[str, Any] = {}  # of a model that is being saved or loaded
 
         if _init_setup_model:
             self._setup_model()
 
     def _setup_model(self) -> None:
-        self._check_arguments()
+        check_arguments(self)
+        self.policy_class = self._our_policy_class(self.policy_class)
         if self.replay_buffer is None:
             self.replay_buffer = self._make_replay_buffer()
         given = {"n_steps": self.n_steps, "policy_kwargs": self.policy_kwargs}
@@ -247,79 +245,32 @@ class DDQN(DQN):
         super()._setup_model()
         vars(self).update(given)  # what is saved, and what load() compares, is what the user gave
         self.policy.exploration = self._make_exploration()
+        self.policy.continue_exploration(self._exploration_state)
         self.policy.ladder = (self.ladder_epsilon, self.ladder_exponent)
         self.policy.set_autocast(bfloat16_is_fast(self.device) if self.autocast == "auto" else bool(self.autocast))
         loss = self.policy.q_net.loss
         self._loss_function = CompiledFunction(loss) if self.compile else loss
 
-    def _check_arguments(self) -> None:
-        # Here and not in __init__(): load() and the Zoo's -i write attributes without calling it
-        if not isinstance(self.exploration, ExplorationRule):
-            check_choice("exploration", self.exploration, ("boltzmann", "epsilon_greedy"))
-        check_choice("autocast", self.autocast, ("auto", True, False))
-        self._check_learning_rate()
-        self._check_head()
-        self._check_initial_priorities()
-        check_choice("temperature_scale", self.temperature_scale, Boltzmann.SCALES)
-        for name in ("temperature_initial", "temperature_min", "temperature_slowdown", "max_grad_norm", "ladder_exponent"):
-            check_positive(name, getattr(self, name))
-        for name in ("temperature_decay", "exploration_fraction"):
-            check_positive(name, getattr(self, name))
-            check_unit_interval(name, getattr(self, name))
-        for name in ("gamma", "tau", "exploration_initial_eps", "exploration_final_eps"):
-            check_unit_interval(name, getattr(self, name))
-        for name in ("evaluation_epsilon", "ladder_epsilon"):
-            check_unit_interval(name, getattr(self, name))
-        ProgressSchedule("n_steps", self.n_steps, whole=True)
-        for name in ("batch_size", "buffer_size", "target_update_interval"):
-            check_at_least(name, getattr(self, name), 1)
-        check_at_least("learning_starts", self.learning_starts, 0)
-        check_at_least("gradient_steps", self.gradient_steps, -1)
-
-    def _check_learning_rate(self) -> None:
-        rate: Any = self.learning_rate
-        if not isinstance(rate, (list, tuple)):
-            return
-        if len(rate) not in (2, 3):
-            raise ValueError(
-                "learning_rate must be a number, a function of the remaining progress, a pair (start, end) or a triple "
-                f"(start, end, fraction of training by which the end is reached), received {rate!r}."
-            )
-        for value in rate:
-            check_positive("each number of learning_rate", value)
-        check_unit_interval("the fraction of learning_rate", [*rate, 1.0][2])
-
-    def _check_head(self) -> None:
-        if self.n_atoms is None:
-            return
-        check_at_least("n_atoms", self.n_atoms, 2)
-        if not -np.inf < self.v_min < self.v_max < np.inf:
-            raise ValueError(f"v_min must be less than v_max, both finite, received v_min={self.v_min}, v_max={self.v_max}.")
-
-    def _check_initial_priorities(self) -> None:
-        check_choice("initial_priorities", self.initial_priorities, ("recent", "td_error"))
-        if self.initial_priorities == "recent":
-            return
-        if not issubclass(self.replay_buffer_class, PrioritizedReplayBuffer):
-            raise ValueError(
-                f"initial_priorities='td_error' with {self.replay_buffer_class.__name__}, which has no priorities: "
-                "use PrioritizedReplayBuffer, or 'recent'."
-            )
-        if self.n_atoms is not None:
-            raise ValueError(
-                f"initial_priorities='td_error' with n_atoms={self.n_atoms}: priorities are KL divergences then, which "
-                "one-step TD errors cannot be compared with. Use 'recent'."
-            )
-
     def _setup_lr_schedule(self) -> None:
-        rate: Any = self.learning_rate
-        if isinstance(rate, (list, tuple)):
-            self.lr_schedule = FloatSchedule(LinearSchedule(*[*rate, 1.0][:3]))
-        else:
-            super()._setup_lr_schedule()
+        self.lr_schedule = FloatSchedule(ProgressSchedule("learning_rate", self.learning_rate, largest=np.inf))
+
+    @classmethod
+    def _our_policy_class(cls, policy_class: type[BasePolicy]) -> type[DDQNPolicy]:
+        """:return: in place of SB3's own policies, which its files name, ours that have the same networks"""
+        if issubclass(policy_class, DDQNPolicy):
+            return policy_class
+        for name, theirs in DQN.policy_aliases.items():
+            if policy_class is theirs:
+                return cls.policy_aliases[name]  # type: ignore[return-value]
+        raise ValueError(f"The policy must be a DDQNPolicy or one of SB3's for DQN, received {policy_class.__name__}.")
 
     def _make_replay_buffer(self) -> ReplayBuffer:
-        kwargs = self.replay_buffer_kwargs
+        kwargs = dict(self.replay_buffer_kwargs)
+        self._check_replay_buffer_kwargs(kwargs)
+        if issubclass(self.replay_buffer_class, HerReplayBuffer):
+            if self.env is None:
+                raise ValueError("HerReplayBuffer asks the environment for the rewards of other goals: pass env.")
+            kwargs["env"] = self.env
         if issubclass(self.replay_buffer_class, PrioritizedReplayBuffer):
             kwargs = {"n_stack": self._frames_in_stack(), "n_steps": self.n_steps, "gamma": self.gamma, **kwargs}
         elif callable(self.n_steps) or isinstance(self.n_steps, (list, tuple)):
@@ -343,6 +294,16 @@ class DDQN(DQN):
             optimize_memory_usage=self.optimize_memory_usage,
             **kwargs,
         )
+
+    def _check_replay_buffer_kwargs(self, kwargs: dict[str, Any]) -> None:
+        for name in ("n_steps", "gamma"):
+            if name in kwargs and kwargs[name] != getattr(self, name):
+                raise ValueError(
+                    f"replay_buffer_kwargs has {name}={kwargs[name]!r} and the model {name}={getattr(self, name)!r}: "
+                    "give it to the model alone."
+                )
+        if kwargs.get("n_stack", 1) not in (1, frames := self._frames_in_stack()) and frames > 1:
+            raise ValueError(f"replay_buffer_kwargs has n_stack={kwargs['n_stack']!r}, but the environment stacks {frames}.")
 
     def _frames_in_stack(self) -> int:
         frame_stack = None if self.env is None else unwrap_vec_wrapper(self.env, VecFrameStack)
@@ -369,6 +330,7 @@ class DDQN(DQN):
         tb_log_name: str = "run",
         progress_bar: bool = False,
     ) -> tuple[int, BaseCallback]:
+        total_timesteps = check_run(self, total_timesteps, reset_num_timesteps)
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer):
             self.replay_buffer.check_memory()
         if self._random_state is not None:
@@ -477,12 +439,10 @@ class DDQN(DQN):
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         prioritized = self.replay_buffer if isinstance(self.replay_buffer, (PrioritizedReplayBuffer, ReplayView)) else None
-        if not self._enough_stored():  # a loaded model without its buffer
-            return
         if prioritized is not None:
             prioritized.update_schedules(self._current_progress_remaining)
-            if prioritized.n_eligible() == 0:  # no n-step return is known yet
-                return
+        if not self._enough_stored():
+            return
 
         indices, results = [], []
         for _ in range(gradient_steps):
@@ -511,9 +471,15 @@ class DDQN(DQN):
         self.logger.record_mean("train/gradient_norm", gradient_norm)
 
     def _enough_stored(self) -> bool:
+        # A model that was loaded without its buffer waits as at first; in the first steps no n-step return is known
         buffer = self.replay_buffer
         assert buffer is not None
-        return buffer.size() * buffer.n_envs >= min(self.learning_starts, buffer.buffer_size * buffer.n_envs)
+        stored, capacity = buffer.size() * buffer.n_envs, buffer.buffer_size * buffer.n_envs
+        needed = max(min(self.learning_starts, capacity), 1)
+        if stored < needed:
+            warnings.warn(f"No update before the replay buffer holds {needed} transitions (learning_starts).", stacklevel=3)
+            return False
+        return not isinstance(buffer, (PrioritizedReplayBuffer, ReplayView)) or buffer.n_eligible() > 0
 
     def _update(self, batch: Any) -> th.Tensor:
         """
@@ -533,7 +499,7 @@ class DDQN(DQN):
         observations, actions, next_observations, dones, rewards = batch[:5]
         ones = th.ones_like(rewards)
         discounts = self.gamma * ones if batch.discounts is None else batch.discounts
-        weights = ones if isinstance(batch, ReplayBufferSamples) else batch.weights  # SB3's buffers have no weights
+        weights = getattr(batch, "weights", ones)  # SB3's buffers have none
         return observations, actions, next_observations, dones, rewards, discounts, weights
 
     def dump_logs(self) -> None:
@@ -613,7 +579,8 @@ class DDQN(DQN):
         :param exclude: names of attributes to leave out in addition to the default ones
         :param include: names of attributes to save although they are left out by default
         """
-        self._random_state = get_random_state()
+        assert self.policy.exploration is not None
+        self._random_state, self._exploration_state = get_random_state(), self.policy.exploration.get_state()
         try:
             if not isinstance(path, (str, pathlib.Path)):
                 super().save(path, exclude, include)
@@ -622,7 +589,7 @@ class DDQN(DQN):
             with written_aside(path if path.suffix else path.with_suffix(".zip")) as temporary, open(temporary, "wb") as file:
                 super().save(file, exclude, include)
         finally:
-            self._random_state = None
+            self._random_state, self._exploration_state = None, {}
 
     @classmethod
     def load(cls: type[SelfDDQN], path: str | pathlib.Path | io.BufferedIOBase, *args: Any, **kwargs: Any) -> SelfDDQN:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
+from stable_baselines3.common.utils import LinearSchedule
 
 
 def boltzmann_probabilities(q_values: np.ndarray, temperature: float) -> np.ndarray:
@@ -198,8 +199,7 @@ class EpsilonGreedy(ExplorationRule):
         return epsilon_greedy_probabilities(q_values, self.epsilon)
 
     def update(self, progress_remaining: float, episodes_ended: int) -> None:
-        done = min((1.0 - progress_remaining) / self.fraction, 1.0)
-        self.epsilon = self.initial + done * (self.final - self.initial)
+        self.epsilon = LinearSchedule(self.initial, self.final, self.fraction)(progress_remaining)
 
     def metrics(self) -> dict[str, float]:
         return {"exploration_rate": self.epsilon}

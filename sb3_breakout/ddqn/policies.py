@@ -1,5 +1,6 @@
 """Policies of DDQN: SB3's, with an exploration rule that is saved with them and the choice of what the network predicts."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,8 +22,8 @@ from sb3_breakout.ddqn.networks import CategoricalQNetwork, QNetwork
 class DDQNPolicy(dqn_policies.DQNPolicy):
     """
     Policy of :class:`~sb3_breakout.ddqn.ddqn.DDQN`: online and target Q-network, and the exploration rule that
-    training actions are drawn from. ``predict`` is greedy, as in SB3; the rule's state (temperature, epsilon)
-    is part of the ``state_dict`` and so travels with saving and loading.
+    training actions are drawn from. ``predict`` is greedy, as in SB3, and so is the ``state_dict``: weights can be exchanged
+    with SB3's DQN. The rule's state (temperature, epsilon) is saved by the algorithm.
 
     :param args: of SB3's ``DQNPolicy``
     :param n_atoms: predict a distribution over this many returns (C51); ``None`` predicts the expected return alone
@@ -91,12 +92,24 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
         metrics = {"entropy": entropy(probabilities), "action_gap": action_gap(q_values)}
         return sample_actions(probabilities), metrics, q_values
 
-    def get_extra_state(self) -> dict[str, Any]:
-        return {} if self.exploration is None else self.exploration.get_state()
-
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        if self.exploration is not None and state:
+    def continue_exploration(self, state: dict[str, Any]) -> None:
+        """
+        :param state: of an exploration rule (``get_state``); that of another kind of rule is left alone
+        """
+        if self.exploration is not None and state.keys() == self.exploration.get_state().keys():
             self.exploration.set_state(state)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """
+        As PyTorch's. The first model files have the state of the exploration rule among the weights.
+
+        :param state_dict: what ``state_dict`` gave: the same keys as of SB3's policy
+        :param strict: see PyTorch
+        :param assign: see PyTorch
+        """
+        weights = dict(state_dict)
+        self.continue_exploration(weights.pop("_extra_state", {}))
+        return super().load_state_dict(weights, strict, assign)
 
 
 MlpPolicy = DDQNPolicy

@@ -12,7 +12,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from sb3_breakout.envs.breakout import BreakoutWrapper
+from sb3_breakout.envs.preprocessing import AtariPreprocessing
 
 
 class AleVecEnv(DummyVecEnv):
@@ -26,7 +26,7 @@ class AleVecEnv(DummyVecEnv):
     can be rendered.
 
     :param env_fns: functions that each build one game, as ``make_vec_env`` passes them: an Atari game, ``Monitor``,
-        ``BreakoutWrapper`` and whatever is wanted above that needs no emulator
+        ``AtariPreprocessing`` and whatever is wanted above that needs no emulator
     :raises ValueError: if an environment is built otherwise
     """
 
@@ -59,7 +59,7 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     :param wrapper: how to preprocess its pictures
     """
 
-    def __init__(self, monitor: Monitor, wrapper: BreakoutWrapper) -> None:
+    def __init__(self, monitor: Monitor, wrapper: AtariPreprocessing) -> None:
         super().__init__(monitor)
         game: Any = monitor.unwrapped
         self.observation_space = wrapper.observation_space
@@ -185,17 +185,19 @@ def _put_into_thread(env: gym.Env) -> GameInThread:
     :return: the game
     :raises ValueError: if it is not built as ``AleVecEnv`` needs it
     """
-    wrapper = unwrap_wrapper(env, BreakoutWrapper)
-    if not isinstance(wrapper, BreakoutWrapper):
-        raise ValueError(f"AleVecEnv needs games under BreakoutWrapper, received {env}: use DummyVecEnv, or add the wrapper.")
+    wrapper = unwrap_wrapper(env, AtariPreprocessing)
+    if not isinstance(wrapper, AtariPreprocessing):
+        raise ValueError(
+            f"AleVecEnv needs games under AtariPreprocessing, received {env}: use DummyVecEnv, or add the wrapper."
+        )
     monitor = wrapper.below
     if not isinstance(monitor, Monitor):
         raise ValueError(
-            f"AleVecEnv needs a Monitor directly below BreakoutWrapper (make_vec_env puts it there), received {monitor}."
+            f"AleVecEnv needs a Monitor directly below AtariPreprocessing (make_vec_env puts it there), received {monitor}."
         )
     if (other := wrapper.interfering_wrapper()) is not None:
         raise ValueError(
-            f"AleVecEnv cannot keep {type(other).__name__} below BreakoutWrapper: move it above, or use DummyVecEnv."
+            f"AleVecEnv cannot keep {type(other).__name__} below AtariPreprocessing: move it above, or use DummyVecEnv."
         )
     game: Any = monitor.unwrapped
     if game._game_mode is not None or game._game_difficulty is not None:
@@ -206,5 +208,5 @@ def _put_into_thread(env: gym.Env) -> GameInThread:
     if monitor.reset_keywords:
         raise ValueError(f"AleVecEnv cannot pass on Monitor's reset_keywords={monitor.reset_keywords}: use DummyVecEnv.")
     threaded = GameInThread(monitor, wrapper)
-    wrapper.play(threaded)
+    wrapper.stack_on(threaded)
     return threaded

@@ -12,7 +12,7 @@ class RewardShapingWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
     Subtracts a small penalty for each step and a large one for each lost life, the last included.
 
-    Belongs outside reward clipping (after ``BreakoutWrapper`` in the YAML's list): the sign of -0.001 is -1. The
+    Belongs outside reward clipping (after ``AtariPreprocessing`` in the YAML's list): the sign of -0.001 is -1. The
     learner alone sees these rewards; a ``Monitor`` below, where ``make_vec_env`` puts it, still reports raw scores.
 
     :param env: an Atari game with lives, wrapped or not

@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 
-from sb3_breakout.envs import BreakoutWrapper
+from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.evaluation.balls import BALL_HEIGHT
 
 OPENING = 10  # agent steps; in ten every ball of Breakout is on its way, and few agents have done something at random
@@ -84,10 +84,10 @@ class GameWatch(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         return self._picture, reward, terminated, truncated, info
 
 
-class WatchedBreakout(BreakoutWrapper):
-    """``BreakoutWrapper`` with a :class:`GameWatch` below its handling of lives and FIRE, above its frame skipping."""
+class WatchedBreakout(AtariPreprocessing):
+    """``AtariPreprocessing`` with a :class:`GameWatch` below its handling of lives and FIRE, above its frame skipping."""
 
-    def play(self, game: gym.Env) -> None:
+    def stack_on(self, game: gym.Env) -> None:
         """:param game: environment with observations of this wrapper's space"""
         self.watch = GameWatch(game)
-        super().play(self.watch)
+        super().stack_on(self.watch)

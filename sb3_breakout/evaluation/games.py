@@ -10,7 +10,7 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecTransposeImage
 
 from sb3_breakout.arguments import check_at_least, check_choice
-from sb3_breakout.envs import BreakoutWrapper
+from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.evaluation.balls import balls_at_paddle, miss_rates
 from sb3_breakout.evaluation.game_watch import GameWatch, WatchedBreakout
 from sb3_breakout.evaluation.scores import INTERVAL, Scores
@@ -34,7 +34,7 @@ def evaluation_env(
     noop_max: int = NOOP_MAX,
     seed: int = 0,
     env_id: str = ENV_ID,
-    wrapper_class: Callable[..., gym.Env] = BreakoutWrapper,
+    wrapper_class: Callable[..., gym.Env] = AtariPreprocessing,
 ) -> VecEnv:
     """
     Games for an evaluation: 84x84 grey frames, frame skip 4, start no-ops, FIRE at each life's start.
@@ -47,7 +47,7 @@ def evaluation_env(
     :param noop_max: largest number of start no-ops
     :param seed: of the games
     :param env_id: a ``NoFrameskip-v4`` game
-    :param wrapper_class: what wraps each game, called with the game and keywords of ``BreakoutWrapper``
+    :param wrapper_class: what wraps each game, called with the game and keywords of ``AtariPreprocessing``
     :raises ValueError: for another protocol, no steps, or what is no such game
     """
     check_choice("protocol", protocol, list(STICKINESS))

@@ -1,8 +1,8 @@
 """Gameplay with exact labels: recorded, verified by playing it again, read back, exported."""
 
-from sb3_breakout.gameplay.callback import RecordGameplayCallback
-from sb3_breakout.gameplay.dataset import GameplayDataset, Passage, Transition
-from sb3_breakout.gameplay.layout import LABELS, DamagedDataset
-from sb3_breakout.gameplay.recorder import GameRecorder
+from sb3_breakout.gameplay.collect.callback import RecordGameplayCallback
+from sb3_breakout.gameplay.collect.recorder import GameRecorder
+from sb3_breakout.gameplay.dataset.layout import LABELS, DamagedDataset
+from sb3_breakout.gameplay.dataset.torch_dataset import GameplayDataset, Passage, Transition
 
 __all__ = ["LABELS", "DamagedDataset", "GameRecorder", "GameplayDataset", "Passage", "RecordGameplayCallback", "Transition"]

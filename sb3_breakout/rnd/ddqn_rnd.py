@@ -14,7 +14,9 @@ from sb3_breakout.ddqn import DDQN
 from sb3_breakout.rnd.distillation import RND
 
 # What of `explorer` and `rnd` is saved, under these names in the model file
-EXPLORATION = ("explorer.policy", "explorer.policy.optimizer", "rnd", "rnd.optimizer")
+MODULES = ("explorer.policy", "explorer.policy.optimizer", "rnd", "rnd.optimizer")
+RULE = "explorer.policy.exploration"
+EXPLORATION = (*MODULES, RULE)
 
 
 class DDQNRND(DDQN):
@@ -44,13 +46,15 @@ class DDQNRND(DDQN):
         """
         before = self._exploration_parameters()
         self.explorer, self.rnd, self._saved_exploration = explorer, rnd, None
+        explorer.policy.continue_exploration(before.pop(RULE, {}))
         for name, state in before.items():
             recursive_getattr(self, name).load_state_dict(state)
 
     def _exploration_parameters(self) -> dict[str, Any]:
         if self.explorer is None:
-            return self._saved_exploration or {}
-        return {name: recursive_getattr(self, name).state_dict() for name in EXPLORATION}
+            return dict(self._saved_exploration or {})
+        parameters = {name: recursive_getattr(self, name).state_dict() for name in MODULES}
+        return parameters | {RULE: recursive_getattr(self, RULE).get_state()}
 
     def get_parameters(self) -> dict[str, dict]:
         """

@@ -9,6 +9,7 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
 from sb3_breakout.arguments import check_positive, check_unit_interval, constructor_arguments
@@ -57,13 +58,16 @@ class DualAgentCallback(RNDCallback):
     The explorer is a ``DDQN`` with the model's hyperparameters. :class:`~sb3_breakout.rnd.DDQNRND` (``ddqn_rnd`` in RL Zoo)
     saves it inside the model; under a plain ``DDQN`` it is only exported.
 
-    :param alpha_initial: share of the intrinsic reward at the start of training, in [0, 1]
-    :param alpha_final: share from ``alpha_fraction`` of the training on
-    :param alpha_fraction: fraction of the training over which alpha changes, linearly, in (0, 1]
+    Alpha is counted from the first update on: what is collected before (``learning_starts``) is no part of its way.
+
+    :param alpha_initial: share of the intrinsic reward when learning starts, in [0, 1]
+    :param alpha_final: share from ``alpha_fraction`` of the learning on
+    :param alpha_fraction: fraction of the learning over which alpha changes, linearly, in (0, 1]
     :param save_path: folder where ``exploration_agent.zip`` is written at the end of training: a ``DDQN`` model for those who
         want to watch the explorer; None writes none (RL Zoo: the folder of the run)
     :param verbose: see SB3
-    :raises ValueError: if an argument is out of its range; at the start of training, if wrapper, buffer or model do not fit
+    :raises ValueError: if an argument is out of its range; at the start of training, if wrapper, buffer or model do not fit,
+        or if it is over before learning starts
     """
 
     AGREEMENT_INTERVAL = 1000  # environment steps between two looks at how often both agents would do the same
@@ -93,8 +97,9 @@ class DualAgentCallback(RNDCallback):
     @property
     def reward_mix(self) -> float:
         """Share of the intrinsic reward now."""
-        done = min((1.0 - self.model._current_progress_remaining) / self.alpha_fraction, 1.0)
-        return self.alpha_initial + done * (self.alpha_final - self.alpha_initial)
+        learning = 1.0 - self.model.learning_starts / self.model._total_timesteps  # as a share of the training
+        progress_remaining = min(self.model._current_progress_remaining / learning, 1.0)
+        return LinearSchedule(self.alpha_initial, self.alpha_final, self.alpha_fraction)(progress_remaining)
 
     def _on_training_start(self) -> None:
         self._check_model()
@@ -103,6 +108,11 @@ class DualAgentCallback(RNDCallback):
             raise ValueError(
                 f"DualAgentCallback needs RNDRewardWrapper(reward='extrinsic'), not {self.wrapper.reward!r}: "
                 "the exploitation agent learns from the extrinsic reward alone."
+            )
+        if self.model._total_timesteps <= self.model.learning_starts:
+            raise ValueError(
+                f"This training of {self.model._total_timesteps} steps is over before learning starts "
+                f"(learning_starts={self.model.learning_starts}), and so are alpha and the bonus."
             )
         buffer = self.model.replay_buffer
         assert isinstance(buffer, PrioritizedReplayBuffer)

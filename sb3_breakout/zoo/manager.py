@@ -29,7 +29,7 @@ from typing_extensions import override
 
 from sb3_breakout.ddqn import DDQN
 from sb3_breakout.files import remove_abandoned
-from sb3_breakout.gameplay.callback import RecordGameplayCallback
+from sb3_breakout.gameplay.collect.callback import RecordGameplayCallback
 from sb3_breakout.registry import ALGORITHMS, hyperparameter_file, load
 from sb3_breakout.rnd import DualAgentCallback
 from sb3_breakout.zoo.checks import check_command_line, check_hyperparameters, check_nested_arguments, check_values
@@ -186,13 +186,12 @@ class Manager(ExperimentManager):
         :return: the arguments of the buffer
         """
         given = of_trial["replay_buffer_kwargs"]
-        if "replay_buffer_kwargs" in (self.custom_hyperparams or {}):
-            return given
         without_trial = copy.copy(self)
         without_trial.trial_id = without_trial.custom_hyperparams = None
         with contextlib.redirect_stdout(io.StringIO()):
-            from_yaml, _ = ExperimentManager.read_hyperparameters(without_trial)
-        return {**(from_yaml.get("replay_buffer_kwargs") or {}), **given}
+            from_yaml = ExperimentManager.read_hyperparameters(without_trial)[0].get("replay_buffer_kwargs")
+        given_by_params = "replay_buffer_kwargs" in (self.custom_hyperparams or {})
+        return {**from_yaml, **given} if isinstance(from_yaml, dict) and not given_by_params else given
 
     def _use_env_kwargs_everywhere(self, hyperparams: dict[str, Any]) -> None:
         """

@@ -129,7 +129,9 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     for algorithm in (C51, DDQN):  # a DDQN with the same argument is the same thing
         loaded = algorithm.load(tmp_path / "model", env=Corridor())
         np.testing.assert_array_equal(loaded.policy.q_values(observations), model.policy.q_values(observations))
-        assert loaded.learn(200, reset_num_timesteps=False)._n_updates > model._n_updates
+        with pytest.warns(UserWarning, match="No update before the replay buffer holds 100 transitions"):
+            loaded.learn(200, reset_num_timesteps=False)
+        assert loaded._n_updates > model._n_updates
     assert model.policy_kwargs == loaded.policy_kwargs == {}
     model.policy.save(tmp_path / "policy")
     policy = type(model.policy).load(tmp_path / "policy")

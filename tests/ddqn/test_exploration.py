@@ -141,7 +141,7 @@ def test_each_environment_explores_as_its_step_of_the_ladder_says() -> None:
 
 def test_scores_along_the_ladder_are_logged_apart() -> None:
     env = make_vec_env(Corridor, n_envs=4)
-    model = DDQN("MlpPolicy", env, ladder_epsilon=0.4, learning_starts=10, buffer_size=100, seed=0)
+    model = DDQN("MlpPolicy", env, ladder_epsilon=0.4, learning_starts=10, buffer_size=100, batch_size=8, seed=0)
     ended = [{"episode": {"r": float(score), "l": 1, "t": 0.0}} for score in (10, 20, 30, 40)]
     model._setup_learn(100)
     model._update_info_buffer([ended[0], {}, {}, ended[3]])

@@ -176,7 +176,7 @@ def test_priorities_are_the_absolute_td_errors() -> None:
 
 
 def test_prefill_is_uniformly_random_and_leaves_the_temperature() -> None:
-    model = DDQN("MlpPolicy", Corridor(), **FAST | dict(learning_starts=400)).learn(400)
+    model = DDQN("MlpPolicy", Corridor(), **FAST | dict(learning_starts=400)).learn(400, reset_num_timesteps=False)
     assert model.temperature == 1.0 and model._n_updates == 0
     actions = model.replay_buffer.sample(400).actions
     assert 0.4 < actions.float().mean() < 0.6

@@ -71,10 +71,22 @@ def test_training_goes_on_with_other_n_steps(model: DDQN, tmp_path: Path, n_step
 def test_continued_model_does_not_play_at_random_again(model: DDQN, tmp_path: Path) -> None:
     """The Zoo's `-i` starts counting steps at 0: the prefill would be repeated with random actions."""
     model.save(tmp_path / "model")
-    loaded = DDQN.load(tmp_path / "model", env=Corridor(), learning_starts=1000, temperature_initial=0.05)
+    loaded = DDQN.load(tmp_path / "model", env=Corridor(), learning_starts=99, temperature_initial=0.05)
     loaded.policy.explore = lambda observation: (np.ones(1, np.int64), {}, None)  # type: ignore[method-assign]
     loaded.learn(100)
     assert loaded.replay_buffer.sample(100).actions.all()
+
+
+def test_first_files_have_the_exploration_among_the_weights(model: DDQN) -> None:
+    other = DDQN("MlpPolicy", Corridor(), **FAST)
+    other.policy.load_state_dict({**model.policy.state_dict(), "_extra_state": {"episodes": 30, "q_spread": 0.5}})
+    assert other.policy.exploration.get_state() == {"episodes": 30, "q_spread": 0.5}
+
+
+def test_exploration_can_be_another_on_load(model: DDQN, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    loaded = DDQN.load(tmp_path / "model", exploration="epsilon_greedy", exploration_initial_eps=0.3)
+    assert loaded.epsilon == 0.3 and loaded.temperature is None
 
 
 def test_arguments_can_be_changed_on_load(model: DDQN, tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor, load_results
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecTransposeImage
 
-from sb3_breakout.envs import AleVecEnv, BreakoutWrapper, RewardShapingWrapper
+from sb3_breakout.envs import AleVecEnv, AtariPreprocessing, RewardShapingWrapper
 
 WITHOUT_NOOPS: dict[str, Any] = dict(noop_max=0)  # the emulator draws their number, Gymnasium's wrapper draws another
 
 
-def both(n_envs: int, wrapper: Any = BreakoutWrapper, folders: tuple[Any, Any] = (None, None), **kwargs: Any) -> list[VecEnv]:
+def both(
+    n_envs: int, wrapper: Any = AtariPreprocessing, folders: tuple[Any, Any] = (None, None), **kwargs: Any
+) -> list[VecEnv]:
     kwargs = {"wrapper_kwargs": WITHOUT_NOOPS} | kwargs
     return [
         make_vec_env("BreakoutNoFrameskip-v4", n_envs, 0, monitor_dir=folder, wrapper_class=wrapper, vec_env_cls=cls, **kwargs)
@@ -92,7 +94,7 @@ def test_every_choice_of_the_wrapper(settings: dict[str, Any]) -> None:
 
 def test_shaped_rewards() -> None:
     def shaped(env: gym.Env) -> gym.Env:
-        return RewardShapingWrapper(BreakoutWrapper(env, clip_reward=False, **WITHOUT_NOOPS))
+        return RewardShapingWrapper(AtariPreprocessing(env, clip_reward=False, **WITHOUT_NOOPS))
 
     play_both(both(2, wrapper=shaped, wrapper_kwargs={}), n_steps=300)
 
@@ -108,7 +110,7 @@ def test_stacked_for_training() -> None:
 def lengths_of_no_ops(seeds: range, noop_max: int) -> set[int]:
     env = make_vec_env(
         "BreakoutNoFrameskip-v4",
-        wrapper_class=BreakoutWrapper,
+        wrapper_class=AtariPreprocessing,
         wrapper_kwargs=dict(noop_max=noop_max, fire_reset=False),
         vec_env_cls=AleVecEnv,
     )
@@ -133,7 +135,7 @@ def test_start_no_ops() -> None:
 def test_sticky_actions(where: dict[str, Any]) -> None:
     """The same game and actions go another way where most frames repeat the action before."""
     sticky, plain = (
-        make_vec_env("BreakoutNoFrameskip-v4", 1, 0, wrapper_class=BreakoutWrapper, vec_env_cls=AleVecEnv, **kwargs)
+        make_vec_env("BreakoutNoFrameskip-v4", 1, 0, wrapper_class=AtariPreprocessing, vec_env_cls=AleVecEnv, **kwargs)
         for kwargs in (where, {})
     )
     differences = 0
@@ -149,7 +151,7 @@ def test_sticky_actions(where: dict[str, Any]) -> None:
 
 def test_seeds_make_games_repeatable() -> None:
     def frames(seed: int = 4_294_967_000) -> np.ndarray:  # as large as the RL Zoo draws them
-        env = make_vec_env("BreakoutNoFrameskip-v4", 2, seed, wrapper_class=BreakoutWrapper, vec_env_cls=AleVecEnv)
+        env = make_vec_env("BreakoutNoFrameskip-v4", 2, seed, wrapper_class=AtariPreprocessing, vec_env_cls=AleVecEnv)
         seen = [env.reset()] + [env.step(np.array([2, 3]))[0] for _ in range(60)]
         env.close()
         return np.array(seen)
@@ -171,7 +173,7 @@ def test_reset_between_two_halves_of_a_step() -> None:
 
 def test_what_the_zoo_asks_of_a_vec_env() -> None:
     env, dummy = both(2)
-    assert env.env_is_wrapped(Monitor) == env.env_is_wrapped(BreakoutWrapper) == [True, True]
+    assert env.env_is_wrapped(Monitor) == env.env_is_wrapped(AtariPreprocessing) == [True, True]
     assert env.get_attr("observation_space") == dummy.get_attr("observation_space")
     assert env.env_method("get_episode_rewards") == [[], []]
     with pytest.raises(NotImplementedError, match="DummyVecEnv"):
@@ -193,10 +195,10 @@ def test_impossible_actions(action: float) -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda env: AtariWrapper(Monitor(env)), "needs games under BreakoutWrapper"),
-        (lambda env: BreakoutWrapper(env), "Monitor directly below"),
-        (lambda env: BreakoutWrapper(Monitor(TimeLimit(env, 1000))), "cannot keep TimeLimit"),
-        (lambda env: BreakoutWrapper(Monitor(env, reset_keywords=("seed",))), "reset_keywords"),
+        (lambda env: AtariWrapper(Monitor(env)), "needs games under AtariPreprocessing"),
+        (lambda env: AtariPreprocessing(env), "Monitor directly below"),
+        (lambda env: AtariPreprocessing(Monitor(TimeLimit(env, 1000))), "cannot keep TimeLimit"),
+        (lambda env: AtariPreprocessing(Monitor(env, reset_keywords=("seed",))), "reset_keywords"),
     ],
 )
 def test_environments_built_otherwise(build: Any, message: str) -> None:

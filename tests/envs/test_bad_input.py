@@ -7,7 +7,7 @@ from ale_py.env import AtariEnv
 from gymnasium.wrappers import GrayscaleObservation
 from stable_baselines3.common.atari_wrappers import AtariWrapper
 
-from sb3_breakout.envs import BreakoutWrapper
+from sb3_breakout.envs import AtariPreprocessing
 
 
 @pytest.mark.parametrize(
@@ -32,18 +32,20 @@ from sb3_breakout.envs import BreakoutWrapper
 )
 def test_arguments(game, arguments, error, message):
     with pytest.raises(error, match=message):
-        BreakoutWrapper(game(), **arguments)
+        AtariPreprocessing(game(), **arguments)
 
 
 def test_numpy_numbers_are_numbers(game):
     """Search spaces hand them over."""
-    env = BreakoutWrapper(game(), frame_skip=np.int64(2), screen_size=np.int32(36), action_repeat_probability=np.float64(0.1))
+    env = AtariPreprocessing(
+        game(), frame_skip=np.int64(2), screen_size=np.int32(36), action_repeat_probability=np.float64(0.1)
+    )
     assert env.observation_space.shape == (36, 36, 1)
 
 
 def test_no_atari_game():
     with pytest.raises(TypeError, match=r"needs an Atari game such as 'BreakoutNoFrameskip-v4', received .*CartPole"):
-        BreakoutWrapper(gym.make("CartPole-v1"))
+        AtariPreprocessing(gym.make("CartPole-v1"))
 
 
 @pytest.mark.parametrize(
@@ -59,40 +61,40 @@ def test_no_atari_game():
 )
 def test_games_that_do_not_fit(game, env_kwargs, message):
     with pytest.raises(ValueError, match=message):
-        BreakoutWrapper(game(**env_kwargs))
+        AtariPreprocessing(game(**env_kwargs))
 
 
 def test_version_5_skips_frames_itself(game):
     with pytest.raises(ValueError, match="use 'BreakoutNoFrameskip-v4', or frameskip=1"):
-        BreakoutWrapper(game("ALE/Breakout-v5"))
-    BreakoutWrapper(game("ALE/Breakout-v5", frameskip=1))
+        AtariPreprocessing(game("ALE/Breakout-v5"))
+    AtariPreprocessing(game("ALE/Breakout-v5", frameskip=1))
 
 
 def test_two_sticky_layers(game):
     with pytest.raises(ValueError, match=r"sticky already \(repeat_action_probability=0\.25\), received .*=0\.1 on top"):
-        BreakoutWrapper(game(repeat_action_probability=0.25), action_repeat_probability=0.1)
+        AtariPreprocessing(game(repeat_action_probability=0.25), action_repeat_probability=0.1)
 
 
-@pytest.mark.parametrize("inner", [AtariWrapper, lambda env: BreakoutWrapper(env, grayscale=False, screen_size=None)])
+@pytest.mark.parametrize("inner", [AtariWrapper, lambda env: AtariPreprocessing(env, grayscale=False, screen_size=None)])
 def test_two_preprocessings(game, inner):
-    with pytest.raises(ValueError, match=r"already skips frames: apply BreakoutWrapper directly to .*, once"):
-        BreakoutWrapper(inner(game()))
+    with pytest.raises(ValueError, match=r"already skips frames: apply AtariPreprocessing directly to .*, once"):
+        AtariPreprocessing(inner(game()))
 
 
 def test_changed_observations(game):
     with pytest.raises(ValueError, match=r"needs native RGB pictures.*no other wrapper that changes observations"):
-        BreakoutWrapper(GrayscaleObservation(game()))
+        AtariPreprocessing(GrayscaleObservation(game()))
 
 
 def test_game_whose_first_action_is_no_noop():
     """Start no-ops and the press after a lost life would fire the dice."""
     with pytest.raises(ValueError, match=r"the first a NOOP, received \['FIRE', 'RIGHT', 'LEFT'\].*full_action_space=True"):
-        BreakoutWrapper(AtariEnv("backgammon", frameskip=1, repeat_action_probability=0.0))
+        AtariPreprocessing(AtariEnv("backgammon", frameskip=1, repeat_action_probability=0.0))
 
 
 @pytest.mark.parametrize("limit", [{"max_num_frames_per_episode": 38}, {"max_episode_steps": 38}], ids=str)
 def test_games_too_short_to_start(game, limit):
     """30 no-ops, FIRE and RIGHT of four frames each: the 39th frame is the first that can be the agent's."""
     with pytest.raises(ValueError, match=r"game of 38 frames .* used up by the 38 frames"):
-        BreakoutWrapper(game(**limit))
-    BreakoutWrapper(game(**{key: 39 for key in limit})).reset(seed=0)
+        AtariPreprocessing(game(**limit))
+    AtariPreprocessing(game(**{key: 39 for key in limit})).reset(seed=0)

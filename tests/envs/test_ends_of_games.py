@@ -5,7 +5,7 @@ import pytest
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from sb3_breakout.envs import BreakoutWrapper, RandomAgent, RewardShapingWrapper
+from sb3_breakout.envs import AtariPreprocessing, RandomAgent, RewardShapingWrapper
 
 NOOP, LEFT = 0, 3
 
@@ -21,7 +21,7 @@ def until_done(env, action=NOOP):
 @pytest.mark.parametrize("terminal_on_life_loss", [True, False])
 def test_frame_limit_truncates_and_does_not_terminate(game, terminal_on_life_loss):
     env = game(max_num_frames_per_episode=120)
-    env = BreakoutWrapper(env, fire_reset=False, terminal_on_life_loss=terminal_on_life_loss)
+    env = AtariPreprocessing(env, fire_reset=False, terminal_on_life_loss=terminal_on_life_loss)
     env.reset(seed=0)
     for _ in range(2):  # the second game is a real new one
         _, _, terminated, truncated, info = until_done(env)
@@ -34,7 +34,7 @@ def test_frame_limit_truncates_and_does_not_terminate(game, terminal_on_life_los
 
 def test_limit_bootstraps_in_a_vec_env(game):
     """SB3 learners bootstrap from ``terminal_observation`` where ``TimeLimit.truncated`` is set."""
-    vec_env = DummyVecEnv([lambda: BreakoutWrapper(game(max_num_frames_per_episode=60), fire_reset=False)])
+    vec_env = DummyVecEnv([lambda: AtariPreprocessing(game(max_num_frames_per_episode=60), fire_reset=False)])
     vec_env.seed(0)
     vec_env.reset()
     done = [False]
@@ -46,7 +46,7 @@ def test_limit_bootstraps_in_a_vec_env(game):
 
 def test_lost_life_at_the_limit_is_terminal(game):
     """Nothing to bootstrap from: the life is lost, limit or not. The game is over too, and starts anew."""
-    env = BreakoutWrapper(game(max_num_frames_per_episode=100), noop_max=0)
+    env = AtariPreprocessing(game(max_num_frames_per_episode=100), noop_max=0)
     env.reset(seed=0)
     _, _, terminated, truncated, info = until_done(env)
     assert (terminated, truncated, info["lives"]) == (True, True, 4)
@@ -58,8 +58,8 @@ def test_last_picture_of_a_game_is_the_last_frames(game, frames_left):
     """A game may end at any of the four skipped frames: the picture is the maximum of the last two that were played."""
     limit = 12 + frames_left
     options = {"noop_max": 0, "fire_reset": False, "grayscale": False, "screen_size": None}
-    skipping = BreakoutWrapper(game(max_num_frames_per_episode=limit), **options)
-    single = BreakoutWrapper(game(max_num_frames_per_episode=limit), **options, frame_skip=1)
+    skipping = AtariPreprocessing(game(max_num_frames_per_episode=limit), **options)
+    single = AtariPreprocessing(game(max_num_frames_per_episode=limit), **options, frame_skip=1)
     skipping.reset(seed=0)
     single.reset(seed=0)
     frames = [single.step(LEFT)[0] for _ in range(limit)]
@@ -72,7 +72,7 @@ def test_last_picture_of_a_game_is_the_last_frames(game, frames_left):
 
 def test_evaluation_ends_for_an_agent_that_never_plays(game, always):
     """No ball is ever launched, so none is lost: the emulator's limit ends each game."""
-    env = BreakoutWrapper(game(max_num_frames_per_episode=100), fire_reset=False)
+    env = AtariPreprocessing(game(max_num_frames_per_episode=100), fire_reset=False)
     scores, lengths = evaluate_policy(always(NOOP), env, n_eval_episodes=3, return_episode_rewards=True)
     assert scores == [0, 0, 0]
     assert lengths == [100, 100, 100]
@@ -91,7 +91,7 @@ def test_game_that_ends_during_presses_is_reported(game, always, press):
     the record were dropped, ``evaluate_policy`` would wait for it for ever.
     """
     limit = {"NOOP": 102, "FIRE": 106, "RIGHT": 110}[press]
-    env = BreakoutWrapper(game(max_num_frames_per_episode=limit), noop_max=0)
+    env = AtariPreprocessing(game(max_num_frames_per_episode=limit), noop_max=0)
     env.reset(seed=0)
     start = env.reset(seed=0)[0]
     *_, info = until_done(env)
@@ -109,7 +109,7 @@ def test_game_that_ends_during_presses_is_reported(game, always, press):
 def test_each_game_is_reported_once(game, play, random_actions):
     """Under a short limit games end anywhere, presses included; Monitor's own list has them all."""
     monitor = game(max_num_frames_per_episode=130)
-    steps = play(BreakoutWrapper(monitor, noop_max=3), random_actions(600, seed=2))
+    steps = play(AtariPreprocessing(monitor, noop_max=3), random_actions(600, seed=2))
     reported = [step.info["episode"]["l"] for step in steps if "episode" in step.info]
     assert reported == monitor.get_episode_lengths()[: len(reported)]
     assert monitor.get_episode_lengths()[len(reported) :] in ([], [130])  # one may have ended in the very last reset
@@ -117,7 +117,7 @@ def test_each_game_is_reported_once(game, play, random_actions):
 
 
 def test_only_a_lost_life_lets_the_game_go_on(game):
-    env = BreakoutWrapper(game())
+    env = AtariPreprocessing(game())
     first, _ = env.reset(seed=0)
     _, _, terminated, truncated, info = until_done(env)
     assert (terminated, truncated, info["lives"]) == (True, False, 4)
@@ -143,7 +143,7 @@ def test_only_a_lost_life_lets_the_game_go_on(game):
 
 def test_evaluation_starts_with_a_new_game(game):
     """What an earlier evaluation left half played must not count in the next: Monitor's length is the emulator's own."""
-    vec_env = DummyVecEnv([lambda: BreakoutWrapper(game())])
+    vec_env = DummyVecEnv([lambda: AtariPreprocessing(game())])
     agent = RandomAgent(vec_env, seed=0)
     obs = vec_env.reset()
     for _ in range(30):
@@ -163,7 +163,7 @@ def test_evaluation_scores_are_raw(game, wrap):
     """The same agent in the same games, with and without clipping and shaping."""
 
     def scores(**options):
-        vec_env = DummyVecEnv([lambda: wrap(BreakoutWrapper(game(), **options))])
+        vec_env = DummyVecEnv([lambda: wrap(AtariPreprocessing(game(), **options))])
         vec_env.seed(1)
         return evaluate_policy(RandomAgent(vec_env, seed=1), vec_env, n_eval_episodes=3, return_episode_rewards=True)
 

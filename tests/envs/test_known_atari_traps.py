@@ -1,5 +1,5 @@
 """
-What SB3's Atari wrappers do at the ends of lives and games, the reasons for ``sb3_breakout.envs.atari``.
+What SB3's Atari wrappers do at the ends of lives and games, the reasons for ``sb3_breakout.envs.atari_wrappers``.
 
 One of these fails when SB3 changes: then that correction of ours may be able to go. Each has its
 counterpart, which shows ours, in test_ends_of_games.py.
@@ -11,7 +11,7 @@ import pytest
 from stable_baselines3.common.atari_wrappers import AtariWrapper, MaxAndSkipEnv, WarpFrame
 from stable_baselines3.common.evaluation import evaluate_policy
 
-from sb3_breakout.envs import BreakoutWrapper
+from sb3_breakout.envs import AtariPreprocessing
 
 NOOP, FIRE, _, LEFT = range(4)
 
@@ -98,7 +98,7 @@ def test_old_picture_after_a_game_that_ends_during_the_press_after_fire(game):
     assert (obs != shown).any()
 
 
-@pytest.mark.parametrize("wrapper", [AtariWrapper, BreakoutWrapper])
+@pytest.mark.parametrize("wrapper", [AtariWrapper, AtariPreprocessing])
 def test_time_limit_outside_ends_no_game(game, always, wrapper):
     """Why the limit belongs to the emulator (max_num_frames_per_episode): outside, Monitor never hears of it."""
     env = gym.wrappers.TimeLimit(wrapper(game()), max_episode_steps=10)  # shorter than a life

@@ -7,7 +7,7 @@ from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 
-from sb3_breakout.envs import BreakoutWrapper, RandomAgent
+from sb3_breakout.envs import AtariPreprocessing, RandomAgent
 
 
 class Spaces(gym.Env):
@@ -83,10 +83,10 @@ def test_foreign_observation():
 
 
 def test_evaluation_in_gym_and_vec_env(game):
-    env = BreakoutWrapper(game())
+    env = AtariPreprocessing(game())
     mean, _ = evaluate_policy(RandomAgent(env, seed=0), env, n_eval_episodes=1)
     assert mean >= 0
-    vec_env = make_vec_env("BreakoutNoFrameskip-v4", n_envs=2, seed=0, wrapper_class=BreakoutWrapper)
+    vec_env = make_vec_env("BreakoutNoFrameskip-v4", n_envs=2, seed=0, wrapper_class=AtariPreprocessing)
     scores, lengths = evaluate_policy(RandomAgent(vec_env, seed=0), vec_env, n_eval_episodes=2, return_episode_rewards=True)
     assert len(scores) == 2 and min(lengths) > 300  # emulator frames of whole games, not steps of a life
 
@@ -94,6 +94,6 @@ def test_evaluation_in_gym_and_vec_env(game):
 @pytest.mark.slow
 def test_random_play_scores_what_is_known_of_it():
     """About 1.4 raw points per game here (published: 1.7)."""
-    vec_env = make_vec_env("BreakoutNoFrameskip-v4", n_envs=2, seed=0, wrapper_class=BreakoutWrapper)
+    vec_env = make_vec_env("BreakoutNoFrameskip-v4", n_envs=2, seed=0, wrapper_class=AtariPreprocessing)
     mean, _ = evaluate_policy(RandomAgent(vec_env, seed=0), vec_env, n_eval_episodes=100)
     assert 0.8 < mean < 2.6

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from sb3_breakout.envs import BreakoutWrapper, RewardShapingWrapper
+from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
 
 
 class Script(gym.Env):
@@ -83,7 +83,7 @@ def test_real_reset_is_no_lost_life():
 @pytest.mark.parametrize("terminal_on_life_loss", [True, False])
 def test_a_whole_game_costs_five_lives(game, play, terminal_on_life_loss):
     """Actions include FIRE, so the ball comes back where no reset launches it."""
-    env = BreakoutWrapper(game(), terminal_on_life_loss=terminal_on_life_loss)
+    env = AtariPreprocessing(game(), terminal_on_life_loss=terminal_on_life_loss)
     steps = play(RewardShapingWrapper(env), [1, 0] * 200, seed=0)
     ends = [i for i, step in enumerate(steps) if "episode" in step.info]
     assert len(ends) >= 2
@@ -95,8 +95,8 @@ def test_a_whole_game_costs_five_lives(game, play, terminal_on_life_loss):
 
 
 def test_penalty_is_not_clipped(game):
-    """Outside BreakoutWrapper's clipping a step costs 0.001; inside, it would cost 1."""
-    env = RewardShapingWrapper(BreakoutWrapper(game()))
+    """Outside AtariPreprocessing's clipping a step costs 0.001; inside, it would cost 1."""
+    env = RewardShapingWrapper(AtariPreprocessing(game()))
     env.reset(seed=0)
     assert env.step(0)[1] == pytest.approx(-0.001)
 

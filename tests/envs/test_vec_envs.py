@@ -9,7 +9,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.torch_layers import NatureCNN
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack, VecTransposeImage, is_vecenv_wrapped
 
-from sb3_breakout.envs import BreakoutWrapper, RewardShapingWrapper
+from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
 
 YAML = """
 env_wrapper:
@@ -36,7 +36,7 @@ def zoo_env(wrappers, n_envs, n_stack=8, vec_env_cls=DummyVecEnv, vec_env_kwargs
 
 
 def test_stacked_grey_frames():
-    vec_env = zoo_env(BreakoutWrapper, n_envs=2)
+    vec_env = zoo_env(AtariPreprocessing, n_envs=2)
     assert is_vecenv_wrapped(vec_env, VecTransposeImage)
     assert vec_env.observation_space.shape == (8, 84, 84)
     first = vec_env.reset()
@@ -66,7 +66,7 @@ def test_wrappers_named_in_yaml_apply_in_their_order():
     """Shaping comes outside clipping: a step without points costs 0.001, not 1."""
     wrap = get_wrapper_class(yaml.safe_load(YAML))
     vec_env = make_vec_env("BreakoutNoFrameskip-v4", n_envs=1, seed=0, wrapper_class=wrap)
-    assert vec_env.env_is_wrapped(RewardShapingWrapper) == vec_env.env_is_wrapped(BreakoutWrapper) == [True]
+    assert vec_env.env_is_wrapped(RewardShapingWrapper) == vec_env.env_is_wrapped(AtariPreprocessing) == [True]
     vec_env.reset()
     assert vec_env.step(np.array([0]))[1] == pytest.approx([-0.001])
     vec_env.close()

@@ -10,14 +10,13 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_breakout import DDQN
-from sb3_breakout.envs import BreakoutWrapper, RandomAgent
-from sb3_breakout.evaluation import evaluation_env
-from sb3_breakout.gameplay.collection import collection_env
-from sb3_breakout.gameplay.episode import Episode
-from sb3_breakout.gameplay.indexes import rebuild_indexes
-from sb3_breakout.gameplay.layout import GameplayFolder
-from sb3_breakout.gameplay.play import play_game
-from sb3_breakout.gameplay.writer import EpisodeWriter
+from sb3_breakout.envs import AtariPreprocessing, RandomAgent
+from sb3_breakout.gameplay.collect.collection import collection_env
+from sb3_breakout.gameplay.collect.play import play_game
+from sb3_breakout.gameplay.dataset.episode import Episode
+from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
+from sb3_breakout.gameplay.dataset.layout import GameplayFolder
+from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
 SHORT = {"max_num_frames_per_episode": 100}  # emulator frames: games of up to 25 steps, cut
 
@@ -25,7 +24,7 @@ SHORT = {"max_num_frames_per_episode": 100}  # emulator frames: games of up to 2
 def game(wrapper: dict[str, Any] | None = None, **env_kwargs: Any) -> VecEnv:
     """One game of Breakout, as make_vec_env builds it."""
     return make_vec_env(
-        "BreakoutNoFrameskip-v4", wrapper_class=BreakoutWrapper, wrapper_kwargs=wrapper or {}, env_kwargs=env_kwargs
+        "BreakoutNoFrameskip-v4", wrapper_class=AtariPreprocessing, wrapper_kwargs=wrapper or {}, env_kwargs=env_kwargs
     )
 
 
@@ -74,14 +73,6 @@ def play_in() -> Any:
     yield make
     for env in games:
         env.close()
-
-
-@pytest.fixture(scope="session")
-def random_agent() -> Callable[[int], RandomAgent]:
-    """Builds random agents: ``random_agent(seed)``."""
-    env = evaluation_env(n_envs=1)
-    env.close()
-    return lambda seed: RandomAgent(env, seed)
 
 
 @pytest.fixture(scope="session")

@@ -19,16 +19,16 @@ def make(space: spaces.Space = IMAGE, buffer_size: int = 20, **kwargs) -> Priori
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"alpha": 1.5}, r"alpha must lie in \[0, 1\], got 1.5"),
-        ({"alpha": -0.1}, r"alpha must lie in \[0, 1\], got -0.1"),
-        ({"alpha": float("nan")}, "alpha must lie"),
-        ({"alpha": (0.5, 2)}, "alpha must lie"),
+        ({"alpha": 1.5}, r"alpha must be a number in \[0, 1\], got 1.5"),
+        ({"alpha": -0.1}, r"alpha must be a number in \[0, 1\], got -0.1"),
+        ({"alpha": float("nan")}, "alpha must be a number"),
+        ({"alpha": (0.5, 2)}, "alpha must be a number"),
         ({"alpha": [0.5]}, r"alpha must be a number in \[0, 1\], a pair of them .* not \[0.5\]"),
         ({"alpha": (0.5, 1.0, 0.0)}, r"triple \(start, end, fraction of training in \(0, 1\] .* not \(0.5, 1.0, 0.0\)"),
         ({"beta": [0.5, 1.0, 1.5]}, r"beta must be .* a triple .* not \[0.5, 1.0, 1.5\]"),
         ({"alpha": "high"}, "alpha must be a number"),
-        ({"beta": (-1, 1)}, "beta must lie"),
-        ({"beta": lambda progress: 3.0}, "beta must lie"),
+        ({"beta": (-1, 1)}, "beta must be a number"),
+        ({"beta": lambda progress: 3.0}, "beta must be a number"),
         ({"n_steps": 0}, "n_steps must be a whole number of at least 1, got 0"),
         ({"n_steps": -3}, "n_steps must be a whole number of at least 1, got -3"),
         ({"n_steps": 2.5}, "n_steps must be a whole number of at least 1, a pair of them .* not 2.5"),
@@ -61,7 +61,7 @@ def test_a_schedule_that_leaves_the_range_later():
     buffer = make(
         alpha=lambda remaining: 6.0 * remaining * (1.0 - remaining), n_steps=lambda remaining: 1 + (remaining == 0.1) * 30
     )
-    with pytest.raises(ValueError, match=r"alpha must lie in \[0, 1\], got 1.5"):
+    with pytest.raises(ValueError, match=r"alpha must be a number in \[0, 1\], got 1.5"):
         buffer.update_schedules(0.5)
     with pytest.raises(ValueError, match=r"buffer_size=20 leaves 20 .* over n_steps=31"):
         buffer.update_schedules(0.1)

@@ -93,9 +93,28 @@ def test_alpha_follows_its_schedule_and_the_samples_follow_alpha() -> None:
             mixes.append((self.num_timesteps, self.learner.reward_mix))
 
     trained(400, Watched(alpha_initial=0.8, alpha_final=0.2, alpha_fraction=0.5), train_freq=1)
-    seen = dict(mixes)
-    assert seen[100] == pytest.approx(0.8 - 0.6 * 100 / 200, abs=0.01)
-    assert seen[200] == pytest.approx(0.2, abs=0.01) and seen[400] == pytest.approx(0.2)
+    seen = dict(mixes)  # learning starts at 40, so alpha falls over the first 180 steps from there
+    assert seen[42] == pytest.approx(0.8 - 0.6 * 2 / 180)
+    assert seen[100] == pytest.approx(0.8 - 0.6 * 60 / 180)
+    assert seen[220] == pytest.approx(0.2) and seen[400] == pytest.approx(0.2)
+
+
+def test_no_training_is_without_its_bonus() -> None:
+    """Of 80 steps 40 learn, and alpha falls over 8 of them. Over the first 8 of all it would be 0 before the first update."""
+    mixes: list[float] = []
+
+    class Watched(DualAgentCallback):
+        def _on_rollout_end(self) -> None:
+            super()._on_rollout_end()
+            mixes.append(self.learner.reward_mix)
+
+    trained(80, Watched(alpha_initial=0.5, alpha_final=0.0, alpha_fraction=0.2), train_freq=1)
+    assert mixes[:23] == pytest.approx([0.5] * 20 + [0.375, 0.25, 0.125]) and mixes[-1] == 0.0
+
+
+@pytest.mark.filterwarnings("ignore:Nothing is learned")
+def test_a_training_that_is_over_before_learning_starts() -> None:
+    refused(agent(learning_starts=100), DualAgentCallback(), "training of 100 steps is over .* learning_starts=100")
 
 
 @pytest.mark.parametrize("exploration", ["boltzmann", "epsilon_greedy"])

@@ -11,7 +11,7 @@ from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
 from sb3_breakout import DDQN, DDQNRND, DualAgentCallback
 from sb3_breakout.rnd.ddqn_rnd import EXPLORATION
 from tests.ddqn.environments import Corridor
-from tests.rnd.agents import corridors, trained
+from tests.rnd.agents import agent, corridors, trained
 
 
 def same(one: object, other: object) -> bool:
@@ -55,7 +55,7 @@ def test_training_goes_on_with_all_of_it(tmp_path: Path) -> None:
 def test_the_next_samples_of_both_learners_are_the_same_after_loading(tmp_path: Path) -> None:
     model = trained(200)
     model.save_replay_buffer(tmp_path / "buffer")
-    loaded = trained(0)
+    loaded = agent()
     loaded.load_replay_buffer(tmp_path / "buffer")
     for one, other in ((model.replay_buffer, loaded.replay_buffer), [m.replay_buffer.learner(0.3) for m in (model, loaded)]):
         for _ in range(10):

@@ -1,0 +1,138 @@
+"""What DDQN can be given: every argument is looked at before the first step, and whole floats become integers."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from stable_baselines3.common.type_aliases import TrainFreq
+
+from sb3_breakout.arguments import check_at_least, check_choice, check_positive, check_unit_interval
+from sb3_breakout.ddqn.exploration import Boltzmann, ExplorationRule
+from sb3_breakout.replay import PrioritizedReplayBuffer
+from sb3_breakout.replay.schedule import ProgressSchedule
+
+if TYPE_CHECKING:
+    from sb3_breakout.ddqn.ddqn import DDQN
+
+SMALLEST = {"batch_size": 1, "buffer_size": 1, "target_update_interval": 1, "learning_starts": 0, "gradient_steps": -1}
+POSITIVE = ("temperature_initial", "temperature_min", "temperature_slowdown", "max_grad_norm", "ladder_exponent")
+POSITIVE_SHARES = ("temperature_decay", "exploration_fraction")
+SHARES = ("gamma", "tau", "exploration_initial_eps", "exploration_final_eps", "evaluation_epsilon", "ladder_epsilon")
+
+
+def check_arguments(model: DDQN) -> None:
+    """
+    Check the arguments where the model keeps them: ``load`` and RL Zoo's ``-i`` write them there without a constructor.
+
+    :param model: its whole floats (``buffer_size=1e5``) are made integers
+    :raises ValueError: for a value that makes no sense, naming it
+    """
+    for name, smallest in SMALLEST.items():
+        setattr(model, name, check_at_least(name, getattr(model, name), smallest))
+    for name in POSITIVE + POSITIVE_SHARES:
+        check_positive(name, getattr(model, name))
+    for name in SHARES + POSITIVE_SHARES:
+        check_unit_interval(name, getattr(model, name))
+    check_choice("autocast", model.autocast, ("auto", True, False))
+    check_choice("compile", model.compile, (True, False))
+    if model.gradient_steps == 0:
+        raise ValueError("gradient_steps must be at least 1, or -1 for one per collected step, received 0.")
+    ProgressSchedule("learning_rate", model.learning_rate, largest=np.inf)
+    ProgressSchedule("n_steps", model.n_steps, whole=True)
+    if isinstance(model.n_steps, float):
+        model.n_steps = int(model.n_steps)
+    model.train_freq = checked_train_freq(model.train_freq)
+    _check_exploration(model)
+    _check_head(model)
+    _check_initial_priorities(model)
+    _check_spaces(model)
+
+
+def checked_train_freq(train_freq: Any) -> Any:
+    """
+    :param train_freq: a number of steps, a pair of a number and ``"step"`` or ``"episode"``, or what SB3 has made of it
+    :return: likewise, whole floats made integers
+    :raises ValueError: for anything else
+    """
+    if isinstance(train_freq, TrainFreq):
+        return train_freq
+    if not isinstance(train_freq, (tuple, list)):
+        return check_at_least("train_freq", train_freq, 1)
+    if len(train_freq) != 2 or train_freq[1] not in ("step", "episode"):
+        raise ValueError(
+            f"train_freq must be a number of steps or a pair like (4, 'step') or (1, 'episode'), received {train_freq!r}."
+        )
+    return check_at_least("the number in train_freq", train_freq[0], 1), train_freq[1]
+
+
+def _check_exploration(model: DDQN) -> None:
+    if not isinstance(model.exploration, ExplorationRule):
+        check_choice("exploration", model.exploration, ("boltzmann", "epsilon_greedy"))
+    check_choice("temperature_scale", model.temperature_scale, Boltzmann.SCALES)
+    for first, last in (("temperature_initial", "temperature_min"), ("exploration_initial_eps", "exploration_final_eps")):
+        if getattr(model, first) < getattr(model, last):
+            raise ValueError(
+                f"Exploration falls over the training: {first} must be at least {last}, "
+                f"received {first}={getattr(model, first)} and {last}={getattr(model, last)}."
+            )
+
+
+def _check_head(model: DDQN) -> None:
+    if model.n_atoms is None:
+        return
+    model.n_atoms = check_at_least("n_atoms", model.n_atoms, 2)
+    if not -np.inf < model.v_min < model.v_max < np.inf:
+        raise ValueError(f"v_min must be less than v_max, both finite, received v_min={model.v_min}, v_max={model.v_max}.")
+
+
+def _check_initial_priorities(model: DDQN) -> None:
+    check_choice("initial_priorities", model.initial_priorities, ("recent", "td_error"))
+    if model.initial_priorities == "recent":
+        return
+    if not issubclass(model.replay_buffer_class, PrioritizedReplayBuffer):
+        raise ValueError(
+            f"initial_priorities='td_error' with {model.replay_buffer_class.__name__}, which has no priorities: "
+            "use PrioritizedReplayBuffer, or 'recent'."
+        )
+    if model.n_atoms is not None:
+        raise ValueError(
+            f"initial_priorities='td_error' with n_atoms={model.n_atoms}: priorities are KL divergences then, which "
+            "one-step TD errors cannot be compared with. Use 'recent'."
+        )
+
+
+def _check_spaces(model: DDQN) -> None:
+    if getattr(model, "observation_space", None) is None:
+        raise ValueError("A model needs an environment to know its observations and actions: pass env, or use load().")
+    if model.action_space.start != 0:
+        raise ValueError(
+            f"Actions must be counted from 0, as the network's outputs are, received {model.action_space}: "
+            "wrap the environment in gymnasium.wrappers.TransformAction."
+        )
+
+
+def check_run(model: DDQN, total_timesteps: float, reset_num_timesteps: bool) -> int:
+    """
+    Check what only matters where the model learns: one that is loaded to play may have a tiny buffer.
+
+    :param model: about to learn
+    :param total_timesteps: as ``learn`` received it
+    :param reset_num_timesteps: likewise
+    :return: ``total_timesteps`` as an integer
+    :raises ValueError: if it is no number of steps, or a batch is larger than the buffer
+    """
+    total_timesteps = check_at_least("total_timesteps", total_timesteps, 0)
+    if model.batch_size > model.buffer_size:
+        raise ValueError(
+            f"batch_size={model.batch_size} is more than the replay buffer holds (buffer_size={model.buffer_size}): "
+            "every batch would show transitions several times."
+        )
+    if reset_num_timesteps and 0 < total_timesteps <= model.learning_starts:
+        warnings.warn(
+            f"Nothing is learned in this training: it ends after {total_timesteps} steps, and learning begins after "
+            f"learning_starts={model.learning_starts}.",
+            stacklevel=4,
+        )
+    return total_timesteps

@@ -1,0 +1,83 @@
+"""Games of the policy as it is, recorded while it is trained."""
+
+import os
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_breakout.gameplay.collect.agents import describe_model
+from sb3_breakout.gameplay.collect.play import play_game
+from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
+from sb3_breakout.gameplay.dataset.layout import GameplayFolder
+from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
+from sb3_breakout.random_state import random_state_kept
+
+
+class RecordGameplayCallback(BaseCallback):
+    """
+    Every so many steps, plays one whole game with today's policy (as ``predict`` plays it in an evaluation) in an
+    environment of its own, and adds it to a dataset of gameplay. The training does not notice: random numbers are left as
+    they were.
+
+    RL Zoo's YAML files name it under ``callback:``, and the games go into the run's log folder, under ``gameplay``.
+    Elsewhere, give it a folder and an environment; without them (as in the Zoo's search for hyperparameters) it does
+    nothing. A game that cannot be written is no reason to end a training: a warning says so.
+
+    :param every: agent steps between two games
+    :param folder: of the dataset, new, empty or a dataset to go on with
+    :param make_env: makes the environment to play in: one game in a ``DummyVecEnv``, with observations as the model sees them
+    """
+
+    def __init__(
+        self,
+        every: int = 50_000,
+        folder: str | os.PathLike[str] | None = None,
+        make_env: Callable[[], VecEnv] | None = None,
+    ) -> None:
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"every must be at least 1, received {every}.")
+        self.every = every
+        self._env: VecEnv | None = None
+        self.connect(folder, make_env)
+
+    def connect(self, folder: str | os.PathLike[str] | None, make_env: Callable[[], VecEnv] | None) -> None:
+        """
+        :param folder: of the dataset
+        :param make_env: makes the environment to play in
+        """
+        self._folder = None if folder is None else GameplayFolder(folder)
+        self._make_env = make_env
+
+    def _on_training_start(self) -> None:
+        self._next = (self.num_timesteps // self.every + 1) * self.every
+
+    def _on_step(self) -> bool:
+        if self._folder is not None and self._make_env is not None and self.num_timesteps >= self._next:
+            self._next = (self.num_timesteps // self.every + 1) * self.every
+            with random_state_kept():
+                self._record(self._folder, self._make_env)
+        return True
+
+    def _on_training_end(self) -> None:
+        if self._env is not None:
+            self._env.close()
+            self._env = None
+
+    def _record(self, folder: GameplayFolder, make_env: Callable[[], VecEnv]) -> None:
+        if self._env is None:
+            self._env = make_env()
+        about = {"name": f"{type(self.model).__name__} after {self.num_timesteps} steps", **describe_model(self.model)}
+        try:
+            folder.claim()
+            number = max(folder.numbers(), default=0) + 1
+            play_game(self.model, self._env, EpisodeWriter(folder.episode(number)), about, self._seed())
+            rebuild_indexes(folder)
+        except OSError as error:
+            warnings.warn(f"A game was not recorded ({error}); training goes on.", stacklevel=2)
+
+    def _seed(self) -> int:
+        return int(np.random.SeedSequence([self.model.seed or 0, self.num_timesteps]).generate_state(1)[0] // 2)

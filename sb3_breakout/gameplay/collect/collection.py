@@ -1,0 +1,196 @@
+"""Collects a dataset, one whole game after the other or several at once; what is there already is not played again."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
+
+from sb3_breakout.envs import AtariPreprocessing
+from sb3_breakout.evaluation import ENV_ID
+from sb3_breakout.gameplay.collect.agents import Agent, agents_in_turn, describe, file_sha256
+from sb3_breakout.gameplay.collect.play import play_game
+from sb3_breakout.gameplay.dataset.episode import Episode
+from sb3_breakout.gameplay.dataset.layout import GameplayFolder
+from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """
+    How the games of a collection are played.
+
+    :param sticky: probability, per emulator frame, that the emulator repeats the last action
+    :param native: whether the emulator's screen is kept as well
+    :param with_q_values: whether the Q-values of trained agents are kept
+    :param seed: of the collection; each game has a seed of its own that follows from it and the game's number
+    """
+
+    sticky: float = 0.0
+    native: bool = False
+    with_q_values: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One game to be played."""
+
+    number: int
+    agent: Agent
+    folder: Path
+    conditions: Conditions
+
+    @property
+    def seed(self) -> int:
+        """Of the game."""
+        return int(np.random.SeedSequence([self.conditions.seed, self.number]).generate_state(1)[0] // 2)
+
+    @property
+    def with_q_values(self) -> bool:
+        """Whether the agent has Q-values and they are kept."""
+        return self.conditions.with_q_values and self.agent.path is not None
+
+
+def missing_games(folder: GameplayFolder, agents: Sequence[Agent], episodes: int, conditions: Conditions) -> list[Job]:
+    """
+    :param folder: the dataset
+    :param agents: who plays
+    :param episodes: how many there are to be in the end
+    :param conditions: how they are played
+    :return: the games that are not there yet. Who plays which, and from what seed, depends on these arguments alone.
+    :raises ValueError: if one that is there was played by another agent or under other conditions
+    :raises DamagedDataset: if one that is there is damaged, naming file and fault
+    """
+    there = set(folder.numbers())
+    turns = enumerate(islice(agents_in_turn(agents), episodes), start=1)
+    jobs = [Job(number, agent, folder.episode(number), conditions) for number, agent in turns]
+    for job in jobs:
+        if job.number in there:
+            _check_played_alike(job, Episode.open(job.folder))
+    return [job for job in jobs if job.number not in there]
+
+
+def collect(jobs: Sequence[Job], workers: int = 1) -> Iterator[int]:
+    """
+    Play games and keep them.
+
+    :param jobs: the games
+    :param workers: number of processes; the dataset does not depend on it
+    :return: the number of each game when it is done
+    :raises OSError: if a game cannot be written; those before it are whole
+    """
+    if workers == 1:
+        yield from map(play, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
+    try:
+        for done in as_completed([pool.submit(play, job) for job in jobs]):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def play(job: Job) -> int:
+    """
+    Play one game, always the same for the same job.
+
+    :return: its number
+    """
+    th.set_num_threads(1)  # sums of floats depend on the number of threads
+    model, env, about = load_agent(job.agent, job.conditions.sticky)
+    set_random_seed(job.seed)
+    model.action_space.seed(job.seed)
+    play_game(model, env, EpisodeWriter(job.folder, job.conditions.native), about, job.seed, job.with_q_values)
+    return job.number
+
+
+def collection_env(n_stack: int, sticky: float = 0.0) -> VecEnv:
+    """
+    One game as the Zoo's evaluation has it: 84x84 grey frames, frame skip 4, start no-ops, FIRE at each life's start.
+
+    :param n_stack: frames in an observation
+    :param sticky: probability, per emulator frame, that the emulator repeats the last action
+    """
+    env = make_vec_env(ENV_ID, wrapper_class=AtariPreprocessing, env_kwargs={"repeat_action_probability": sticky})
+    return VecTransposeImage(VecFrameStack(env, n_stack))
+
+
+@cache
+def load_agent(agent: Agent, sticky: float) -> tuple[Any, VecEnv, dict[str, Any]]:
+    """
+    Load an agent once per process.
+
+    :param agent: the agent
+    :param sticky: probability, per emulator frame, that the emulator repeats the last action
+    :return: the agent, an environment that fits it, and what a dataset keeps of the agent
+    :raises ValueError: if it sees other observations than (frames, 84, 84), or has other actions than the game
+    """
+    env = collection_env(1, sticky)
+    model = agent.load(env)
+    shape = model.observation_space.shape
+    if shape[1:] != (84, 84) or model.action_space != env.action_space:
+        env.close()
+        raise ValueError(
+            f"The agent {agent.name} sees observations of shape {shape} and has the actions {model.action_space}; games of "
+            f"{ENV_ID} are collected, for agents of (frames, 84, 84) and {env.action_space}."
+        )
+    if shape[0] > 1:
+        env.close()
+        env = collection_env(shape[0], sticky)
+    return model, env, describe(agent, model)
+
+
+def _check_played_alike(job: Job, episode: Episode) -> None:
+    """
+    :raises ValueError: if an episode that is there is not of the game that would be played now
+    """
+    facts, conditions = episode.facts, job.conditions
+    was = {
+        "game": facts["game"]["env_id"],
+        "--sticky": facts["game"]["env_kwargs"].get("repeat_action_probability"),
+        "--agents": facts["agent"]["name"],
+        "the agent's file (SHA-256)": facts["agent"].get("checkpoint_sha256"),
+        "--seed (of this game)": facts.get("seed"),
+        "--resolution": "native" if facts["native"] else "agent",
+        "--q-values": "q_values" in facts,
+    }
+    wanted = (
+        ENV_ID,
+        conditions.sticky,
+        job.agent.name,
+        None if job.agent.path is None else file_sha256(job.agent.path),
+        job.seed,
+        "native" if conditions.native else "agent",
+        job.with_q_values,
+    )
+    for (name, before), now in zip(was.items(), wanted, strict=True):
+        if before != now:
+            raise ValueError(
+                f"{episode.folder} was collected with {name} {before}, received {now}: "
+                "use the same settings, or another folder. Nothing was changed."
+            )
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed ends at once: nobody waits for its games."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

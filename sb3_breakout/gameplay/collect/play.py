@@ -1,0 +1,57 @@
+"""Plays whole games for the recorder."""
+
+from typing import Any
+
+from stable_baselines3.common.env_util import unwrap_wrapper
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from sb3_breakout.envs import AtariPreprocessing
+from sb3_breakout.gameplay.collect.recorder import GameRecorder
+from sb3_breakout.gameplay.dataset.episode import Episode
+from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
+
+
+def recorder_of(env: VecEnv) -> GameRecorder:
+    """
+    Find the recorder in an environment, and put one in if there is none.
+
+    :param env: one game in a ``DummyVecEnv``, under any wrappers
+    :raises ValueError: if the environment is another, or its games cannot be recorded
+    """
+    games = env.unwrapped
+    if not isinstance(games, DummyVecEnv) or games.num_envs != 1:
+        raise ValueError(f"Games are recorded one at a time, from a DummyVecEnv with one of them; received {games}.")
+    wrapper = unwrap_wrapper(games.envs[0], AtariPreprocessing)
+    if isinstance(wrapper, AtariPreprocessing) and isinstance(wrapper.game, GameRecorder):
+        return wrapper.game
+    return GameRecorder.put_into(games.envs[0])
+
+
+def play_game(
+    model: Any, env: VecEnv, writer: EpisodeWriter, agent: dict[str, Any], seed: int, with_q_values: bool = False
+) -> Episode:
+    """
+    Play a game until all lives are lost, and record it.
+
+    :param model: anything with SB3's ``predict``
+    :param env: one game in a ``DummyVecEnv``
+    :param writer: where the episode is written to
+    :param agent: what is to be known of the model, ready for JSON; its ``name`` at least
+    :param seed: of the game
+    :param with_q_values: whether to keep a DDQN's Q-values of each state in which it chose an action
+    :return: the episode
+    :raises OSError: if it cannot be written; nothing of it is kept
+    """
+    recorder = recorder_of(env)
+    recorder.record(writer, agent=agent, seed=seed)
+    try:
+        env.seed(seed)
+        obs = env.reset()
+        while recorder.recording:
+            actions, _ = model.predict(obs, deterministic=False)
+            if with_q_values:
+                recorder.note(model.policy.q_values(obs)[0])
+            obs, *_ = env.step(actions)
+    finally:
+        recorder.stop()
+    return Episode.open(writer.folder)

@@ -1,0 +1,121 @@
+"""
+Plays the games of a collection on a Ray cluster, each game a task; what a lost node was playing is played again elsewhere.
+
+The nodes share no files with the collector: agents travel to them, the files of whole episodes come back.
+"""
+
+import logging
+import os
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sb3_breakout.gameplay.collect.agents import Agent
+from sb3_breakout.gameplay.collect.collection import Job, load_agent, play
+from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
+
+try:
+    import ray
+except ImportError as error:
+    raise ImportError(f'{error}. A Ray cluster needs Ray here and on its nodes: pip install "sb3-breakout[ray]"') from error
+
+GAMES_PER_CPU = 2  # one that is played and one that waits: no CPU is idle, and memory does not grow with the collection
+LOST_AT_MOST = 20  # times: a node is lost by accident, but a game that takes its process down each time would go on for ever
+SECONDS_TO_ANSWER = 10.0  # for the cluster's address; Ray by itself tries for minutes
+
+
+class ClusterError(RuntimeError):
+    """There is no cluster, or a game cannot be played on it; the message names the address, or the game and the reason."""
+
+
+def collect_on_ray(jobs: Sequence[Job], address: str) -> Iterator[int]:
+    """
+    Play games on a cluster and keep them here, as :func:`~sb3_breakout.gameplay.collect.collection.collect` does on one
+    machine.
+
+    :param jobs: the games
+    :param address: as ``ray.init`` takes it: ``auto``, ``local``, ``HOST:PORT`` or ``ray://HOST:PORT``
+    :return: the number of each game when it is done
+    :raises ClusterError: if there is no such cluster, or a game fails by itself or is lost again and again; those before it
+        are whole
+    :raises OSError: if a game cannot be written here, or an agent cannot be read; those before it are whole
+    """
+    _connect(address)
+    try:
+        play_there = ray.remote(max_retries=LOST_AT_MOST)(_play)
+        agents = {job.agent for job in jobs}
+        checkpoints = {agent: agent.path and ray.put(agent.path.read_bytes()) for agent in agents}  # each travels once
+        waiting = iter(jobs)
+        running: dict[ray.ObjectRef, Job] = {}
+        while True:
+            room = GAMES_PER_CPU * max(int(ray.cluster_resources().get("CPU", 0)), 1)  # nodes come and go
+            for job in islice(waiting, max(room - len(running), 0)):
+                running[play_there.remote(job, checkpoints[job.agent])] = job
+            if not running:
+                return
+            (done,), _ = ray.wait(list(running))
+            job = running.pop(done)
+            files = _fetch(done, job)
+            EpisodeWriter(job.folder).keep(files)
+            yield job.number
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here (local) reports to nobody
+    host_and_port = re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:([0-9]+)", address)
+    try:
+        if host_and_port:
+            socket.create_connection((host_and_port[1], int(host_and_port[2])), SECONDS_TO_ANSWER).close()
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # OSError, ValueError, RuntimeError, Ray's own
+        raise ClusterError(f"Ray cannot be reached at {address}: {error}") from error
+
+
+def _fetch(reference: "ray.ObjectRef", job: Job) -> dict[str, bytes]:
+    """:return: content of each of the episode's files"""
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayError as error:  # raised on the node, where it would be again; or lost too often
+        reason = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+        raise ClusterError(
+            f"Game {job.number} cannot be played on this cluster: {str(reason).strip().splitlines()[0]} "
+            "Each node needs what is installed here: the same sb3_breakout, Ray and Python."
+        ) from error
+
+
+def _play(job: Job, checkpoint: bytes | None) -> dict[str, bytes]:
+    """
+    On a node: play a game.
+
+    :param job: the game; its paths are the collector's
+    :param checkpoint: content of the agent's file, if it has one
+    :return: content of each of the episode's files
+    :raises RuntimeError: if it fails, naming the node
+    """
+    try:
+        agent = job.agent if checkpoint is None else _load_here(job.agent, checkpoint, job.conditions.sticky)
+        with TemporaryDirectory() as aside:
+            folder = Path(aside) / job.folder.name
+            play(replace(job, agent=agent, folder=folder))
+            return {path.name: path.read_bytes() for path in folder.iterdir()}
+    except Exception as error:
+        raise RuntimeError(f"{error} (node {socket.gethostname()})") from error
+
+
+@cache
+def _load_here(agent: Agent, checkpoint: bytes, sticky: float) -> Agent:
+    """:return: the agent as ``play`` finds it loaded already; its file, which has the name it has at the collector, is gone"""
+    assert agent.path is not None
+    with TemporaryDirectory() as aside:
+        path = Path(aside) / agent.path.name
+        path.write_bytes(checkpoint)
+        here = replace(agent, path=path)
+        load_agent(here, sticky)
+    return here

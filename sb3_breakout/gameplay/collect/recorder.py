@@ -1,0 +1,164 @@
+"""Listens to a game, directly above frame skipping: whatever is pressed, by agent or wrapper, passes here."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.env_util import unwrap_wrapper
+from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
+
+from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
+from sb3_breakout.gameplay.dataset.layout import FORMAT
+from sb3_breakout.gameplay.dataset.provenance import encode_state, game_facts, label_of, rules_of_reward, versions
+from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
+
+
+class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
+    """
+    Records whole games; it changes nothing of them.
+
+    ``GameRecorder.put_into(env)`` places it into an environment; each call of ``record`` then has the next game recorded.
+    A game starts where its first picture is, after the start no-ops, and has one frame more than it has steps.
+
+    :param game: the game below the handling of lives: skips frames, returns pictures (height, width, 1 or 3) uint8
+    :param facts: how it is played (see :func:`~sb3_breakout.gameplay.dataset.provenance.game_facts`)
+    """
+
+    def __init__(self, game: gym.Env, facts: dict[str, Any]) -> None:
+        super().__init__(game)
+        self._game_facts = facts
+        self._actions = game.unwrapped._action_set  # type: ignore[attr-defined]
+        self._writer: EpisodeWriter | None = None
+        self._about: dict[str, Any] = {}
+        self._steps: dict[str, list[Any]] | None = None  # None: no recorded game is running
+        self._start = ""
+        self._q_values: list[float] | None = None
+
+    @classmethod
+    def put_into(cls, env: gym.Env) -> "GameRecorder":
+        """
+        Place a recorder inside an environment.
+
+        :param env: a game under :class:`~sb3_breakout.envs.AtariPreprocessing` and whatever is above it
+        :return: the recorder
+        :raises ValueError: if a game of this environment could not be played again
+        """
+        wrapper = unwrap_wrapper(env, AtariPreprocessing)
+        if not isinstance(wrapper, AtariPreprocessing):
+            raise ValueError(f"Only games under AtariPreprocessing can be recorded, received {env}.")
+        shaping = unwrap_wrapper(env, RewardShapingWrapper)
+        assert shaping is None or isinstance(shaping, RewardShapingWrapper)
+        recorder = cls(wrapper.game, game_facts(wrapper, shaping))
+        wrapper.stack_on(recorder)
+        return recorder
+
+    def record(self, writer: EpisodeWriter, **about: Any) -> None:
+        """
+        Record the game that the next reset starts.
+
+        :param writer: where it is written to
+        :param about: what is to be kept with it, for instance ``agent`` and ``seed``; ready for JSON
+        """
+        self.stop()
+        self._writer, self._about = writer, about
+
+    def stop(self) -> None:
+        """Give up the game that is recorded, or was to be."""
+        if self._writer is not None:
+            self._writer.give_up()
+        self._writer = self._steps = self._q_values = None
+
+    @property
+    def recording(self) -> bool:
+        """Whether a game is being recorded, or waited for."""
+        return self._writer is not None
+
+    def note(self, q_values: np.ndarray) -> None:
+        """
+        Keep what the agent thinks of its actions with the next step.
+
+        :param q_values: (n_actions,)
+        """
+        self._q_values = [round(float(value), 6) for value in q_values]
+
+    def reset(self, **kwargs: Any) -> AtariResetReturn:
+        """
+        Start a game.
+
+        :param kwargs: as in Gymnasium
+        :return: observation (height, width, 1 or 3) uint8 and info
+        """
+        obs, info = self.env.reset(**kwargs)
+        if self._steps is not None:  # the game was left
+            self.stop()
+        if self._writer is not None:
+            self._start = encode_state(self.unwrapped.clone_state(include_rng=True))  # type: ignore[attr-defined]
+            self._steps = {name: [] for name in ("actions", "ale_actions", "rewards", "shaped_rewards", "life_lost")}
+            self._steps |= {"lives": [self._lives()], "q_values": []}
+            self._add(obs)
+        return obs, info
+
+    def step(self, action: int) -> AtariStepReturn:
+        """
+        One step of the game.
+
+        :param action: the action
+        :return: observation (height, width, 1 or 3) uint8, raw reward, terminated, truncated, info
+        """
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        if self._steps is not None:
+            self._keep(self._steps, action, float(reward))
+            self._add(obs)
+            if terminated or truncated:
+                self._finish(self._steps, terminated, truncated)
+        return obs, reward, terminated, truncated, info
+
+    def close(self) -> None:
+        """Close the game; what is not whole is not kept."""
+        self.stop()
+        super().close()
+
+    def _keep(self, steps: dict[str, list[Any]], action: int, reward: float) -> None:
+        executed, lives = self._actions[action], self._lives()
+        lost = max(steps["lives"][-1] - lives, 0)
+        steps["actions"].append(label_of(executed.name))
+        steps["ale_actions"].append(executed.value)
+        steps["rewards"].append(reward)
+        steps["shaped_rewards"].append(rules_of_reward(self._game_facts, reward, lost))
+        steps["life_lost"].append(lost > 0)
+        steps["lives"].append(lives)
+        steps["q_values"].append(self._q_values)
+        self._q_values = None
+
+    def _add(self, obs: np.ndarray) -> None:
+        assert self._writer is not None
+        screen = self.unwrapped.ale.getScreenRGB() if self._writer.native else None  # type: ignore[attr-defined]
+        try:
+            self._writer.add(obs, screen)
+        except OSError:
+            self._writer = self._steps = None
+            raise
+
+    def _finish(self, steps: dict[str, list[Any]], terminated: bool, truncated: bool) -> None:
+        assert self._writer is not None
+        writer, self._writer, self._steps = self._writer, None, None
+        if not any(steps["q_values"]):
+            del steps["q_values"]
+        writer.finish(
+            {
+                "format": FORMAT,
+                "steps": len(steps["actions"]),
+                "score": sum(steps["rewards"]),
+                "terminated": terminated,
+                "truncated": truncated,
+                "native": writer.native,
+                "game": self._game_facts,
+                **self._about,
+                "versions": versions(),
+                "start_state": self._start,
+                **steps,
+            }
+        )
+
+    def _lives(self) -> int:
+        return self.unwrapped.ale.lives()  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""What is on the disk: written, checked, read back, verified, exported, shown."""

@@ -1,0 +1,179 @@
+"""Datasets in the formats that others read: all of them keep every pixel, action and reward."""
+
+import json
+import os
+import pickle
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sb3_breakout.arguments import check_choice
+from sb3_breakout.files import folder_written_aside
+from sb3_breakout.gameplay.dataset.episode import Episode
+from sb3_breakout.gameplay.dataset.indexes import read_splits
+from sb3_breakout.gameplay.dataset.layout import LABELS, GameplayFolder
+from sb3_breakout.video.encoder import open_video
+
+EMULATOR_FRAMES_PER_SECOND = 60
+NOTHING = LABELS.index("NOTHING")
+
+
+def export(folder: GameplayFolder, form: str, target: Path) -> None:
+    """
+    Write a dataset in another format; the target appears whole or not at all.
+
+    :param folder: the dataset
+    :param form: a key of ``EXPORTERS``
+    :param target: folder to write, which must not be there
+    :raises FileExistsError: if it is there
+    :raises FileNotFoundError: if there is no dataset
+    :raises OSError: if something cannot be written
+    :raises ImportError: if the format's library is not installed
+    :raises DamagedDataset: naming file and fault
+    """
+    check_choice("format", form, tuple(EXPORTERS))
+    splits = read_splits(folder)
+    with folder_written_aside(target) as aside:
+        for split, names in splits.items():
+            EXPORTERS[form]((Episode.open(folder.episodes / name) for name in names), aside, split)
+
+
+def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:
+    """
+    ``SPLIT/episode_000001.npz``: frames (T + 1, height, width, channels) uint8, actions (T,) int64 (0 LEFT, 1 NOTHING,
+    2 RIGHT), ale_actions (T,) int64, rewards and shaped_rewards (T,) float32, life_lost (T,) bool, lives (T + 1,) int64, and
+    facts, everything else as JSON text.
+    """
+    (root / split).mkdir()
+    for episode in episodes:
+        facts = dict(episode.facts)
+        arrays: dict[str, Any] = {
+            "frames": episode.frames(),
+            "actions": episode.actions,
+            "rewards": episode.rewards,
+            "ale_actions": np.array(facts.pop("ale_actions"), dtype=np.int64),
+            "shaped_rewards": np.array(facts.pop("shaped_rewards"), dtype=np.float32),
+            "life_lost": np.array(facts.pop("life_lost"), dtype=bool),
+            "lives": np.array(facts.pop("lives"), dtype=np.int64),
+        }
+        del facts["actions"], facts["rewards"]
+        with open(root / split / f"{episode.name}.npz", "wb") as file:
+            np.savez_compressed(file, facts=np.array(json.dumps(facts)), **arrays)
+
+
+def export_mp4(episodes: Iterable[Episode], root: Path, split: str) -> None:
+    """
+    ``SPLIT/episode_000001.mp4``, T + 1 frames of lossless H.264 in RGB (in the usual YUV, readers disagree by a step of
+    brightness), ``episode_000001_native.mp4`` of the emulator's screens where there are any, and ``episode_000001.json``, a
+    copy of the episode's own.
+    """
+    (root / split).mkdir()
+    for episode in episodes:
+        path = root / split / episode.name
+        fps = EMULATOR_FRAMES_PER_SECOND / episode.facts["game"]["frame_skip"]
+        steps = range(len(episode) + 1)
+        _write_mp4(path.with_suffix(".mp4"), map(episode.frame, steps), fps)
+        if episode.facts["native"]:
+            _write_mp4(path.with_name(f"{path.name}_native.mp4"), map(episode.native, steps), fps)
+        shutil.copy(episode.folder / "episode.json", path.with_suffix(".json"))
+
+
+def _write_mp4(path: Path, pictures: Iterator[np.ndarray], fps: float) -> None:
+    """
+    :param path: the file
+    :param pictures: one or more, (height, width, 1 or 3) uint8
+    :param fps: pictures per second
+    :raises OSError: if it cannot be written, with what ffmpeg said
+    """
+    first = next(pictures)
+    height, width, channels = first.shape
+    with open_video(path, width, height, fps, lossless=True) as video:
+        for picture in chain([first], pictures):
+            video.write(np.repeat(picture, 3 // channels, axis=2))
+
+
+def export_minari(episodes: Iterable[Episode], root: Path, split: str) -> None:
+    """
+    Dataset ``breakout/SPLIT-v0`` of Minari, for ``MINARI_DATASETS_PATH=root``: observations (T + 1, height, width, channels)
+    without JPEG, actions 0 LEFT, 1 NOTHING, 2 RIGHT, raw rewards; in ``infos``, where the first entry is the reset's,
+    ``lives`` and ``ale_action`` (first -1).
+    """
+    import minari
+    from gymnasium import spaces
+    from minari.data_collector import EpisodeBuffer
+
+    dataset = None
+    for number, episode in enumerate(episodes):
+        end = np.arange(len(episode)) == len(episode) - 1
+        buffer = EpisodeBuffer(
+            id=number,
+            seed=episode.facts.get("seed"),
+            observations=episode.frames(),
+            actions=episode.actions,
+            rewards=list(episode.rewards),
+            terminations=list(end & episode.facts["terminated"]),
+            truncations=list(end & episode.facts["truncated"]),
+            infos={"lives": np.array(episode.facts["lives"]), "ale_action": np.array([-1, *episode.facts["ale_actions"]])},
+        )
+        if dataset is not None:
+            dataset.update_dataset_from_buffer([buffer])
+            continue
+        with warnings.catch_warnings(), _environment_variable("MINARI_DATASETS_PATH", str(root)):
+            warnings.simplefilter("ignore")  # it misses the author's e-mail address and the like
+            dataset = minari.create_dataset_from_buffers(
+                f"breakout/{split}-v0",
+                [buffer],
+                observation_space=spaces.Box(0, 255, tuple(episode.facts["game"]["frame_shape"]), np.uint8),
+                action_space=spaces.Discrete(len(LABELS)),
+                jpeg_encoding=False,
+            )
+
+
+def export_arrayrecord(episodes: Iterable[Episode], root: Path, split: str) -> None:
+    """
+    ``SPLIT/episode_000001.array_record``, one pickled record each, as Jasmine reads them: ``raw_video`` (the bytes of
+    (T + 1, height, width, channels) uint8), ``sequence_length`` T + 1, ``actions`` (T + 1,) int64, the last of which (NOTHING)
+    has no meaning; and ``rewards`` (T,) float32, ``frame_shape`` and ``ale_actions`` (T,) int64 besides.
+    """
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    (root / split).mkdir()
+    for episode in episodes:
+        record = {
+            "raw_video": episode.frames().tobytes(),
+            "sequence_length": len(episode) + 1,
+            "actions": np.append(episode.actions, NOTHING),
+            "rewards": episode.rewards,
+            "ale_actions": np.array(episode.facts["ale_actions"], dtype=np.int64),
+            "frame_shape": tuple(episode.facts["game"]["frame_shape"]),
+            "path": episode.name,
+        }
+        writer = ArrayRecordWriter(str(root / split / f"{episode.name}.array_record"), "group_size:1")
+        writer.write(pickle.dumps(record))
+        writer.close()
+
+
+EXPORTERS: dict[str, Callable[[Iterable[Episode], Path, str], None]] = {
+    "npz": export_npz,
+    "mp4": export_mp4,
+    "minari": export_minari,
+    "arrayrecord": export_arrayrecord,
+}
+
+
+@contextmanager
+def _environment_variable(name: str, value: str) -> Iterator[None]:
+    before: Any = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before

@@ -1,0 +1,112 @@
+"""What has to be known of a game so that it can be played again."""
+
+import base64
+import hashlib
+import platform
+import zlib
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ale_py import ALEState, roms
+from pydantic import ValidationError
+
+import sb3_breakout
+from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
+from sb3_breakout.gameplay.dataset.schema import GAME, first_fault
+
+LARGEST_STATE = 2**20  # bytes; Breakout's have 14 kB
+PACKAGES = ("ale-py", "gymnasium", "stable-baselines3", "numpy", "opencv-python", "torch")
+
+
+def game_facts(wrapper: AtariPreprocessing, shaping: RewardShapingWrapper | None) -> dict[str, Any]:
+    """
+    :param wrapper: the game's preprocessing
+    :param shaping: what shapes its rewards, if anything
+    :return: everything that decides about frames and rewards, ready for JSON
+    :raises ValueError: if a game could not be played again from this
+    """
+    if wrapper.action_repeat_probability > 0:
+        raise ValueError(
+            f"A game under AtariPreprocessing(action_repeat_probability={wrapper.action_repeat_probability}) cannot be "
+            "recorded: its random numbers are no part of the emulator's state, so it could not be played again. Use the "
+            "emulator's own sticky actions: env_kwargs={'repeat_action_probability': 0.25}."
+        )
+    if (other := wrapper.interfering_wrapper()) is not None:
+        raise ValueError(f"A game with {type(other).__name__} below AtariPreprocessing cannot be recorded: move it above.")
+    env = wrapper.below.unwrapped
+    assert env.spec is not None and wrapper.observation_space.shape is not None
+    facts = {
+        "env_id": env.spec.id,
+        "env_kwargs": {name: value for name, value in env.spec.kwargs.items() if name != "render_mode"},
+        "rom_md5": rom_md5(env._game),  # type: ignore[attr-defined]
+        "frame_skip": wrapper.frame_skip,
+        "frame_shape": list(wrapper.observation_space.shape),
+        "clip_reward": wrapper.clip_reward,
+        "living_penalty": shaping.living_penalty if shaping else 0.0,
+        "life_loss_penalty": shaping.life_loss_penalty if shaping else 0.0,
+    }
+    try:
+        GAME.validate_python(facts)
+    except ValidationError as error:
+        raise ValueError(f"A game of {env} cannot be recorded, nobody could read it: {first_fault(error)}.") from None
+    return facts
+
+
+def rules_of_reward(game: dict[str, Any], reward: float, lives_lost: int) -> float:
+    """
+    :param game: what :func:`game_facts` gave
+    :param reward: raw reward of a step
+    :param lives_lost: during the step
+    :return: what a learner in this environment is paid for it
+    """
+    paid = float(np.sign(reward)) if game["clip_reward"] else reward
+    return paid - game["living_penalty"] - game["life_loss_penalty"] * lives_lost
+
+
+def label_of(action: str) -> str:
+    """
+    :param action: name of an ALE action
+    :return: where it moves the paddle: ``"LEFT"``, ``"RIGHT"`` or ``"NOTHING"`` (FIRE and NOOP)
+    """
+    return "LEFT" if "LEFT" in action else "RIGHT" if "RIGHT" in action else "NOTHING"
+
+
+def encode_state(state: ALEState) -> str:
+    """:return: the emulator's state as text, 10 kB"""
+    return base64.b64encode(zlib.compress(state.serialize(), 9)).decode()
+
+
+def decode_state(text: str) -> ALEState:
+    """
+    :raises ValueError: if the text is no state
+    :raises SystemError: by ALE, for some that look like one
+    """
+    try:
+        unpacking = zlib.decompressobj()
+        state = unpacking.decompress(base64.b64decode(text, validate=True), LARGEST_STATE)
+        if not unpacking.eof:
+            raise ValueError(f"it is cut off, or larger than {LARGEST_STATE} bytes")
+        return ALEState(state)
+    except (ValueError, zlib.error) as error:
+        raise ValueError(f"start_state is no state of the emulator ({error})") from None
+
+
+@cache
+def rom_md5(game: str) -> str:
+    """
+    :param game: name of a ROM, e.g. ``"breakout"``
+    :return: MD5 sum of the ROM that is installed
+    """
+    path = roms.get_rom_path(game)
+    assert path is not None
+    return hashlib.md5(Path(path).read_bytes()).hexdigest()
+
+
+@cache
+def versions() -> dict[str, str]:
+    """:return: versions of everything that has a part in what is recorded"""
+    packages = {name: version(name) for name in PACKAGES}
+    return {"sb3-breakout": sb3_breakout.__version__, **packages, "python": platform.python_version()}

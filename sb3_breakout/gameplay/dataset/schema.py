@@ -1,0 +1,164 @@
+"""
+What the JSON files of a dataset must say: types, ranges, shapes and counts. Datasets come from elsewhere: all JSON is checked
+here, and what has passed makes no reader import, follow or allocate what it should not.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import ale_py
+import gymnasium as gym
+from pydantic import AfterValidator, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
+from typing_extensions import NotRequired, TypedDict
+
+from sb3_breakout.gameplay.dataset.layout import EPISODE_NAME, LARGEST_SIDE, DamagedDataset, read_file
+
+gym.register_envs(ale_py)
+
+MOST_STEPS = 999_999  # six digits in the names of frames
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+
+
+def _game_of_ale(env_id: str) -> str:
+    """Anything else that gym.make knows, or would import (``module:Name-v0``), is code of a stranger's choice."""
+    spec = gym.registry.get(env_id)
+    if spec is None or spec.entry_point != "ale_py.env:AtariEnv":
+        raise ValueError("Input should be a game of ale_py, such as BreakoutNoFrameskip-v4")
+    return env_id
+
+
+def _channels(shape: list[int]) -> list[int]:
+    if shape[2] not in (1, 3):
+        raise ValueError(f"Input should be height, width and 1 or 3 channels, received {shape}")
+    return shape
+
+
+class EnvKwargs(TypedDict, total=False):
+    """Keywords of ``ale_py.env.AtariEnv``, as far as ``AtariPreprocessing`` stands on such games."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
+    game: Annotated[str, Field(pattern="^[a-z0-9_]+$")]
+    mode: Annotated[int, Field(ge=0, le=255)] | None
+    difficulty: Annotated[int, Field(ge=0, le=255)] | None
+    obs_type: Literal["rgb"]
+    frameskip: Literal[1]
+    repeat_action_probability: Probability
+    full_action_space: bool
+    continuous: Literal[False]
+    continuous_action_threshold: Number
+    max_num_frames_per_episode: Annotated[int, Field(ge=0, lt=2**31)] | None
+    render_mode: Literal["rgb_array"] | None
+    sound_obs: Literal[False]
+
+
+class Game(TypedDict):
+    """How a game is played: what decides about its frames and rewards."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="allow")  # type: ignore[misc]
+    env_id: Annotated[str, AfterValidator(_game_of_ale)]
+    env_kwargs: EnvKwargs
+    rom_md5: Digest
+    frame_skip: Annotated[int, Field(ge=1, le=1000)]
+    frame_shape: Annotated[
+        list[Annotated[int, Field(ge=1, le=LARGEST_SIDE)]], Field(min_length=3, max_length=3), AfterValidator(_channels)
+    ]
+    clip_reward: bool
+    living_penalty: Number
+    life_loss_penalty: Number
+
+
+class Agent(TypedDict):
+    """Who played; what else is known of it is free."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="allow")  # type: ignore[misc]
+    name: Annotated[str, Field(min_length=1)]
+
+
+class Facts(TypedDict):
+    """``episode.json``, for T steps."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="allow")  # type: ignore[misc]
+    format: Literal[1]
+    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)]  # T
+    score: Number
+    terminated: bool
+    truncated: bool
+    native: bool
+    game: Game
+    agent: Agent
+    seed: NotRequired[Annotated[int, Field(ge=0, lt=2**63)] | None]
+    versions: dict[str, str]
+    start_state: str
+    actions: Annotated[list[Literal["LEFT", "NOTHING", "RIGHT"]], FailFast()]  # (T,)
+    ale_actions: Annotated[list[Annotated[int, Field(ge=0, le=17)]], FailFast()]  # (T,)
+    rewards: Annotated[list[Number], FailFast()]  # (T,)
+    shaped_rewards: Annotated[list[Number], FailFast()]  # (T,)
+    life_lost: Annotated[list[bool], FailFast()]  # (T,)
+    lives: Annotated[list[Annotated[int, Field(ge=0, le=255)]], FailFast()]  # (T + 1,)
+    q_values: NotRequired[Annotated[list[list[Number] | None], FailFast()]]  # (T, None or n_actions)
+
+
+class Splits(TypedDict):
+    """``splits.json``"""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="allow")  # type: ignore[misc]
+    seed: int
+    train: Annotated[list[Annotated[str, Field(pattern=f"^{EPISODE_NAME}$")]], FailFast()]
+    validation: Annotated[list[Annotated[str, Field(pattern=f"^{EPISODE_NAME}$")]], FailFast()]
+
+
+class Card(TypedDict):
+    """``dataset.json``; everything but the format is for people."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="allow")  # type: ignore[misc]
+    format: Literal[1]
+
+
+def _counts(facts: dict[str, Any]) -> dict[str, Any]:
+    steps = facts["steps"]
+    for name in ("actions", "ale_actions", "rewards", "shaped_rewards", "life_lost", "lives", "q_values"):
+        expected = steps + (name == "lives")
+        if name in facts and len(facts[name]) != expected:
+            raise ValueError(f"has {len(facts[name])} {name} for {steps} steps, {expected} are right")
+    return facts
+
+
+def _each_once(splits: dict[str, Any]) -> dict[str, Any]:
+    for name, following in pairwise(sorted(splits["train"] + splits["validation"])):
+        if name == following:
+            raise ValueError(f"has {name} twice, or in both splits")
+    return splits
+
+
+GAME = TypeAdapter(Game)
+FACTS = TypeAdapter(Annotated[Facts, AfterValidator(_counts)])
+SPLITS_FILE = TypeAdapter(Annotated[Splits, AfterValidator(_each_once)])
+CARD = TypeAdapter(Card)
+ANY_OBJECT = TypeAdapter(dict[str, Any])
+
+
+def read_json(path: Path, schema: TypeAdapter) -> dict[str, Any]:
+    """
+    :param path: a file
+    :param schema: what it must say
+    :return: its content
+    :raises DamagedDataset: if the file cannot be read, is no JSON or says something else, naming file and fault
+    """
+    try:
+        return schema.validate_json(read_file(path))
+    except ValidationError as error:
+        raise DamagedDataset(f"{path}: {first_fault(error)}.") from None
+
+
+def first_fault(error: ValidationError) -> str:
+    """:return: where the first fault is, what would be right, and what was received if that is short"""
+    fault = error.errors(include_url=False, include_context=False)[0]
+    says = fault["msg"].removeprefix("Value error, ")
+    if not fault["loc"]:
+        return says
+    received = "" if isinstance(fault["input"], dict | list) else f", received {fault['input']!r:.60}"
+    return f"{'.'.join(map(str, fault['loc']))}: {says}{received}"

@@ -1,0 +1,86 @@
+"""Gameplay as a torch ``Dataset``."""
+
+import os
+from bisect import bisect_right
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+import torch as th
+from torch.utils.data import Dataset
+
+from sb3_breakout.arguments import check_at_least, check_choice
+from sb3_breakout.gameplay.dataset.episode import Episode
+from sb3_breakout.gameplay.dataset.indexes import SPLITS, read_splits
+from sb3_breakout.gameplay.dataset.layout import GameplayFolder
+
+
+class Transition(NamedTuple):
+    """One step of a game."""
+
+    frame: th.Tensor  # (channels, height, width) uint8: what the agent saw when it chose
+    action: th.Tensor  # () int64: 0 LEFT, 1 NOTHING, 2 RIGHT
+    reward: th.Tensor  # () float32: raw points
+    next_frame: th.Tensor  # (channels, height, width) uint8
+
+
+class Passage(NamedTuple):
+    """Some steps of a game in a row."""
+
+    frames: th.Tensor  # (length + 1, channels, height, width) uint8
+    actions: th.Tensor  # (length,) int64: 0 LEFT, 1 NOTHING, 2 RIGHT
+    rewards: th.Tensor  # (length,) float32: raw points
+
+
+class GameplayDataset(Dataset[Transition | Passage]):
+    """
+    Recorded games, read from their PNG files: transitions, or passages of a given length; neither crosses the end of a game.
+
+    Batches of a ``DataLoader`` are ``Transition`` or ``Passage`` again, with one dimension more.
+
+    :param root: folder of the dataset
+    :param split: ``"train"`` or ``"validation"``
+    :param length: steps of a passage, each starting one step after the other; None for transitions
+    :raises FileNotFoundError: if there is no dataset
+    :raises DamagedDataset: if a file is missing or damaged, naming file and fault; a broken picture shows when it is read
+    :raises ValueError: for another split or length, or if there is nothing of the kind in the dataset
+    """
+
+    def __init__(self, root: str | os.PathLike[str], split: str = "train", length: int | None = None) -> None:
+        check_choice("split", split, SPLITS)
+        if length is not None:
+            check_at_least("length", length, 1)
+        folder = GameplayFolder(root)
+        names = read_splits(folder)[split]
+        self.length = length
+        self.episodes = [Episode.open(folder.episodes / name) for name in names]
+        self._labels = [(th.from_numpy(episode.actions), th.from_numpy(episode.rewards)) for episode in self.episodes]
+        self._ends = list(accumulate(max(len(episode) - (length or 1) + 1, 0) for episode in self.episodes))
+        if len(self) == 0:
+            raise ValueError(
+                f"{root} has nothing for split={split!r} and length={length}: it has {len(self.episodes)} episodes in this "
+                "split. Of each ten episodes one is for validation."
+            )
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index: int) -> Transition | Passage:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index must be below {len(self)}, received {index}.")
+        index %= len(self)
+        which = bisect_right(self._ends, index)
+        episode = self.episodes[which]
+        actions, rewards = self._labels[which]
+        step = index - (self._ends[which - 1] if which else 0)
+        if self.length is None:
+            frame, next_frame = _tensor(episode.frame(step)), _tensor(episode.frame(step + 1))
+            return Transition(frame, actions[step], rewards[step], next_frame)
+        end = step + self.length
+        frames = th.stack([_tensor(episode.frame(each)) for each in range(step, end + 1)])
+        return Passage(frames, actions[step:end], rewards[step:end])
+
+
+def _tensor(frame: np.ndarray) -> th.Tensor:
+    # (height, width, channels) -> (channels, height, width)
+    return th.from_numpy(np.ascontiguousarray(frame.transpose(2, 0, 1)))

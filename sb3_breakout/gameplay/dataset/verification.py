@@ -1,0 +1,154 @@
+"""The proof: recorded actions, played again from the recorded state, must give what was recorded."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+from ale_py import ALEState
+from stable_baselines3.common.type_aliases import AtariResetReturn
+
+from sb3_breakout.envs import AtariPreprocessing
+from sb3_breakout.gameplay.dataset.episode import Episode
+from sb3_breakout.gameplay.dataset.indexes import build_indexes
+from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
+from sb3_breakout.gameplay.dataset.provenance import decode_state, label_of, rom_md5, rules_of_reward
+from sb3_breakout.gameplay.dataset.schema import ANY_OBJECT, SPLITS_FILE, read_json
+
+
+class ResumedGame(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
+    """
+    A game whose resets lead to a given state.
+
+    :param env: an Atari game
+    :param state: the emulator's state, its random numbers included
+    """
+
+    def __init__(self, env: gym.Env, state: ALEState) -> None:
+        super().__init__(env)
+        self._state = state
+
+    def reset(self, **kwargs: Any) -> AtariResetReturn:
+        """:return: the screen of the state, (210, 160, 3) uint8, and info"""
+        _, info = self.env.reset(**kwargs)
+        self.unwrapped.restore_state(self._state)  # type: ignore[attr-defined]
+        return self.unwrapped.ale.getScreenRGB(), info  # type: ignore[attr-defined]
+
+
+def verify_dataset(folder: GameplayFolder) -> Iterator[tuple[str, str | None]]:
+    """
+    Verify each episode, and then that the indexes say what the episodes say.
+
+    :param folder: the dataset
+    :return: name and first fault of each episode and index, the fault being None where there is none
+    :raises FileNotFoundError: if there is no dataset
+    :raises DamagedDataset: if a link stands for one of its folders
+    """
+    folder.check()
+    names = folder.names()
+    episodes = []
+    for name in names:
+        try:
+            episode = Episode.open(folder.episodes / name)
+            episodes.append(episode)
+            yield name, find_fault(episode)
+        except DamagedDataset as damage:
+            yield name, str(damage)
+    if len(episodes) == len(names):
+        yield "indexes", _find_fault_in_indexes(folder, episodes)
+
+
+def find_fault(episode: Episode) -> str | None:
+    """
+    Play an episode again.
+
+    :param episode: the episode
+    :return: the first difference between the game and its record, or None
+    :raises DamagedDataset: if one of its files is broken
+    """
+    game, env = episode.facts["game"], None
+    try:
+        env = _resumed(game, decode_state(episode.facts["start_state"]))
+        if rom_md5(env.unwrapped._game) != game["rom_md5"]:  # type: ignore[attr-defined]
+            return f"was recorded with another ROM (MD5 {game['rom_md5']}): it cannot be verified here"
+        return _compare(episode, env)
+    except DamagedDataset:
+        raise
+    except (ValueError, TypeError, RuntimeError, SystemError, MemoryError, gym.error.Error) as error:
+        return f"cannot be played again from start_state: {error}"  # ALE raises all of them on states that are not its own
+    finally:
+        if env is not None:
+            env.close()
+
+
+def _resumed(game: dict[str, Any], state: ALEState) -> gym.Env:
+    height, width, channels = game["frame_shape"]
+    native = (height, width) == (210, 160)
+    if not native and height != width:
+        raise ValueError(f"frame_shape is {game['frame_shape']}, which no agent sees")
+    return AtariPreprocessing(
+        ResumedGame(gym.make(game["env_id"], **game["env_kwargs"]), state),
+        noop_max=0,
+        frame_skip=game["frame_skip"],
+        screen_size=None if native else height,
+        grayscale=channels == 1,
+        terminal_on_life_loss=False,
+        clip_reward=False,
+        fire_reset=False,
+    )
+
+
+def _compare(episode: Episode, env: gym.Env) -> str | None:
+    facts, ale = episode.facts, env.unwrapped.ale  # type: ignore[attr-defined]
+    indices = {action.value: index for index, action in enumerate(env.unwrapped._action_set)}  # type: ignore[attr-defined]
+    obs, _ = env.reset()
+    if fault := _compare_frame(episode, 0, obs, ale):
+        return fault
+    score, ended = 0.0, (False, False)
+    for step, action in enumerate(facts["ale_actions"]):
+        if any(ended):
+            return f"step {step} comes after the end of the game"
+        if action not in indices:
+            return f"ALE action {action!r} of step {step} is none of the game's"
+        obs, reward, *ended, _ = env.step(indices[action])  # type: ignore[assignment]
+        score += float(reward)
+        lives_lost = facts["lives"][step] - ale.lives()
+        replayed = {
+            "actions": label_of(ale_py.Action(action).name),
+            "rewards": reward,
+            "shaped_rewards": rules_of_reward(facts["game"], float(reward), max(lives_lost, 0)),
+            "life_lost": lives_lost > 0,
+        }
+        for name, value in replayed.items():
+            if facts[name][step] != value:
+                return f"{name}: step {step} is recorded as {facts[name][step]!r}, replayed as {value!r}"
+        if fault := _compare_frame(episode, step + 1, obs, ale):
+            return fault
+    recorded = (facts["terminated"], facts["truncated"], facts["score"])
+    if recorded != (*ended, score):
+        return f"end (terminated, truncated, score) is recorded as {recorded}, replayed as {(*ended, score)}"
+    return None
+
+
+def _compare_frame(episode: Episode, step: int, obs: np.ndarray, ale: ale_py.ALEInterface) -> str | None:
+    if episode.facts["lives"][step] != ale.lives():
+        return f"lives: frame {step} is recorded with {episode.facts['lives'][step]}, replayed with {ale.lives()}"
+    if not np.array_equal(episode.frame(step), obs):
+        return f"frame {step} differs from the replayed one"
+    if episode.facts["native"] and not np.array_equal(episode.native(step), ale.getScreenRGB()):
+        return f"native frame {step} differs from the replayed one"
+    return None
+
+
+def _find_fault_in_indexes(folder: GameplayFolder, episodes: list[Episode]) -> str | None:
+    try:
+        seed = read_json(folder.splits, SPLITS_FILE)["seed"]
+        for path, content in zip((folder.actions, folder.splits, folder.card), build_indexes(episodes, seed), strict=True):
+            recorded = read_json(path, ANY_OBJECT)
+            different = [key for key in {**content, **recorded} if content.get(key) != recorded.get(key)]
+            if different:
+                return f"{path} disagrees with the episodes on {different[0]}"
+    except DamagedDataset as error:
+        return str(error)
+    return None

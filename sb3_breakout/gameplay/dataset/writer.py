@@ -1,0 +1,88 @@
+"""An episode on its way to the disk: there whole or not at all."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sb3_breakout.files import temporary_beside
+from sb3_breakout.gameplay.dataset import png
+from sb3_breakout.gameplay.dataset.layout import frame_name, native_name, write_json
+
+
+class EpisodeWriter:
+    """
+    Writes an episode into a hidden folder beside its final one, which it is renamed to when it is complete.
+
+    :param folder: what the episode's folder will be called
+    :param native: whether the emulator's screen is kept as well
+    :raises FileExistsError: if the episode is there already
+    :raises OSError: if the folder cannot be written to
+    """
+
+    def __init__(self, folder: Path, native: bool = False) -> None:
+        if folder.exists():
+            raise FileExistsError(f"{folder} is there already and will not be overwritten.")
+        self.folder = folder
+        self.native = native
+        self.frames = 0
+        self._aside = temporary_beside(folder)
+        self._aside.mkdir(parents=True)
+
+    def add(self, picture: np.ndarray, screen: np.ndarray | None = None) -> None:
+        """
+        Append a frame.
+
+        :param picture: what the agent sees: (height, width, 1 or 3) uint8
+        :param screen: the emulator's screen (210, 160, 3) uint8, if it is kept
+        :raises OSError: if it cannot be written; the episode is given up then
+        """
+        try:
+            (self._aside / frame_name(self.frames)).write_bytes(png.encode(picture))
+            if screen is not None:
+                (self._aside / native_name(self.frames)).write_bytes(png.encode(screen))
+        except OSError as error:
+            raise self._given_up(error) from error
+        self.frames += 1
+
+    def finish(self, facts: dict[str, Any]) -> None:
+        """
+        Give the episode its name.
+
+        :param facts: the content of ``episode.json``
+        :raises OSError: if it cannot be written, or an episode of that name has come into being; this one is given up then
+        """
+        try:
+            write_json(self._aside / "episode.json", facts)
+            self._aside.rename(self.folder)
+        except OSError as error:
+            raise self._given_up(error) from error
+
+    def keep(self, files: Mapping[str, bytes]) -> None:
+        """
+        Write an episode that was recorded elsewhere, and give it its name.
+
+        :param files: content of each of its files, by name
+        :raises OSError: if it cannot be written, or an episode of that name has come into being; this one is given up then
+        """
+        try:
+            for name, content in files.items():
+                (self._aside / name).write_bytes(content)
+            self._aside.rename(self.folder)
+        except OSError as error:
+            raise self._given_up(error) from error
+        finally:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Remove what was written."""
+        shutil.rmtree(self._aside, ignore_errors=True)
+
+    def _given_up(self, error: OSError) -> OSError:
+        self.give_up()
+        return OSError(
+            error.errno,
+            f"{self.folder} could not be written ({error.strerror}), and nothing of it was kept; other episodes are untouched",
+        )

@@ -1,0 +1,198 @@
+"""Collecting: who plays, what a stopped collection leaves, and that the dataset depends on nothing but what was asked for."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sb3_breakout import DDQN
+from sb3_breakout.gameplay.collect.agents import Agent, agents_in_turn, parse_agents
+from sb3_breakout.gameplay.collect.collection import Conditions, collect, missing_games
+from sb3_breakout.gameplay.dataset.episode import Episode
+from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
+from sb3_breakout.gameplay.dataset.layout import GameplayFolder
+from tests.gameplay.conftest import content_of
+from tests.zoo.command_line import run
+
+SCRIPTS = Path(__file__).parents[3] / "scripts"
+COLLECT = (sys.executable, SCRIPTS / "collect_gameplay.py")
+PONG = SCRIPTS.parent / "rl-trained-agents" / "ddqn_per" / "PongNoFrameskip-v4_1" / "PongNoFrameskip-v4.zip"
+VERIFY = (sys.executable, SCRIPTS / "verify_gameplay.py")
+
+
+def test_agents_as_typed(logs: Path) -> None:
+    mine = logs / "ddqn_per" / "BreakoutNoFrameskip-v4_2" / "best_model.zip"
+    agents = parse_agents(["random:0.3", "ddqn_per:best:.1", "ddqn_per:500", "ddqn_per:final", f"{mine}"], logs)
+    assert [agent.share for agent in agents] == pytest.approx([0.3, 0.1, 0.2, 0.2, 0.2])
+    assert [agent.name for agent in agents] == ["random", "ddqn_per:best", "ddqn_per:500", "ddqn_per:final", "best_model"]
+    runs = [agent.path.parent.name.rpartition("_")[2] for agent in agents if agent.path is not None]
+    assert runs == ["10", "2", "10", "2"]  # the latest that has the file
+
+
+@pytest.mark.parametrize(
+    ("texts", "fault"),
+    [
+        (["random:0.3"], "Shares must be 1 in total"),
+        (["random:0.7", "ddqn_per:best:0.7"], "Shares must be 1 in total"),
+        (["random:1", "ddqn_per:best"], "Shares must be 1 in total"),
+        (["random", "random"], "named once"),
+        (["randon"], "received 'randon'"),
+        (["ddqn_per:worst"], "received 'ddqn_per:worst'"),
+        (["ddqn_per:7"], "There is no ddqn_per:7"),
+        (["mine.zip"], r"There is no agent mine\.zip"),
+    ],
+)
+def test_agents_that_are_not_there(logs: Path, texts: list[str], fault: str) -> None:
+    with pytest.raises((ValueError, FileNotFoundError), match=fault):
+        parse_agents(texts, logs)
+
+
+def test_shares_hold_at_any_moment() -> None:
+    agents = [Agent("a", 0.3), Agent("b", 0.6), Agent("c", 0.1)]
+    turns = list(islice(agents_in_turn(agents), 100))
+    for games in range(1, 101):
+        counts = Counter(agent.name for agent in turns[:games])
+        assert all(abs(counts[agent.name] - games * agent.share) <= 1 for agent in agents)
+
+
+def test_same_dataset_in_any_order(logs: Path, tmp_path: Path) -> None:
+    agents = parse_agents(["random", "ddqn_per:best"], logs)
+    conditions = Conditions(sticky=0.25, with_q_values=True, seed=3)
+    roots = [tmp_path / "forwards", tmp_path / "backwards"]
+    for root, order in zip(roots, (1, -1), strict=True):
+        folder = GameplayFolder(root)
+        folder.claim()
+        jobs = missing_games(folder, agents, 3, conditions)
+        assert sorted(collect(jobs[::order])) == [1, 2, 3]
+        assert missing_games(folder, agents, 3, conditions) == []
+        assert [job.number for job in missing_games(folder, agents, 5, conditions)] == [4, 5]
+        rebuild_indexes(folder)
+    assert content_of(roots[0]) == content_of(roots[1])
+    first, second, _ = (Episode.open(GameplayFolder(roots[0]).episode(number)).facts for number in (1, 2, 3))
+    assert first["agent"] == {"name": "random"} and "q_values" not in first
+    assert second["agent"]["name"] == "ddqn_per:best" and len(second["agent"]["checkpoint_sha256"]) == 64
+    assert second["agent"]["evaluation_epsilon"] == 0.01
+    assert second["q_values"][:2] == [None, None]  # FIRE and RIGHT, which the wrapper pressed
+    assert np.shape(second["q_values"][2]) == (4,)
+
+
+def test_agent_that_sees_something_else(tmp_path: Path) -> None:
+    model = DDQN("MlpPolicy", "CartPole-v1", buffer_size=100, device="cpu")
+    model.save(tmp_path / "cartpole")
+    jobs = missing_games(GameplayFolder(tmp_path), parse_agents([str(tmp_path / "cartpole.zip")], tmp_path), 1, Conditions())
+    with pytest.raises(ValueError, match=r"observations of shape \(4,\)"):
+        list(collect(jobs))
+
+
+@pytest.fixture(scope="module")
+def agents(logs: Path) -> list[Agent]:
+    return parse_agents(["random", "ddqn_per:best"], logs)
+
+
+SETTINGS = Conditions(sticky=0.25, with_q_values=True, seed=3)
+
+
+@pytest.fixture(scope="module")
+def collected(agents: list[Agent], tmp_path_factory: pytest.TempPathFactory) -> GameplayFolder:
+    """A game of each agent."""
+    folder = GameplayFolder(tmp_path_factory.mktemp("collected"))
+    folder.claim()
+    list(collect(missing_games(folder, agents, 2, SETTINGS)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"sticky": 0.0}, "episode_000001 was collected with --sticky 0.25, received 0.0: use the same settings"),
+        ({"native": True}, "episode_000001 was collected with --resolution agent, received native"),
+        ({"with_q_values": False}, "episode_000002 was collected with --q-values True, received False"),
+        ({"seed": 4}, r"episode_000001 was collected with --seed \(of this game\) \d+, received \d+"),
+    ],
+)
+def test_other_conditions_do_not_mix(
+    collected: GameplayFolder, agents: list[Agent], change: dict[str, float], fault: str
+) -> None:
+    with pytest.raises(ValueError, match=fault):
+        missing_games(collected, agents, 3, replace(SETTINGS, **change))  # type: ignore[arg-type]
+    assert [job.number for job in missing_games(collected, agents, 3, SETTINGS)] == [3]
+
+
+def test_other_agents_do_not_mix(collected: GameplayFolder, agents: list[Agent], logs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="episode_000001 was collected with --agents random, received ddqn_per:best"):
+        missing_games(collected, agents[::-1], 2, SETTINGS)
+    assert agents[1].path is not None
+    changed = tmp_path / "best_model.zip"
+    changed.write_bytes(agents[1].path.read_bytes() + b" ")  # trained on
+    with pytest.raises(ValueError, match=r"episode_000002 was collected with the agent's file \(SHA-256\) "):
+        missing_games(collected, [agents[0], replace(agents[1], path=changed)], 2, SETTINGS)
+
+
+def test_commands(tmp_path: Path) -> None:
+    arguments = ("--output", "data", "--sticky", "0.25")
+    output = run(*COLLECT, *arguments, "--episodes", "2", folder=tmp_path)
+    assert "data: 2 episodes" in output
+    before = content_of(tmp_path / "data" / "raw_gameplay")
+    assert "data: 3 episodes" in run(*COLLECT, *arguments, "--episodes", "3", "--workers", "2", folder=tmp_path)
+    assert before.items() <= content_of(tmp_path / "data" / "raw_gameplay").items()
+    assert "3 episodes played again, 0 faults" in run(*VERIFY, "data", folder=tmp_path)
+    whole = content_of(tmp_path / "data")
+    refused = run(*COLLECT, "--output", "data", "--episodes", "4", folder=tmp_path, code=1)
+    assert "was collected with --sticky 0.25, received 0.0" in refused and "Traceback" not in refused
+    assert content_of(tmp_path / "data") == whole
+    (GameplayFolder(tmp_path / "data").episode(2) / "frame_000005.png").unlink()
+    assert "episode_000002: " in run(*VERIFY, "data", folder=tmp_path, code=1)
+
+
+def test_commands_that_cannot_work(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    output = run(*COLLECT, "--output", "mine", folder=tmp_path, code=1)
+    assert "Error: mine is no dataset" in output and "Traceback" not in output
+    output = run(*COLLECT, "--output", "data", "--agents", "random:0.9", PONG, folder=tmp_path, code=1)
+    assert "Error: The agent PongNoFrameskip-v4 " in output and "has the actions Discrete(6)" in output
+    assert not (tmp_path / "data").exists()
+    assert "there is no" in run(*VERIFY, "mine", folder=tmp_path, code=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_at_any_moment(tmp_path: Path, workers: int) -> None:
+    """kill -9, six times; what was whole stays whole, what was not is played again, and the end is as if nothing had been."""
+    rng = np.random.default_rng(workers)
+    data = GameplayFolder(tmp_path / "data")
+    command = [*map(str, COLLECT), "--output", str(data.root), "--episodes", "400", "--workers", str(workers)]
+    whole: dict[str, bytes] = {}
+    for _ in range(6):
+        there = len(data.numbers())
+        with open(tmp_path / "output.txt", "w") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output)
+            while len(data.numbers()) == there and process.poll() is None:
+                time.sleep(0.05)
+            time.sleep(rng.uniform(0, 2))
+            process.send_signal(signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL, (tmp_path / "output.txt").read_text()
+        time.sleep(2)  # for the workers to notice
+        now = len(data.numbers())
+        time.sleep(1)
+        assert len(data.numbers()) == now > there
+        for number in data.numbers():
+            Episode.open(data.episode(number))
+        content = content_of(data.root / "raw_gameplay")
+        assert whole.items() <= content.items()
+        whole = {name: value for name, value in content.items() if "/." not in name}
+    episodes = max(data.numbers()) + 1
+    run(*COLLECT, "--output", data.root, "--episodes", str(episodes), folder=tmp_path)
+    run(*COLLECT, "--output", "other", "--episodes", str(episodes), folder=tmp_path)
+    assert f"{episodes} episodes played again, 0 faults" in run(*VERIFY, data.root, folder=tmp_path)
+    unfinished = {name for name in content_of(data.root) if ".tmp" in name}
+    assert {name: value for name, value in content_of(data.root).items() if name not in unfinished} == content_of(
+        tmp_path / "other"
+    )

@@ -1,0 +1,228 @@
+"""Videos: the game that was played, in files that players open, whole or not at all."""
+
+import os
+import re
+import shutil
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import gymnasium as gym
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3.common.evaluation import evaluate_policy
+
+from sb3_breakout.envs import RandomAgent
+from sb3_breakout.evaluation import STICKINESS, evaluation_env
+from sb3_breakout.files import HOST
+from sb3_breakout.video.record import Moment, annotate, is_recorded, play_game, record_video
+from tests.test_files import NOBODY
+
+MEANINGS = {"NOTHING": 0, "FIRE": 1, "RIGHT": 2, "LEFT": 3}
+STEPS = 60
+
+
+class Raising:
+    """An agent that fails after some steps, as if the process had been interrupted."""
+
+    def __init__(self, agent: RandomAgent, steps: int) -> None:
+        self.agent, self.steps = agent, steps
+        self.observation_space, self.action_space = agent.observation_space, agent.action_space
+
+    def predict(self, observation, **arguments):
+        self.steps -= 1
+        if self.steps < 0:
+            raise KeyboardInterrupt
+        return self.agent.predict(observation, **arguments)
+
+
+@pytest.fixture(scope="module")
+def recorded(random_agent, tmp_path_factory) -> tuple[Path, list[Moment]]:
+    """A video with its folder of frames, and the moments of the same game."""
+    path = tmp_path_factory.mktemp("videos") / "game.mp4"
+    game = dict(seed=1, max_steps=STEPS)
+    last = record_video(random_agent(1), path, with_frames=True, **game)
+    moments = list(play_game(random_agent(1), **game))
+    assert (last.number, last.action, last.score) == (moments[-1].number, "END", moments[-1].score)
+    return path, moments
+
+
+@pytest.mark.parametrize("protocol", STICKINESS)
+def test_the_actions_of_a_video_play_the_same_game_again(random_agent, protocol):
+    """Screen by screen, point by point, in a bare emulator: so nothing that was executed is missing from the video."""
+    moments = list(play_game(random_agent(0), protocol=protocol, noop_max=0, seed=5))
+    plain = gym.make("BreakoutNoFrameskip-v4", repeat_action_probability=STICKINESS[protocol])
+    screen, _ = plain.reset(seed=5)
+    score, lives, over = 0.0, [], False
+    for number, moment in enumerate(moments):
+        np.testing.assert_array_equal(moment.screen, screen)
+        assert (moment.number, moment.score, moment.action == "END") == (number, score, over)
+        for _ in range(4 * (not over)):
+            screen, reward, over, _, info = plain.step(MEANINGS[moment.action])
+            score += reward
+            if over:
+                break
+        lives.append(info["lives"])
+    assert over and lives[-1] == 0
+    starts = [0] + [t + 1 for t, (before, after) in enumerate(pairwise(lives)) if 0 < after < before]
+    presses = [[moment.action for moment in moments[t + (t > 0) :]][: 2 + (t > 0)] for t in starts]
+    assert presses == [["FIRE", "RIGHT"]] + [["NOTHING", "FIRE", "RIGHT"]] * 4
+    plain.close()
+
+
+def test_the_score_of_a_video_is_that_of_an_evaluation(random_agent):
+    env = evaluation_env(n_envs=1, seed=2)
+    (score,), (length,) = evaluate_policy(random_agent(2), env, n_eval_episodes=1, return_episode_rewards=True)
+    env.close()
+    *_, last = play_game(random_agent(2), seed=2)
+    assert last.score == score > 0
+    assert length / 4 - 30 / 4 <= last.number <= length / 4 + 1
+
+
+def test_a_game_is_cut_at_the_limit(random_agent):
+    *_, last = play_game(random_agent(0), max_steps=20, noop_max=0)
+    assert last.number == 20
+
+
+def test_an_agent_with_a_memory_is_handed_its_state(random_agent):
+    """As by ``evaluate_policy``, for recurrent policies: the state it returned, and where episodes start."""
+
+    class Remembering(Raising):
+        def predict(self, observation, state=None, episode_start=None, deterministic=False):
+            assert state == (len(starts) or None)
+            starts.append(bool(episode_start[0]))
+            return self.agent.predict(observation)[0], len(starts)
+
+    starts = []
+    list(play_game(Remembering(random_agent(0), 0), max_steps=STEPS))
+    assert starts[0] and 1 < sum(starts) < len(starts)  # the first step, and a life's first
+
+
+def test_the_file_is_what_browsers_play(recorded):
+    path, moments = recorded
+    facts = next(imageio_ffmpeg.read_frames(path))
+    assert facts["codec"] == "h264" and facts["pix_fmt"].startswith("yuv420p(tv")
+    assert (facts["size"], facts["fps"]) == ((160, 256), 30)
+    assert facts["duration"] == pytest.approx(len(moments) / 30, abs=0.01)
+    content = path.read_bytes()
+    assert 0 < content.find(b"moov") < content.find(b"mdat")  # the index comes first
+
+
+def test_the_video_shows_what_was_played(recorded):
+    path, moments = recorded
+    video = cv2.VideoCapture(str(path))
+    decoded = [video.read()[1][:, :, ::-1] for _ in moments]
+    assert video.read()[0] is False
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == len(moments)
+    video.release()
+    played = np.array([annotate(moment) for moment in moments], dtype=np.float32)
+    for number, picture in enumerate(decoded):
+        differences = np.abs(played - picture).mean(axis=(1, 2, 3))
+        assert differences[number] < 3 and differences.argmin() == number  # its own picture, not one before or after
+        lit = played[number].max(axis=2) > 190  # the ball, the paddle, the text: few pixels
+        assert picture.max(axis=2)[lit].mean() > 150
+
+
+def test_the_folder_holds_every_screen_losslessly(recorded):
+    path, moments = recorded
+    folder = path.with_suffix("")
+    assert {file.name for file in folder.iterdir()} == {f"{number}.png" for number in range(len(moments))}
+    for moment in moments:
+        np.testing.assert_array_equal(cv2.imread(str(folder / f"{moment.number}.png"))[:, :, ::-1], moment.screen)
+
+
+def test_text_lies_below_the_screen_and_says_three_things():
+    screen = np.random.default_rng(0).integers(256, size=(210, 160, 3), dtype=np.uint8)
+    moment = Moment(7, screen, "LEFT", 3.0)
+    picture = annotate(moment)
+    assert (picture.shape, picture.dtype) == ((256, 160, 3), np.uint8)
+    np.testing.assert_array_equal(picture[:210], screen)
+    for line, other in enumerate([moment._replace(number=8), moment._replace(action="RIGHT"), moment._replace(score=4.0)]):
+        (rows,) = np.nonzero((annotate(other) != picture).any(axis=(1, 2)))
+        assert 210 + 15 * line <= rows.min() and rows.max() < 210 + 15 * (line + 1) + 1
+    longest = annotate(Moment(107_999, screen, "NOTHING", 864.0))
+    assert longest[210:].max() > 200 and not longest[210:, -4:].any()  # nothing is cut off
+
+
+def test_nothing_is_left_of_a_recording_that_fails(random_agent, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        record_video(Raising(random_agent(0), 15), tmp_path / "game.mp4", with_frames=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_cleared_away(random_agent, tmp_path):
+    path = tmp_path / "game.mp4"
+    (tmp_path / ".game.unfinished").mkdir()
+    (tmp_path / ".game.unfinished" / "999.png").touch()
+    (tmp_path / f".game.mp4.{HOST}.{NOBODY}.01234567-0.tmp").touch()
+    assert not is_recorded(path)
+    last = record_video(random_agent(0), path, with_frames=True, max_steps=12)
+    assert {file.name for file in tmp_path.iterdir()} == {"game.mp4", "game"}
+    assert len(list((tmp_path / "game").iterdir())) == last.number + 1
+    assert is_recorded(path)
+
+
+def test_a_process_killed_between_video_and_folder_loses_nothing(recorded, tmp_path):
+    path, moments = recorded
+    shutil.copy(path, tmp_path / "game.mp4")
+    shutil.copytree(path.with_suffix(""), tmp_path / ".game.unfinished")
+    assert is_recorded(tmp_path / "game.mp4")
+    assert len(list((tmp_path / "game").iterdir())) == len(moments)
+
+
+@pytest.mark.parametrize("taken", ["game.mp4", "game"])
+def test_nothing_is_overwritten(random_agent, tmp_path, taken):
+    (tmp_path / taken).mkdir()
+    with pytest.raises(FileExistsError, match=re.escape(f"{tmp_path / taken} exists already")):
+        record_video(random_agent(0), tmp_path / "game.mp4", with_frames=True)
+    assert not is_recorded(tmp_path / "game.mp4")
+
+
+@pytest.mark.parametrize(
+    ("observations", "actions"),
+    [
+        (spaces.Box(-1, 1, (4,)), spaces.Discrete(4)),
+        (spaces.Box(0, 255, (8, 84, 84), np.uint8), spaces.Discrete(6)),
+        (spaces.Discrete(3), spaces.Discrete(4)),
+    ],
+)
+def test_an_agent_of_another_game_is_refused(random_agent, tmp_path, observations, actions):
+    agent = random_agent(0)
+    agent.observation_space, agent.action_space = observations, actions
+    with pytest.raises(ValueError, match=r"The agent knows .*, the evaluation shows"):
+        record_video(agent, tmp_path / "game.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+PAGE = """
+<video src="game.mp4" muted></video><pre></pre>
+<script>
+const video = document.querySelector("video"), text = document.querySelector("pre");
+const say = (words) => { text.textContent += words + "; "; };
+video.onloadedmetadata = () => { say(`${video.videoWidth}x${video.videoHeight} ${video.duration}`); video.currentTime = 1; };
+video.onseeked = () => say(`at ${video.currentTime}, ready ${video.readyState}`);
+video.onerror = () => say(`error ${video.error.message}`);
+</script>
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+def test_a_browser_plays_it(recorded, tmp_path):
+    path, moments = recorded
+    shutil.copy(path, tmp_path / "game.mp4")
+    (tmp_path / "page.html").write_text(PAGE)
+    quiet = "--disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
+    own = ["--headless", "--no-sandbox", f"--user-data-dir={tmp_path / 'user'}", "--virtual-time-budget=10000", "--dump-dom"]
+    command = ["chromium", *quiet, *own, (tmp_path / "page.html").as_uri()]
+    page = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env={**os.environ, "HOME": str(tmp_path)}
+    ).stdout
+    said = re.search(r"<pre>(\d+x\d+) ([\d.]+); at 1, ready (\d); </pre>", page)
+    assert said, page
+    assert said[1] == "160x256"
+    assert float(said[2]) == pytest.approx(len(moments) / 30, abs=0.01)
+    assert int(said[3]) >= 2  # HAVE_CURRENT_DATA: the picture at that time has been decoded
