@@ -84,7 +84,7 @@ class Manager(ExperimentManager):
             check_hyperparameters(self.algo, self._algorithm_class(), hyperparams)
             for each in (hyperparams, saved_hyperparams):
                 check_values(self.algo, each)
-                if self.trial_id:
+                if self.storage and self.study_name and self.trial_id:  # then RL Zoo has loaded the trial
                     each["replay_buffer_kwargs"] = self._buffer_arguments(each)
             self._use_env_kwargs_everywhere(hyperparams)
         return hyperparams, saved_hyperparams
