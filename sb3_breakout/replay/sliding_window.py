@@ -113,5 +113,13 @@ class SlidingWindow:
                 "first one of the next). Use n_stack=1 for observations that are not such stacks."
             )
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_checked": None}
+    def get_state(self) -> dict[str, Any]:
+        """:return: what was announced, for ``pickle``"""
+        return {"announced": self._announced}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """
+        :param state: what ``get_state`` gave
+        """
+        self._announced = state["announced"]
+        self._checked = None
