@@ -68,8 +68,7 @@ def check_values(algo: str, hyperparams: dict[str, Any]) -> None:
     """
     for key in COUNTS & hyperparams.keys():
         if hyperparams[key] is not None:
-            check_at_least(f"{algo}: {key}", hyperparams[key], 1)
-            hyperparams[key] = int(hyperparams[key])
+            hyperparams[key] = check_at_least(f"{algo}: {key}", hyperparams[key], 1)
     for key in hyperparams.keys() - ZOO_KEYS:
         _check_no_number_is_text(f"{algo}: {key}", hyperparams[key])
 
