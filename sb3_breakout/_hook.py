@@ -15,8 +15,8 @@ With ``SB3_BREAKOUT_HOOK=0`` in the environment nothing happens at start-up. A p
     sb3_breakout.install()
     train()
 
-or does without, and names the algorithm as RL Zoo's documentation shows (then ``-conf`` must name the hyperparameters, and
-what ``sb3_breakout.zoo.manager`` adds is missing)::
+or does without, and names the algorithm as RL Zoo's documentation shows. Then what ``sb3_breakout.zoo.manager`` adds is
+missing, and ``-conf`` must name a file of hyperparameters that has no need of it (no ``vec_env_class``)::
 
     import rl_zoo3, rl_zoo3.exp_manager, rl_zoo3.train
     from sb3_breakout import DDQN

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +17,10 @@ from sb3_breakout.zoo import patches
 
 CHECKOUT = Path(sb3_breakout.__file__).parent.parent
 START_UP_LINE = "import sb3_breakout_startup; sb3_breakout_startup.start()"
+
+
+# As with SB3_BREAKOUT_HOOK=0
+WITHOUT_HOOK = "import sys; sys.meta_path[:] = [each for each in sys.meta_path if 'ZooFinder' not in str(each)]"
 
 
 def run_python(code: str, *options: str, path: Path | None = None) -> str:
@@ -201,8 +206,18 @@ import sb3_breakout
 sb3_breakout.install()
 print({module.ExperimentManager.__module__ for module in (rl_zoo3.exp_manager, rl_zoo3.train, rl_zoo3.enjoy)})
 """
-    without_hook = f"import sys; sys.meta_path[:] = [each for each in sys.meta_path if 'ZooFinder' not in str(each)]\n{code}"
-    assert run_python(without_hook, path=CHECKOUT).splitlines()[-1] == "{'sb3_breakout.zoo.manager'}"
+    assert run_python(WITHOUT_HOOK + code, path=CHECKOUT).splitlines()[-1] == "{'sb3_breakout.zoo.manager'}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", [0, 1])
+def test_recipes_for_those_who_refuse_the_hook(tmp_path: Path, recipe: int):
+    assert _hook.__doc__ is not None
+    blocks = re.findall(r"::\n\n((?:    .*\n|\n)+)", _hook.__doc__)
+    (tmp_path / "mine.yml").write_text("CartPole-v1: {policy: MlpPolicy, n_timesteps: 200, learning_starts: 100}")
+    words = f"train --algo ddqn_per -conf {tmp_path}/mine.yml -f {tmp_path}/logs --eval-freq -1".split()
+    run_python(f"{WITHOUT_HOOK}\nsys.argv = {words}\n{textwrap.dedent(blocks[recipe])}", path=CHECKOUT)
+    assert (tmp_path / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip").is_file()
 
 
 def test_zoo_that_knows_record_video_itself_keeps_its_own():
