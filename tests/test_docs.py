@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import json
 import re
 import runpy
 import shlex
@@ -29,6 +30,11 @@ PAGES = [
     ROOT / "benchmarks" / "README.md",
     *(page for page in sorted(DOCS.rglob("*.md")) if "_build" not in page.parts),
 ]
+TUTORIAL = [
+    "".join(cell["source"]) + "\n"
+    for cell in json.loads((DOCS / "tutorial.ipynb").read_text())["cells"]
+    if cell["cell_type"] == "code"
+]
 EXTRAS = {"benchmarks", "box2d", "dev", "docs", "track", "minari", "arrayrecord", "ray"}
 OTHER_PROGRAMS = {"export", "ray", "source"}
 
@@ -52,10 +58,14 @@ def commands() -> list[Any]:
         for line in lines:
             if "…" not in line and "..." not in line:
                 found |= dict.fromkeys(filter(None, shlex_lines(line)))
+    for line in "".join(TUTORIAL).splitlines():
+        if line.startswith("!{sys.executable} "):
+            found[line.replace("!{sys.executable}", "python").split(" | ")[0]] = None
     return [pytest.param(command, id=command) for command in found]
 
 
 def shlex_lines(line: str) -> list[str]:
+    """The commands of a line, without its comment."""
     return [part.strip() for part in shlex.join(shlex.split(line, comments=True)).split("'&&'")]
 
 
@@ -80,6 +90,11 @@ def test_example_runs(
 @pytest.mark.parametrize("example", blocks("yaml"))
 def test_yaml_parses(example: str) -> None:
     assert isinstance(yaml.safe_load(example), dict)
+
+
+def test_tutorial_parses() -> None:
+    """The slow tests run it."""
+    compile(re.sub("^!.*$", "", "".join(TUTORIAL), flags=re.MULTILINE), "tutorial.ipynb", "exec")
 
 
 class Parsed(BaseException):
@@ -133,7 +148,7 @@ def options_of_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> argp
     with warnings.catch_warnings(), pytest.raises(Parsed) as parsed:
         warnings.simplefilter("ignore")
         if words[0] != "-m":
-            runpy.run_path(str(ROOT / name), run_name="__main__")
+            runpy.run_path(str(DOCS / name if name.startswith("..") else ROOT / name), run_name="__main__")
         elif name == "rl_zoo3.train":  # the module only imports what starts it
             importlib.import_module(name).train()
         else:

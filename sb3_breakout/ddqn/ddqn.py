@@ -110,8 +110,8 @@ class DDQN(DQN):
     :param compile: compile the update with ``torch.compile``
     :param autocast: compute the features (all layers but the Q head) in bfloat16; "auto" does so where the hardware does
     :param initial_priorities: what a new transition enters the prioritized buffer with: ``"recent"``, the 0.9 quantile of the
-        |TD errors| measured recently, or ``"td_error"``, its own one-step |TD error| by the Q-values that actions are chosen
-        with (where there are any: not in the random prefill, nor at a time limit)
+        ``|TD errors|`` measured recently, or ``"td_error"``, its own one-step ``|TD error|`` by the Q-values that actions are
+        chosen with (where there are any: not in the random prefill, nor at a time limit)
     :param _init_setup_model: Whether or not to build the network at the creation of the instance
     :raises ValueError: for a value that makes no sense, naming it
     """

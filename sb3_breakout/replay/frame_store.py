@@ -62,8 +62,8 @@ class FrameStore:
 
     def as_stored(self, obs: Any) -> np.ndarray:
         """
-        :param obs: (n_envs, *obs_shape) or, of Discrete observations, (n_envs,)
-        :return: (n_envs, *obs_shape) in the data type of the store; not copied where it need not be
+        :param obs: ``(n_envs, *obs_shape)`` or, of Discrete observations, (n_envs,)
+        :return: ``(n_envs, *obs_shape)`` in the data type of the store; not copied where it need not be
         :raises ValueError: if it has another shape
         """
         array = np.asarray(obs, self.dtype)
@@ -74,8 +74,8 @@ class FrameStore:
         """
         Store one step of every environment, which ``window.check`` accepted.
 
-        :param obs: (n_envs, *obs_shape)
-        :param next_obs: (n_envs, *obs_shape)
+        :param obs: ``(n_envs, *obs_shape)``
+        :param next_obs: ``(n_envs, *obs_shape)``
         :param starts: (n,) int64, environments whose observations do not continue the step before
         """
         row = self.step % self.rows
@@ -126,7 +126,7 @@ class FrameStore:
         :param envs: (batch,) int64, of which environments
         :param spans: (batch,) int64 in [1, n_steps], how many steps ahead the next observation lies
         :param n_steps: the largest span there can be
-        :return: ``block`` (batch, width, *obs_shape[1:]) and ``ahead``: with C = obs_shape[0], the observations are
+        :return: ``block`` ``(batch, width, *obs_shape[1:])`` and ``ahead``: with C = obs_shape[0], the observations are
             ``block[:, :C]`` and the next observations are ``block[:, ahead : ahead + C]``
         """
         k = self.n_stack

@@ -14,6 +14,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecNormalize
 
+from sb3_breakout.arguments import check_at_least, check_positive, check_unit_interval
 from sb3_breakout.common.rewards import INTRINSIC_REWARD
 from sb3_breakout.replay import memory, streamed_pickle
 from sb3_breakout.replay.eligibility import Eligibility
@@ -23,9 +24,6 @@ from sb3_breakout.replay.transition_store import ARRAYS, FLOAT32_MAX, Prioritize
 from sb3_breakout.replay.view import ReplayView
 
 FORMAT = 1  # of the state
-FINALS_SHARE = 1 / 50  # terminal frames expected per transition, for the memory check: lives of 50 steps
-BYTES_BESIDE = 30  # per transition: reward, ends, |TD error|, priority and its share of the sums, bookkeeping of a frame
-BYTES_PER_LEARNER = 19  # per transition: intrinsic reward, and another |TD error|, priority, its share of the sums, two flags
 
 
 class PrioritizedReplayBuffer(ReplayBuffer):
@@ -35,8 +33,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     Paper: Prioritized Experience Replay, https://arxiv.org/abs/1511.05952
 
     Drop-in for ``ReplayBuffer`` (and ``DictReplayBuffer``, ``NStepReplayBuffer``): where nobody calls ``update_priorities``
-    it samples uniformly. A new transition enters with the 0.9 quantile of the |TD errors| measured recently, or with what the
-    actor says (:meth:`set_initial_priorities`). Further learners (:meth:`learner`) share what is stored.
+    it samples uniformly. A new transition enters with the 0.9 quantile of the ``|TD errors|`` measured recently, or with what
+    the actor says (:meth:`set_initial_priorities`). Further learners (:meth:`learner`) share what is stored.
 
     Every transition has an index that is never used again, so an update that comes too late, for a transition overwritten
     since, is recognized and ignored. A transition can be sampled as soon as its n-step return is known: n - 1 steps after
@@ -59,14 +57,10 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     :param gamma: discount factor, the same as the algorithm's
     :param alpha: how much prioritization, in [0, 1]: a number or a schedule, likewise
     :param beta: how much importance sampling correction, likewise
-    :param eps: added to every |TD error|, so that also transitions without any are replayed now and then
+    :param eps: added to every ``|TD error|``, so that also transitions without any are replayed now and then
     :raises ValueError: if an argument is out of its range
     """
 
-    actions: np.ndarray  # (rows, n_envs, action_dim)
-    rewards: np.ndarray  # (rows, n_envs) float32
-    dones: np.ndarray  # (rows, n_envs) bool
-    timeouts: np.ndarray  # (rows, n_envs) bool: the episode was cut here and the value of what followed still counts
     intrinsic_rewards: np.ndarray  # (rows, n_envs) float32, where there are further learners
 
     def __init__(
@@ -85,7 +79,14 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         beta: float | Sequence[float] | Schedule = (0.4, 1.0),
         eps: float = 1e-6,
     ):
-        _check_arguments(buffer_size, gamma, eps, optimize_memory_usage)
+        buffer_size = check_at_least("buffer_size", buffer_size, 1)
+        check_unit_interval("gamma", gamma)
+        check_positive("eps", eps)
+        if optimize_memory_usage:
+            raise ValueError(
+                "optimize_memory_usage=True is not for PrioritizedReplayBuffer, which stores every frame once in any case "
+                "(for stacked frames, pass n_stack): leave it at False."
+            )
         capacity = max(buffer_size // n_envs, 1)
         action_dtype = self._maybe_cast_dtype(action_space.dtype)
         self.store = TransitionStore(
@@ -93,16 +94,15 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         )
         # Not ReplayBuffer's own constructor: it would set up memory for whole observations
         super(ReplayBuffer, self).__init__(capacity, observation_space, action_space, device, n_envs=n_envs)
-        self.optimize_memory_usage = False
+        self.optimize_memory_usage = optimize_memory_usage
         self.handle_timeout_termination = handle_timeout_termination
         self.n_stack = n_stack
         self.gamma = gamma
         self.eps = eps
         horizon = ProgressSchedule("n_steps", n_steps, whole=True)
         self._eligibility = Eligibility(capacity, n_envs, int(horizon(1.0)))
-        self.schedules = ReplaySchedules(
-            self._eligibility, horizon, ProgressSchedule("alpha", alpha), ProgressSchedule("beta", beta)
-        )
+        exponents = ProgressSchedule("alpha", alpha), ProgressSchedule("beta", beta)
+        self.schedules = ReplaySchedules(self._eligibility, horizon, *exponents)
         self.num_timesteps: int | None = None  # agent steps of the training when it was saved, where somebody tells
         self._own = ReplayView(self.store, self.schedules, eps)
         self._learners: dict[str, ReplayView] = {}
@@ -177,8 +177,6 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     def _sampler(self) -> PrioritySampler:
         return self._own.sampler
 
-    # ---------------------------------------------------------------- memory
-
     def check_memory(self) -> None:
         """
         Check that the buffer, once full, fits into the memory there is. Done on the first ``add`` too; called before training
@@ -186,18 +184,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
         :raises ValueError: naming the size that fits
         """
-        available = memory.available_bytes()
-        if self.store.allocated or available is None:
-            return
-        action = self.store.action_dim * self.store.action_dtype.itemsize
-        each = self.store.bytes_of_a_frame() * (1.0 + FINALS_SHARE) + action + BYTES_BESIDE
-        each += BYTES_PER_LEARNER * len(self._learners)
-        total = self.store.n_places
-        if each * total > available:
-            raise memory.NotEnoughMemoryError(
-                f"A replay buffer of {total} transitions needs {each * total / 1e9:.2f} GB of memory, "
-                f"{available / 1e9:.2f} GB are available: the largest buffer_size that fits is {int(available / each)}."
-            )
+        if not self.store.allocated:
+            memory.require_for_buffer(self.store.n_places, self.store.bytes_per_transition(len(self._learners)))
 
     def _allocate(self) -> None:
         self.check_memory()
@@ -208,8 +196,6 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         for view, its_rng in zip(self._views(), [rng, *rng.spawn(len(self._learners))], strict=True):
             view.allocate(its_rng)
         self._eligibility.samplers = self._samplers()
-
-    # ---------------------------------------------------------------- adding
 
     def add(
         self,
@@ -227,8 +213,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         step before was not done (the environment was reset by hand): that step then keeps its next observation and
         bootstraps from it, as at a time limit.
 
-        :param obs: (n_envs, *obs_shape)
-        :param next_obs: (n_envs, *obs_shape), the terminal observation where the episode ended
+        :param obs: ``(n_envs, *obs_shape)``
+        :param next_obs: ``(n_envs, *obs_shape)``, the terminal observation where the episode ended
         :param action: (n_envs, action_dim) or (n_envs,)
         :param reward: (n_envs,)
         :param done: (n_envs,) whether the episode ended, for whatever reason
@@ -262,8 +248,6 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             )
         return rewards
 
-    # ---------------------------------------------------------------- sampling
-
     def n_eligible(self) -> int:
         """:return: how many transitions, over all environments, can be sampled"""
         return self._own.n_eligible()
@@ -271,14 +255,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     def sample(  # type: ignore[override]
         self, batch_size: int, env: VecNormalize | None = None
     ) -> PrioritizedReplayBufferSamples:
-        """
-        Draw transitions with probability proportional to their priority.
-
-        :param batch_size: number of transitions; one can occur more than once
-        :param env: normalizes observations and rewards
-        :return: the batch
-        :raises ValueError: if there is nothing to sample
-        """
+        """See :meth:`ReplayView.sample`."""
         return self._own.sample(batch_size, env)
 
     def _get_samples(  # type: ignore[override]
@@ -291,56 +268,26 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         """
         return self.store.samples(batch_inds, self.n_steps, env)
 
-    # ---------------------------------------------------------------- priorities
-
     def set_initial_priorities(self, envs: np.ndarray, td_errors: np.ndarray) -> None:
-        """
-        What the actor knows of the newest step: |TD errors| in place of the recent ones that its transitions entered with
-        (Ape-X, https://arxiv.org/abs/1803.00933). A transition that was sampled meanwhile keeps its priority. Further
-        learners see other rewards; nothing changes for them.
-
-        :param envs: (n,) int64 environments that it knows the error of, none twice
-        :param td_errors: (n,) their |TD errors|
-        :raises ValueError: if an error is negative or not finite, an environment does not exist or the lengths differ; nothing
-            is changed then
-        """
+        """See :meth:`ReplayView.set_initial_priorities`. Further learners see other rewards; nothing changes for them."""
         self._own.set_initial_priorities(envs, td_errors)
 
     def update_priorities(self, indices: np.ndarray | th.Tensor, td_errors: np.ndarray | th.Tensor) -> None:
-        """
-        Replace the priorities of sampled transitions; those overwritten since are left out.
-
-        Of an index that occurs more than once the last error counts.
-
-        :param indices: (batch,) as ``sample`` gave them
-        :param td_errors: (batch,) or (batch, 1) TD errors, of which the magnitude counts
-        :raises ValueError: if an error is not finite, an index was never given out or the lengths differ;
-            nothing is changed then
-        """
+        """See :meth:`ReplayView.update_priorities`."""
         self._own.update_priorities(indices, td_errors)
 
     def update_schedules(self, progress_remaining: float) -> None:
-        """
-        Set ``n_steps``, ``alpha`` and ``beta`` to what their schedules say (see :meth:`ReplaySchedules.update`).
-
-        :param progress_remaining: 1 at the start of training, 0 at its end (SB3's ``_current_progress_remaining``)
-        :raises ValueError: if a schedule leaves its range
-        """
+        """See :meth:`ReplaySchedules.update`; ``progress_remaining`` is SB3's ``_current_progress_remaining``."""
         self.schedules.update(progress_remaining)
 
     def diagnostics(self) -> dict[str, float]:
         """
-        :return: n_steps, alpha and beta; the |TD error| that new transitions enter with; quantiles of |TD error| + eps over
-            the transitions that can be sampled, the share of them that ever was; and since the last call the share of draws
-            that were the first of their transition, and the largest importance weight before its division by the largest of
-            its batch
+        :return: n_steps, alpha and beta, and what :meth:`PrioritySampler.diagnostics` tells
         """
         facts = {"n_steps": float(self.n_steps), "alpha": self.alpha, "beta": self.beta}
         if self.store.allocated:
             facts |= self._sampler.diagnostics()
         return {f"per/{name}": value for name, value in facts.items()}
-
-    # ---------------------------------------------------------------- keeping
 
     def get_state(self) -> dict[str, Any]:
         """
@@ -383,15 +330,18 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         found = state.get("format")
         if found != FORMAT:
             version = "before formats were numbered" if found is None else f"in format {found}"
-            raise streamed_pickle.FormatError(f"it was written {version}, this version of sb3_breakout reads format {FORMAT}")
+            raise streamed_pickle.FormatError(
+                f"it was written {version}, this version of sb3_breakout reads format {FORMAT}. "
+                "Without the file, training goes on with an empty buffer."
+            )
         self.__init__(**state["arguments"], **cloudpickle.loads(state["schedules"]))  # type: ignore[misc]
         self.num_timesteps = state["num_timesteps"]
         self.schedules.alpha, self.schedules.beta = state["alpha"], state["beta"]
         self.store.set_state(state["store"])
         self._own.set_state(state["own"])
-        for name, learner in state["learners"].items():
-            self._learners[name] = ReplayView(self.store, self.schedules, self.eps)
-            self._learners[name].set_state(learner)
+        self._learners = {name: ReplayView(self.store, self.schedules, self.eps) for name in state["learners"]}
+        for name, learner in self._learners.items():
+            learner.set_state(state["learners"][name])
         self._eligibility.set_state(state["eligibility"], self._samplers())
         self._show()
 
@@ -435,20 +385,6 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         assert self.size() == self.store.size()
         self.store.check_valid()
         self._eligibility.check_valid(self.store.step, self.size() * self.n_envs)
-
-
-def _check_arguments(buffer_size: int, gamma: float, eps: float, optimize_memory_usage: bool) -> None:
-    if buffer_size < 1:
-        raise ValueError(f"buffer_size must be at least 1, got {buffer_size}.")
-    if not 0.0 <= gamma <= 1.0:
-        raise ValueError(f"gamma must lie in [0, 1], got {gamma}.")
-    if not 0.0 < eps < np.inf:
-        raise ValueError(f"eps must be positive and finite, got {eps}.")
-    if optimize_memory_usage:
-        raise ValueError(
-            "optimize_memory_usage=True is not for PrioritizedReplayBuffer, which stores every frame once in any case "
-            "(for stacked frames, pass n_stack): leave it at False."
-        )
 
 
 def _intrinsic_rewards(infos: list[dict[str, Any]]) -> list[float]:

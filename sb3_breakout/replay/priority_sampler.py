@@ -16,7 +16,7 @@ RECENT_ERRORS = 10_000  # how many errors the recent error remembers
 
 class PrioritySampler:
     """
-    The |TD error| of every place of a replay buffer, the sum tree made of them, and the source of randomness.
+    The ``|TD error|`` of every place of a replay buffer, the sum tree made of them, and the source of randomness.
 
     Paper: Prioritized Experience Replay, https://arxiv.org/abs/1511.05952
 
@@ -31,7 +31,7 @@ class PrioritySampler:
 
     :param n_places: number of places
     :param alpha: how much prioritization, in [0, 1]
-    :param eps: added to every |TD error|
+    :param eps: added to every ``|TD error|``
     :param rng: source of randomness
     """
 
@@ -158,7 +158,7 @@ class PrioritySampler:
 
     def diagnostics(self) -> dict[str, float]:
         """
-        :return: what new transitions enter with; quantiles of |TD error| + eps over the transitions that can be replayed,
+        :return: what new transitions enter with; quantiles of ``|TD error| + eps`` over the transitions that can be replayed,
             the share of them that ever was; and since the last call the share of draws that were the first of their
             transition, and the largest importance weight before its division by the largest of its batch
         """

@@ -32,7 +32,7 @@ class SlidingWindow:
 
     def starts(self, obs: np.ndarray) -> np.ndarray:
         """
-        :param obs: (n_envs, *obs_shape) observations about to be added
+        :param obs: ``(n_envs, *obs_shape)`` observations about to be added
         :return: (n,) int64, the environments where it is not the next observation of the step before: a segment starts
         """
         if self._announced is None:
@@ -44,8 +44,8 @@ class SlidingWindow:
         """
         Refuse what could not be given back as it is.
 
-        :param obs: (n_envs, *obs_shape) observations about to be added
-        :param next_obs: (n_envs, *obs_shape) what followed them, the last observation of an episode where it ended
+        :param obs: ``(n_envs, *obs_shape)`` observations about to be added
+        :param next_obs: ``(n_envs, *obs_shape)`` what followed them, the last observation of an episode where it ended
         :param starts: (n,) int64, environments whose observations do not continue the step before
         :param step: number of the step, for messages
         :raises ValueError: if an observation is NaN, if one that starts anew is not padded with zeros, or if

@@ -15,6 +15,9 @@ from sb3_breakout.replay.streamed_pickle import StreamedArray
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 NO_STEPS = np.zeros((0, 0))
+FINALS_SHARE = 1 / 50  # terminal frames expected per transition, for the memory check: lives of 50 steps
+BYTES_BESIDE = 30  # per transition: reward, ends, |TD error|, priority and its share of the sums, bookkeeping of a frame
+BYTES_PER_LEARNER = 19  # per transition: intrinsic reward, and another |TD error|, priority, its share of the sums, two flags
 ARRAYS = ("actions", "rewards", "dones", "timeouts", "intrinsic_rewards")
 
 
@@ -100,12 +103,17 @@ class TransitionStore:
         """Whether memory was taken."""
         return bool(self.frames)
 
-    def bytes_of_a_frame(self) -> int:
-        """:return: of all that is newest in an observation"""
-        return sum(
+    def bytes_per_transition(self, n_learners: int) -> float:
+        """
+        :param n_learners: how many further learners there are
+        :return: memory for a transition, once the store is full
+        """
+        frames = sum(
             int(np.prod(frame_shape(_array_shape(space), self.n_stack))) * np.dtype(space.dtype).itemsize
             for space in self._spaces().values()
         )
+        action = self.action_dim * self.action_dtype.itemsize
+        return frames * (1.0 + FINALS_SHARE) + action + BYTES_BESIDE + BYTES_PER_LEARNER * n_learners
 
     def allocate(self, with_intrinsic_rewards: bool) -> None:
         """
@@ -183,8 +191,8 @@ class TransitionStore:
         """
         Store one step of every environment.
 
-        :param obs: (n_envs, *obs_shape)
-        :param next_obs: (n_envs, *obs_shape), the terminal observation where the episode ended
+        :param obs: ``(n_envs, *obs_shape)``
+        :param next_obs: ``(n_envs, *obs_shape)``, the terminal observation where the episode ended
         :param action: (n_envs, action_dim)
         :param reward: (n_envs,) finite
         :param done: (n_envs,) bool, whether the episode ended, for whatever reason

@@ -21,7 +21,7 @@ class ReplayView:
 
     :param store: where the transitions are
     :param schedules: n_steps, alpha and beta, the same for all views
-    :param eps: added to every |TD error|
+    :param eps: added to every ``|TD error|``
     :param reward_mix: alpha of ``(1 - alpha) * extrinsic + alpha * intrinsic``, the rewards that this view samples; may be set
         anew at any time, and then holds for all transitions, whenever they were recorded. None: the rewards as they are
     :raises ValueError: if ``reward_mix`` is not in [0, 1]
@@ -96,11 +96,11 @@ class ReplayView:
 
     def set_initial_priorities(self, envs: np.ndarray, td_errors: np.ndarray) -> None:
         """
-        What the actor knows of the newest step: |TD errors| in place of the recent ones that its transitions entered with
+        What the actor knows of the newest step: ``|TD errors|`` in place of the recent ones that its transitions entered with
         (Ape-X, https://arxiv.org/abs/1803.00933). A transition that was sampled meanwhile keeps its priority.
 
         :param envs: (n,) int64 environments that it knows the error of, none twice
-        :param td_errors: (n,) their |TD errors|
+        :param td_errors: (n,) their ``|TD errors|``
         :raises ValueError: if an error is negative or not finite, an environment does not exist or the lengths differ; nothing
             is changed then
         """
