@@ -16,7 +16,6 @@ from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
 from sb3_breakout.gameplay.dataset.provenance import decode_state, label_of, rom_md5, rules_of_reward
 from sb3_breakout.gameplay.dataset.schema import ANY_OBJECT, SPLITS_FILE, read_json
 
-
 # The screen is no part of the emulator's state. The first one is drawn again where all games start with the same; elsewhere
 # it is taken as it was recorded.
 REDRAWN = ("breakout",)
