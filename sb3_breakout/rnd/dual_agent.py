@@ -12,8 +12,7 @@ from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
 from sb3_breakout.arguments import check_positive, check_unit_interval
 from sb3_breakout.common.rewards import INTRINSIC_REWARD, mixed_rewards
-from sb3_breakout.ddqn import DDQN
-from sb3_breakout.ddqn.learner import QLearner
+from sb3_breakout.ddqn import DDQN, QLearner
 from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayView
 from sb3_breakout.rnd.ddqn_rnd import DDQNRND
 from sb3_breakout.rnd.reward_wrapper import RNDRewardWrapper
