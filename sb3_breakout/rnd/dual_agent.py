@@ -173,9 +173,7 @@ class DualAgentCallback(RNDCallback):
         collected = self.locals["num_collected_steps"] * self.training_env.num_envs
         gradient_steps = model.gradient_steps if model.gradient_steps >= 0 else collected
         self.view.reward_mix = self.reward_mix
-        outcome = self.explorer.update(
-            gradient_steps, model.batch_size, model._current_progress_remaining, model._vec_normalize_env
-        )
+        outcome = model.update(self.explorer, gradient_steps, model.batch_size)
         if outcome is None:
             return
         for name, value in outcome._asdict().items():
@@ -196,7 +194,7 @@ class DualAgentCallback(RNDCallback):
 
     def _on_training_end(self) -> None:
         if self.save_path is not None and self.explorer is not None:
-            exported = copy.copy(self.model)
+            exported = copy.copy(self.model)  # in all but its policy
             exported.policy = self.explorer.policy
             if isinstance(exported, DDQNRND):
                 exported.explorer, exported.rnd = None, None
