@@ -26,7 +26,7 @@ from sb3_breakout.common.torch_utils import bfloat16_is_fast, choose_device
 from sb3_breakout.ddqn.checks import check_arguments, check_run
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
 from sb3_breakout.ddqn.initial_priorities import ActorTDErrors
-from sb3_breakout.ddqn.learner import Hyperparameters, QLearner
+from sb3_breakout.ddqn.learner import Hyperparameters, Outcome, QLearner
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy, counterpart
 from sb3_breakout.ddqn.replay_buffer import make_replay_buffer
 from sb3_breakout.ddqn.views import View, as_view
@@ -399,13 +399,7 @@ class DDQN(DQN):
             warnings.warn(message, stacklevel=2)
             return
         self.learner.view = as_view(self.replay_buffer, self.gamma)
-        try:
-            outcome = self.learner.update(
-                gradient_steps, batch_size, self._current_progress_remaining, self._vec_normalize_env
-            )
-        except ValueError as error:
-            message = f"At environment step {self.num_timesteps}, after {self._n_updates} updates: {error}"
-            raise ValueError(message) from error
+        outcome = self.update(self.learner, gradient_steps, batch_size)
         if outcome is None:
             return
         self._n_updates += gradient_steps
@@ -414,6 +408,20 @@ class DDQN(DQN):
         self.logger.record("train/learning_rate", self.policy.optimizer.param_groups[0]["lr"])
         for name, value in outcome._asdict().items():
             self.logger.record_mean(f"train/{name}", value)
+
+    def update(self, learner: QLearner, gradient_steps: int, batch_size: int) -> Outcome | None:
+        """
+        :param learner: this model's or a second one
+        :param gradient_steps: number of updates
+        :param batch_size: transitions per update
+        :return: see :meth:`QLearner.update`
+        :raises ValueError: likewise, naming the step
+        """
+        try:
+            return learner.update(gradient_steps, batch_size, self._current_progress_remaining, self._vec_normalize_env)
+        except ValueError as error:
+            message = f"At environment step {self.num_timesteps}, after {self._n_updates} updates: {error}"
+            raise ValueError(message) from error
 
     def enough_stored(self) -> bool:
         """:return: whether the replay buffer holds ``learning_starts`` transitions, or all it can"""

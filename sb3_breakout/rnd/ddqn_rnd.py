@@ -10,8 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.save_util import load_from_zip_file, recursive_getattr
 from stable_baselines3.common.type_aliases import TensorDict
 
-from sb3_breakout.ddqn import DDQN
-from sb3_breakout.ddqn.learner import QLearner
+from sb3_breakout.ddqn import DDQN, QLearner
 from sb3_breakout.rnd.distillation import RND
 
 # What of `explorer` and `rnd` is saved, under these names in the model file

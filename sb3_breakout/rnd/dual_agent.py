@@ -12,8 +12,7 @@ from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
 from sb3_breakout.arguments import check_positive, check_unit_interval
 from sb3_breakout.common.rewards import INTRINSIC_REWARD, mixed_rewards
-from sb3_breakout.ddqn import DDQN
-from sb3_breakout.ddqn.learner import QLearner
+from sb3_breakout.ddqn import DDQN, QLearner
 from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayView
 from sb3_breakout.rnd.ddqn_rnd import DDQNRND
 from sb3_breakout.rnd.reward_wrapper import RNDRewardWrapper
@@ -174,9 +173,7 @@ class DualAgentCallback(RNDCallback):
         collected = self.locals["num_collected_steps"] * self.training_env.num_envs
         gradient_steps = model.gradient_steps if model.gradient_steps >= 0 else collected
         self.view.reward_mix = self.reward_mix
-        outcome = self.explorer.update(
-            gradient_steps, model.batch_size, model._current_progress_remaining, model._vec_normalize_env
-        )
+        outcome = model.update(self.explorer, gradient_steps, model.batch_size)
         if outcome is None:
             return
         for name, value in outcome._asdict().items():
@@ -197,7 +194,7 @@ class DualAgentCallback(RNDCallback):
 
     def _on_training_end(self) -> None:
         if self.save_path is not None and self.explorer is not None:
-            exported = copy.copy(self.model)
+            exported = copy.copy(self.model)  # in all but its policy
             exported.policy = self.explorer.policy
             if isinstance(exported, DDQNRND):
                 exported.explorer, exported.rnd = None, None
