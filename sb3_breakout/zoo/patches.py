@@ -13,7 +13,6 @@ from functools import wraps
 from types import ModuleType
 
 from sb3_breakout.registry import ALGORITHMS, load
-from sb3_breakout.zoo.shipped import with_shipped_agents
 
 RECORD_VIDEO = "record_video"
 
@@ -24,6 +23,8 @@ def patch_utils(module: ModuleType) -> None:
 
     :param module: ``rl_zoo3.utils``
     """
+    from sb3_breakout.zoo.shipped import with_shipped_agents
+
     module.get_model_path = with_shipped_agents(module.get_model_path)  # type: ignore[attr-defined]
     module.ALGOS.update({name: load(algorithm.algorithm_class) for name, algorithm in ALGORITHMS.items()})
 
