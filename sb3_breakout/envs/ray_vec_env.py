@@ -293,19 +293,21 @@ class GamesOnNode:
         """
         here = _versions()
         if here != versions:
-            other = ", ".join(f"{name} {here[name]} ({versions[name]} here)" for name in here if here[name] != versions[name])
+            other = ", ".join(
+                f"{name} {here[name]} (learner: {versions[name]})" for name in here if here[name] != versions[name]
+            )
             raise RuntimeError(f"Node {socket.gethostname()} has {other}.")
         with _without_files():
             self._env = AleVecEnv(env_fns)
         return self.reset(seeds, [{}] * len(seeds))
 
-    def reset(self, seeds: list[int | None], options: list[dict[str, Any]]) -> tuple[Any, ...]:
+    def reset(self, seeds: Sequence[int | None], options: list[dict[str, Any]]) -> tuple[Any, ...]:
         """
         Start new games.
 
         :return: first frames (games, height, width, channels) uint8, and infos
         """
-        self._env._seeds, self._env._options = seeds, options
+        self._env._seeds, self._env._options = list(seeds), options
         return self._env.reset(), self._env.reset_infos
 
     def step(self, actions: np.ndarray) -> tuple[Any, ...]:
