@@ -110,8 +110,8 @@ class DDQN(DQN):
     :param compile: compile the update with ``torch.compile``
     :param autocast: compute the features (all layers but the Q head) in bfloat16; "auto" does so where the hardware does
     :param initial_priorities: what a new transition enters the prioritized buffer with: ``"recent"``, the 0.9 quantile of the
-        |TD errors| measured recently, or ``"td_error"``, its own one-step |TD error| by the Q-values that actions are chosen
-        with (where there are any: not in the random prefill, nor at a time limit)
+        ``|TD errors|`` measured recently, or ``"td_error"``, its own one-step ``|TD error|`` by the Q-values that actions are
+        chosen with (where there are any: not in the random prefill, nor at a time limit)
     :param _init_setup_model: Whether or not to build the network at the creation of the instance
     :raises ValueError: for a value that makes no sense, naming it
     """
@@ -615,19 +615,25 @@ class DDQN(DQN):
 
     def save_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase) -> None:
         """
-        Save the replay buffer; a prioritized one is written aside and renamed, like the model.
+        Save the replay buffer; a prioritized one is written aside and renamed, like the model, and says at which step.
+
+        From a callback, the step under way is missing, as SB3 stores a step after its callbacks: 998 transitions at step 1,000
+        of two games. The last step stored is then one that was cut, as when the environment is reset by hand.
 
         :param path: path to the file (".pkl" is appended where there is no suffix) or a file-like object
         """
-        if isinstance(self.replay_buffer, PrioritizedReplayBuffer) and isinstance(path, (str, pathlib.Path)):
-            self.replay_buffer.save(path)
-        else:
-            super().save_replay_buffer(path)
+        if isinstance(self.replay_buffer, PrioritizedReplayBuffer):
+            self.replay_buffer.num_timesteps = self.num_timesteps
+            if isinstance(path, (str, pathlib.Path)):
+                self.replay_buffer.save(path)
+                return
+        super().save_replay_buffer(path)
 
     def load_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
         """
         Load a replay buffer. The schedules of n_steps, alpha and beta are those of this model, not those saved with the
-        buffer, and hold at once.
+        buffer, and hold at once. A prioritized buffer that was saved at another step than this model is used as it is, with a
+        warning.
 
         :param path: path to the pickled replay buffer
         :param truncate_last_traj: see SB3; only for ``HerReplayBuffer``
@@ -637,14 +643,20 @@ class DDQN(DQN):
         if not (isinstance(mine, PrioritizedReplayBuffer) and isinstance(path, (str, pathlib.Path))):
             super().load_replay_buffer(path, truncate_last_traj)
             return
-        loaded = type(mine).load(path, device=self.device)
+        loaded = type(mine).load(path)
+        loaded.device = self.device
         for name in ("observation_space", "action_space", "n_envs", "n_stack", "gamma"):
             here, there = getattr(mine, name), getattr(loaded, name)
             if here != there:
                 raise ValueError(f"{path} holds a replay buffer with {name}={there}, this model has {name}={here}.")
-        for name in ("n_steps_schedule", "alpha_schedule", "beta_schedule"):
-            setattr(loaded, name, getattr(mine, name))
+        loaded.schedules.follow(mine.schedules)
         loaded.update_schedules(self._current_progress_remaining)
+        if loaded.num_timesteps not in (None, self.num_timesteps):
+            warnings.warn(
+                f"{path} was saved at step {loaded.num_timesteps} and the model at step {self.num_timesteps}: training goes "
+                f"on from step {self.num_timesteps}, with the buffer as it is.",
+                stacklevel=2,
+            )
         self.replay_buffer = loaded
 
     def _excluded_save_params(self) -> list[str]:

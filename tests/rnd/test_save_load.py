@@ -56,7 +56,8 @@ def test_the_next_samples_of_both_learners_are_the_same_after_loading(tmp_path: 
     model = trained(200)
     model.save_replay_buffer(tmp_path / "buffer")
     loaded = agent()
-    loaded.load_replay_buffer(tmp_path / "buffer")
+    with pytest.warns(UserWarning, match="saved at step 200 and the model at step 0"):
+        loaded.load_replay_buffer(tmp_path / "buffer")
     for one, other in ((model.replay_buffer, loaded.replay_buffer), [m.replay_buffer.learner(0.3) for m in (model, loaded)]):
         for _ in range(10):
             assert np.array_equal(one.sample(16).indices, other.sample(16).indices)
