@@ -121,9 +121,8 @@ def main() -> None:
     print("| games | bytes per answer | messages/s, without emulator | learner's CPU per message, µs | agent steps/s |")
     print("| --- | --- | --- | --- | --- |")
     for each in actors:
-        print(
-            f"| {each.games} | {each.n_bytes} | {each.messages:.0f} | {each.learner * 1e6:.0f} | {each.games / each.step:.0f} |"
-        )
+        rates = f"{each.messages:.0f} | {each.learner * 1e6:.0f} | {each.games / each.step:.0f}"
+        print(f"| {each.games} | {each.n_bytes} | {rates} |")
     print(
         f"\nComputed, at {args.samples_per_step:g} samples per agent step and the samples/s given (not measured here; choosing"
     )

@@ -6,11 +6,11 @@ from sb3_breakout.envs.random_agent import RandomAgent
 from sb3_breakout.envs.reward_shaping import RewardShapingWrapper
 
 if TYPE_CHECKING:
-    from sb3_breakout.envs.ray_vec_env import RayVecEnv
+    from sb3_breakout.envs.ray_vec_env import RayVecEnv as RayVecEnv
 
 BreakoutWrapper = AtariPreprocessing  # what YAML files and the saved settings of trained agents call it
 
-__all__ = ["AleVecEnv", "AtariPreprocessing", "BreakoutWrapper", "RandomAgent", "RayVecEnv", "RewardShapingWrapper"]
+__all__ = ["AleVecEnv", "AtariPreprocessing", "BreakoutWrapper", "RandomAgent", "RewardShapingWrapper"]
 
 
 def __getattr__(name: str) -> object:
