@@ -483,11 +483,12 @@ class DDQN(DQN):
         total_timesteps: int,
         callback: MaybeCallback = None,
         log_interval: int = 4,
-        tb_log_name: str = "DDQN",
+        tb_log_name: str | None = None,  # the name of the class
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> SelfDDQN:
-        return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+        name = tb_log_name or type(self).__name__
+        return super().learn(total_timesteps, callback, log_interval, name, reset_num_timesteps, progress_bar)
 
     def save(
         self,
