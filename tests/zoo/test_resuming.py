@@ -221,7 +221,7 @@ def test_random_numbers_go_on(tmp_path: Path) -> None:
 
     draw = Draw()
     for reset, same in ((False, True), (True, False)):
-        loaded = DDQN.load(tmp_path / "model", env=gym.make("CartPole-v1"))
+        loaded = DDQN.load(tmp_path / "model", env=gym.make("CartPole-v1"), learning_starts=0)
         loaded.learn(20, callback=draw, reset_num_timesteps=reset)
         assert (draw.drawn == expected).all() == same
         loaded.learn(20, callback=draw, reset_num_timesteps=False)  # goes on from here, not from the file again
