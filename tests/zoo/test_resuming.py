@@ -209,6 +209,7 @@ def test_killed_in_the_middle_of_checkpoints(tmp_path: Path) -> None:
 def test_random_numbers_go_on(tmp_path: Path) -> None:
     model = DDQN("MlpPolicy", "CartPole-v1", learning_starts=10, buffer_size=1000, seed=0).learn(100)
     model.save(tmp_path / "model")
+    model.save_replay_buffer(tmp_path / "buffer")
     np.random.randint(2**31)  # what the environment is seeded with
     expected = np.random.random(5)
 
@@ -221,7 +222,8 @@ def test_random_numbers_go_on(tmp_path: Path) -> None:
 
     draw = Draw()
     for reset, same in ((False, True), (True, False)):
-        loaded = DDQN.load(tmp_path / "model", env=gym.make("CartPole-v1"), learning_starts=0)
+        loaded = DDQN.load(tmp_path / "model", env=gym.make("CartPole-v1"))
+        loaded.load_replay_buffer(tmp_path / "buffer")
         loaded.learn(20, callback=draw, reset_num_timesteps=reset)
         assert (draw.drawn == expected).all() == same
         loaded.learn(20, callback=draw, reset_num_timesteps=False)  # goes on from here, not from the file again
