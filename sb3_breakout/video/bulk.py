@@ -22,7 +22,7 @@ def record_one(agent: Any, path: Path, seed: int, **how: Any) -> str:
     :param agent: who plays
     :param path: of the video
     :param seed: of the game and the agent
-    :param how: further arguments of :func:`~sb3_breakout.gameplay.video.record_video`
+    :param how: further arguments of :func:`~sb3_breakout.video.record.record_video`
     :return: what was recorded, for people
     """
     set_random_seed(seed)
