@@ -9,6 +9,7 @@ from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepRet
 
 from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
 from sb3_breakout.gameplay.dataset.layout import FORMAT
+from sb3_breakout.gameplay.dataset.png import ScreenEncoder
 from sb3_breakout.gameplay.dataset.provenance import encode_state, game_facts, label_of, rules_of_reward, versions
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
@@ -43,14 +44,11 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         :return: the recorder
         :raises ValueError: if a game of this environment could not be played again
         """
-        wrapper = unwrap_wrapper(env, AtariPreprocessing)
-        if not isinstance(wrapper, AtariPreprocessing):
-            raise ValueError(f"Only games under AtariPreprocessing can be recorded, received {env}.")
+        wrapper = AtariPreprocessing.of(env)
         shaping = unwrap_wrapper(env, RewardShapingWrapper)
         assert shaping is None or isinstance(shaping, RewardShapingWrapper)
-        recorder = cls(wrapper.game, game_facts(wrapper, shaping))
-        wrapper.stack_on(recorder)
-        return recorder
+        facts = game_facts(wrapper, shaping)
+        return wrapper.insert(lambda game: cls(game, facts))
 
     def record(self, writer: EpisodeWriter, **about: Any) -> None:
         """
@@ -95,6 +93,7 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
             self._start = encode_state(self.unwrapped.clone_state(include_rng=True))  # type: ignore[attr-defined]
             self._steps = {name: [] for name in ("actions", "ale_actions", "rewards", "shaped_rewards", "life_lost")}
             self._steps |= {"lives": [self._lives()], "q_values": []}
+            self._screens = ScreenEncoder(self.unwrapped.ale)  # type: ignore[attr-defined]
             self._add(obs)
         return obs, info
 
@@ -132,9 +131,8 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     def _add(self, obs: np.ndarray) -> None:
         assert self._writer is not None
-        screen = self.unwrapped.ale.getScreenRGB() if self._writer.native else None  # type: ignore[attr-defined]
         try:
-            self._writer.add(obs, screen)
+            self._writer.add(obs, self._screens.encode() if self._writer.native else None)
         except OSError:
             self._writer = self._steps = None
             raise
