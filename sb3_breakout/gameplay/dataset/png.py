@@ -52,7 +52,8 @@ class ScreenEncoder:
             self._palette[screen] = self._ale.getScreenRGB()
             self._unseen[screen] = 0
         self._rows[:, 1:] = screen
-        chunks = {b"IHDR": self._header, b"PLTE": self._palette.tobytes(), b"IDAT": zlib.compress(self._rows, 2), b"IEND": b""}
+        pixels = zlib.compress(self._rows.tobytes(), 2)
+        chunks = {b"IHDR": self._header, b"PLTE": self._palette.tobytes(), b"IDAT": pixels, b"IEND": b""}
         return SIGNATURE + b"".join(starmap(_chunk, chunks.items()))
 
 
