@@ -4,6 +4,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from ale_py import ALEInterface
 from stable_baselines3.common.env_util import unwrap_wrapper
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 
@@ -28,7 +29,9 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     def __init__(self, game: gym.Env, facts: dict[str, Any]) -> None:
         super().__init__(game)
         self._game_facts = facts
-        self._actions = game.unwrapped._action_set  # type: ignore[attr-defined]
+        emulated: Any = game.unwrapped
+        self._actions = [(label_of(action.name), action.value) for action in emulated._action_set]
+        self._ale: ALEInterface = emulated.ale
         self._writer: EpisodeWriter | None = None
         self._about: dict[str, Any] = {}
         self._steps: dict[str, list[Any]] | None = None  # None: no recorded game is running
@@ -92,8 +95,8 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         if self._writer is not None:
             self._start = encode_state(self.unwrapped.clone_state(include_rng=True))  # type: ignore[attr-defined]
             self._steps = {name: [] for name in ("actions", "ale_actions", "rewards", "shaped_rewards", "life_lost")}
-            self._steps |= {"lives": [self._lives()], "q_values": []}
-            self._screens = ScreenEncoder(self.unwrapped.ale)  # type: ignore[attr-defined]
+            self._steps |= {"lives": [self._ale.lives()], "q_values": []}
+            self._screens = ScreenEncoder(self._ale)
             self._add(obs)
         return obs, info
 
@@ -118,10 +121,10 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         super().close()
 
     def _keep(self, steps: dict[str, list[Any]], action: int, reward: float) -> None:
-        executed, lives = self._actions[action], self._lives()
+        (label, executed), lives = self._actions[action], self._ale.lives()
         lost = max(steps["lives"][-1] - lives, 0)
-        steps["actions"].append(label_of(executed.name))
-        steps["ale_actions"].append(executed.value)
+        steps["actions"].append(label)
+        steps["ale_actions"].append(executed)
         steps["rewards"].append(reward)
         steps["shaped_rewards"].append(rules_of_reward(self._game_facts, reward, lost))
         steps["life_lost"].append(lost > 0)
@@ -157,6 +160,3 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
                 **steps,
             }
         )
-
-    def _lives(self) -> int:
-        return self.unwrapped.ale.lives()  # type: ignore[attr-defined]

@@ -40,9 +40,9 @@ class EpisodeWriter:
         :raises OSError: if it cannot be written; the episode is given up then
         """
         try:
-            (self._aside / frame_name(self.frames)).write_bytes(png.encode(picture))
+            self._write(frame_name(self.frames), png.encode(picture))
             if screen is not None:
-                (self._aside / native_name(self.frames)).write_bytes(screen)
+                self._write(native_name(self.frames), screen)
         except OSError as error:
             raise self._given_up(error) from error
         self.frames += 1
@@ -69,7 +69,7 @@ class EpisodeWriter:
         """
         try:
             for name, content in files.items():
-                (self._aside / name).write_bytes(content)
+                self._write(name, content)
             name_folder(self._aside, self.folder)
         except OSError as error:
             raise self._given_up(error) from error
@@ -79,6 +79,10 @@ class EpisodeWriter:
     def give_up(self) -> None:
         """Remove what was written."""
         shutil.rmtree(self._aside, ignore_errors=True)
+
+    def _write(self, name: str, content: bytes) -> None:
+        with open(f"{self._aside}/{name}", "wb") as file:  # pathlib would take longer than some pictures take to encode
+            file.write(content)
 
     def _given_up(self, error: OSError) -> OSError:
         self.give_up()
