@@ -7,6 +7,9 @@ pytest:
 pytest-slow:
 	python -m pytest -m slow
 
+docs:
+	python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
 type:
 	python -m mypy
 
@@ -23,4 +26,4 @@ check-codestyle:
 
 commit-checks: format type lint
 
-.PHONY: pytest pytest-slow type lint format check-codestyle commit-checks
+.PHONY: pytest pytest-slow docs type lint format check-codestyle commit-checks

@@ -128,9 +128,8 @@ class UniformReplayBuffer(PrioritizedReplayBuffer):
     """Ours without priorities: places are drawn uniformly, errors are ignored."""
 
     def sample(self, batch_size: int, env: Any = None) -> PrioritizedReplayBufferSamples:
-        known = (self._step - self.n_steps) * self.n_envs  # every return before that is known
-        oldest = max(self._first_step, self._step - self.buffer_size) * self.n_envs
-        return self._get_samples(np.random.randint(oldest, known, size=batch_size), env)
+        known = self.store.end - self.n_steps * self.n_envs  # every return before that is known
+        return self._get_samples(np.random.randint(self.store.oldest, known, size=batch_size), env)
 
     def update_priorities(self, indices: Any, td_errors: Any) -> None:
         pass

@@ -44,6 +44,8 @@ def n_step_returns(rewards: np.ndarray, ends: np.ndarray, gamma: float) -> tuple
     :return: (batch,) float32 returns, and (batch,) int64 in [1, n_steps], how many steps each of them spans
     """
     steps = np.arange(rewards.shape[1])
-    spans = np.where(ends.any(axis=1), ends.argmax(axis=1), len(steps) - 1) + 1  # (batch,)
-    discounted = rewards * gamma ** steps[None, :].astype(np.float32) * (steps < spans[:, None])  # (batch, n_steps)
+    ends = ends.copy()
+    ends[:, -1] = True  # of the horizon
+    spans = ends.argmax(axis=1) + 1  # (batch,)
+    discounted = rewards * gamma ** steps.astype(np.float32) * (steps < spans[:, None])  # (batch, n_steps)
     return discounted.sum(axis=1), spans

@@ -31,6 +31,8 @@ class FrameStore:
     :param dtype: data type of the observations
     :param n_stack: k, number of frames in an observation; 1 for observations which are no stacks
     :param name: what to call the observations in messages
+    :param state: what ``get_state`` of such a store gave, after it went through ``pickle`` (its arrays are this store's from
+        now on); None for an empty store
     :raises ValueError: if ``n_stack`` is less than 1 or does not divide the first axis
     """
 
@@ -42,6 +44,7 @@ class FrameStore:
         dtype: Any,
         n_stack: int = 1,
         name: str = "observation",
+        state: dict[str, Any] | None = None,
     ):
         self.frame_shape = frame_shape(obs_shape, n_stack, name)
         self.capacity = capacity
@@ -50,25 +53,17 @@ class FrameStore:
         self.dtype = np.dtype(dtype)
         self.n_stack = n_stack
         self.name = name
-        self.step = 0  # how many steps were added
         self.rows = capacity + n_stack
-        zero = self.rows * n_envs  # the slot behind the ring: one frame of zeros
-        self._frames = np.zeros((zero + 1, *self.frame_shape), self.dtype)
-        self._finals = np.zeros((0, *self.frame_shape), self.dtype)
-        self._unused_finals: list[int] = []
-        # For each frame of the ring: how far back its stack reaches (0 at a start, down to 1 - k), and what comes after it in
-        # place of the next frame of the ring (a slot of `finals`, or -1)
-        self._reach = np.zeros((self.rows, n_envs), np.int16)
-        self._final_slot = np.full((self.rows, n_envs), -1, np.int32)
         self.window = SlidingWindow(n_envs, obs_shape, self.dtype, n_stack, name)
         self._pool = BlockPool()
+        self._set_state(self._nothing() if state is None else state)
 
     # ---------------------------------------------------------------- writing
 
     def as_stored(self, obs: Any) -> np.ndarray:
         """
-        :param obs: (n_envs, *obs_shape) or, of Discrete observations, (n_envs,)
-        :return: (n_envs, *obs_shape) in the data type of the store; not copied where it need not be
+        :param obs: ``(n_envs, *obs_shape)`` or, of Discrete observations, (n_envs,)
+        :return: ``(n_envs, *obs_shape)`` in the data type of the store; not copied where it need not be
         :raises ValueError: if it has another shape
         """
         array = np.asarray(obs, self.dtype)
@@ -79,8 +74,8 @@ class FrameStore:
         """
         Store one step of every environment, which ``window.check`` accepted.
 
-        :param obs: (n_envs, *obs_shape)
-        :param next_obs: (n_envs, *obs_shape)
+        :param obs: ``(n_envs, *obs_shape)``
+        :param next_obs: ``(n_envs, *obs_shape)``
         :param starts: (n,) int64, environments whose observations do not continue the step before
         """
         row = self.step % self.rows
@@ -131,7 +126,7 @@ class FrameStore:
         :param envs: (batch,) int64, of which environments
         :param spans: (batch,) int64 in [1, n_steps], how many steps ahead the next observation lies
         :param n_steps: the largest span there can be
-        :return: ``block`` (batch, width, *obs_shape[1:]) and ``ahead``: with C = obs_shape[0], the observations are
+        :return: ``block`` ``(batch, width, *obs_shape[1:])`` and ``ahead``: with C = obs_shape[0], the observations are
             ``block[:, :C]`` and the next observations are ``block[:, ahead : ahead + C]``
         """
         k = self.n_stack
@@ -170,21 +165,42 @@ class FrameStore:
         assert sorted(slots) == list(range(len(self._finals))), "a final frame is lost or used twice"
         assert 1 - self.n_stack <= self._reach.min() and self._reach.max() <= 0
 
-    def __getstate__(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
+        """:return: what is stored, for ``pickle``"""
         used = min(self.step + 1, self.rows)
-        state = self.__dict__ | {
-            "_frames": StreamedArray(self._frames, used * self.n_envs),
-            "_finals": StreamedArray(self._finals, len(self._finals)),
-            "_reach": StreamedArray(self._reach, used),
-            "_final_slot": StreamedArray(self._final_slot + 1, used),  # beyond `used` a stream gives zeros
+        return {
+            "step": self.step,
+            "frames": StreamedArray(self._frames, used * self.n_envs),
+            "finals": StreamedArray(self._finals, len(self._finals)),
+            "unused_finals": self._unused_finals,
+            "reach": StreamedArray(self._reach, used),
+            "final_slot": StreamedArray(self._final_slot + 1, used),  # beyond `used` a stream gives zeros
+            "window": self.window.get_state(),
         }
-        del state["_pool"]
-        return state
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+    def _set_state(self, state: dict[str, Any]) -> None:
+        self.step: int = state["step"]  # how many steps were added
+        self._frames: np.ndarray = state["frames"]
+        self._finals: np.ndarray = state["finals"]
+        self._unused_finals: list[int] = state["unused_finals"]
+        # For each frame of the ring: how far back its stack reaches (0 at a start, down to 1 - k), and what comes after it in
+        # place of the next frame of the ring (a slot of `finals`, or -1)
+        self._reach: np.ndarray = state["reach"]
+        self._final_slot: np.ndarray = state["final_slot"]
         self._final_slot -= 1
-        self._pool = BlockPool()
+        self.window.set_state(state["window"])
+
+    def _nothing(self) -> dict[str, Any]:
+        zero = self.rows * self.n_envs  # the slot behind the ring: one frame of zeros
+        return {
+            "step": 0,
+            "frames": np.zeros((zero + 1, *self.frame_shape), self.dtype),
+            "finals": np.zeros((0, *self.frame_shape), self.dtype),
+            "unused_finals": [],
+            "reach": np.zeros((self.rows, self.n_envs), np.int16),
+            "final_slot": np.zeros((self.rows, self.n_envs), np.int32),
+            "window": self.window.get_state(),
+        }
 
 
 def frame_shape(obs_shape: tuple[int, ...], n_stack: int, name: str = "observation") -> tuple[int, ...]:

@@ -50,6 +50,20 @@ class NotEnoughMemoryError(ValueError):
     """What was asked for does not fit into this machine's memory."""
 
 
+def require_for_buffer(n_transitions: int, bytes_each: float) -> None:
+    """
+    :param n_transitions: how many a replay buffer shall hold
+    :param bytes_each: memory for one of them
+    :raises NotEnoughMemoryError: if there is less, naming the size that fits
+    """
+    available = available_bytes()
+    if available is not None and n_transitions * bytes_each > available:
+        raise NotEnoughMemoryError(
+            f"A replay buffer of {n_transitions} transitions needs {n_transitions * bytes_each / 1e9:.2f} GB of memory, "
+            f"{available / 1e9:.2f} GB are available: the largest buffer_size that fits is {int(available / bytes_each)}."
+        )
+
+
 def require(n_bytes: int, what: str) -> None:
     """
     :param n_bytes: how much memory is about to be filled

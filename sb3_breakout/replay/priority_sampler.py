@@ -16,7 +16,7 @@ RECENT_ERRORS = 10_000  # how many errors the recent error remembers
 
 class PrioritySampler:
     """
-    The |TD error| of every place of a replay buffer, the sum tree made of them, and the source of randomness.
+    The ``|TD error|`` of every place of a replay buffer, the sum tree made of them, and the source of randomness.
 
     Paper: Prioritized Experience Replay, https://arxiv.org/abs/1511.05952
 
@@ -31,7 +31,7 @@ class PrioritySampler:
 
     :param n_places: number of places
     :param alpha: how much prioritization, in [0, 1]
-    :param eps: added to every |TD error|
+    :param eps: added to every ``|TD error|``
     :param rng: source of randomness
     """
 
@@ -158,7 +158,7 @@ class PrioritySampler:
 
     def diagnostics(self) -> dict[str, float]:
         """
-        :return: what new transitions enter with; quantiles of |TD error| + eps over the transitions that can be replayed,
+        :return: what new transitions enter with; quantiles of ``|TD error| + eps`` over the transitions that can be replayed,
             the share of them that ever was; and since the last call the share of draws that were the first of their
             transition, and the largest importance weight before its division by the largest of its batch
         """
@@ -183,13 +183,38 @@ class PrioritySampler:
         expected = self._priorities(self.errors, self.eligible)
         assert np.allclose(self._tree.leaves, expected, rtol=1e-6, atol=0.0), "a priority differs from its error"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
+        """:return: all there is, for ``pickle``"""
         self._update_tree()
-        streamed = {"errors": self.errors, "eligible": self.eligible, "_sampled": self._sampled, "_tree": self._tree.leaves}
-        return self.__dict__ | {name: StreamedArray(array, self._used) for name, array in streamed.items()}
+        return {
+            "alpha": self.alpha,
+            "eps": self.eps,
+            "rng": self.rng.bit_generator.state,
+            "errors": StreamedArray(self.errors, self._used),
+            "eligible": StreamedArray(self.eligible, self._used),
+            "sampled": StreamedArray(self._sampled, self._used),
+            "priorities": StreamedArray(self._tree.leaves, self._used),
+            "n_eligible": self.n_eligible,
+            "used": self._used,
+            "recent_error": self.recent_error,
+            "errors_seen": self._errors_seen,
+            "largest_weight": self._largest_weight,
+            "draws": self._draws,
+            "first_visits": self._first_visits,
+        }
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        leaves = state.pop("_tree")
-        self.__dict__.update(state)
-        self._tree = SumTree(len(leaves))
-        self._tree.rebuild(leaves)
+    def set_state(self, state: dict[str, Any]) -> None:
+        """
+        :param state: what ``get_state`` gave, after it went through ``pickle``
+        """
+        self.alpha, self.eps = state["alpha"], state["eps"]
+        self.rng = np.random.Generator(getattr(np.random, state["rng"]["bit_generator"])())
+        self.rng.bit_generator.state = state["rng"]
+        self.errors, self.eligible, self._sampled = state["errors"], state["eligible"], state["sampled"]
+        self._tree = SumTree(len(self.errors))
+        self._tree.rebuild(state["priorities"])
+        self._pending = []
+        self.n_eligible, self._used = state["n_eligible"], state["used"]
+        self.recent_error, self._errors_seen = state["recent_error"], state["errors_seen"]
+        self._largest_weight = state["largest_weight"]
+        self._draws, self._first_visits = state["draws"], state["first_visits"]

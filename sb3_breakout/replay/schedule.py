@@ -4,9 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import cloudpickle  # type: ignore[import-untyped]
 import numpy as np
 from stable_baselines3.common.type_aliases import Schedule
+
+from sb3_breakout.replay.eligibility import Eligibility
+
+ALPHA_STEP = 0.01  # all priorities are derived anew when alpha has moved this far
 
 
 class ProgressSchedule:
@@ -69,10 +72,59 @@ class ProgressSchedule:
             )
         return float(line[0]), float(line[1]), float(line[2])
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A function written on the spot (a lambda) has no name that pickle could refer to
-        return self.__dict__ | {"value": cloudpickle.dumps(self.value)}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.value = cloudpickle.loads(state["value"])
+class ReplaySchedules:
+    """
+    n_steps, alpha and beta as of now, the same for all that sample one buffer.
+
+    :param eligibility: what n_steps and alpha act on
+    :param n_steps: schedule of the steps of a return
+    :param alpha: schedule of how much prioritization
+    :param beta: schedule of how much importance sampling correction
+    :raises ValueError: if the buffer cannot hold as many steps as the schedule says
+    """
+
+    def __init__(self, eligibility: Eligibility, n_steps: ProgressSchedule, alpha: ProgressSchedule, beta: ProgressSchedule):
+        for progress in (0.0, 1.0):
+            eligibility.check_horizon(n_steps(progress))
+        self._eligibility = eligibility
+        self._schedules = n_steps, alpha, beta
+        self.alpha = alpha(1.0)
+        self.beta = beta(1.0)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of a return."""
+        return self._eligibility.n_steps
+
+    def values(self) -> dict[str, Any]:
+        """:return: what the schedules were made of, by name"""
+        return {schedule.name: schedule.value for schedule in self._schedules}
+
+    def follow(self, other: "ReplaySchedules") -> None:
+        """
+        Go by the schedules of another buffer from the next update on.
+
+        :param other: those of the other buffer
+        """
+        self._schedules = other._schedules
+
+    def update(self, progress_remaining: float) -> None:
+        """
+        Set n_steps, alpha and beta to what their schedules say.
+
+        A new ``n_steps`` holds for every return sampled from now on. Transitions whose longer return is not known yet wait for
+        it, with the priority they have; those that waited only for the rest of a longer one can be sampled at once.
+        A new alpha changes every priority, so it is taken over in steps of at least ``ALPHA_STEP``, and at the end.
+
+        :param progress_remaining: 1 at the start of training, 0 at its end
+        :raises ValueError: if a schedule leaves its range
+        """
+        n_steps, alpha, beta = (schedule(progress_remaining) for schedule in self._schedules)
+        self._eligibility.set_n_steps(int(n_steps))
+        self.beta = beta
+        moved = abs(alpha - self.alpha)
+        if moved >= ALPHA_STEP or (moved > 0.0 and progress_remaining <= 0.0):
+            self.alpha = alpha
+            for sampler in self._eligibility.samplers:
+                sampler.set_alpha(alpha)

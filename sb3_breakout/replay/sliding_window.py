@@ -32,7 +32,7 @@ class SlidingWindow:
 
     def starts(self, obs: np.ndarray) -> np.ndarray:
         """
-        :param obs: (n_envs, *obs_shape) observations about to be added
+        :param obs: ``(n_envs, *obs_shape)`` observations about to be added
         :return: (n,) int64, the environments where it is not the next observation of the step before: a segment starts
         """
         if self._announced is None:
@@ -44,8 +44,8 @@ class SlidingWindow:
         """
         Refuse what could not be given back as it is.
 
-        :param obs: (n_envs, *obs_shape) observations about to be added
-        :param next_obs: (n_envs, *obs_shape) what followed them, the last observation of an episode where it ended
+        :param obs: ``(n_envs, *obs_shape)`` observations about to be added
+        :param next_obs: ``(n_envs, *obs_shape)`` what followed them, the last observation of an episode where it ended
         :param starts: (n,) int64, environments whose observations do not continue the step before
         :param step: number of the step, for messages
         :raises ValueError: if an observation is NaN, if one that starts anew is not padded with zeros, or if
@@ -113,5 +113,13 @@ class SlidingWindow:
                 "first one of the next). Use n_stack=1 for observations that are not such stacks."
             )
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_checked": None}
+    def get_state(self) -> dict[str, Any]:
+        """:return: what was announced, for ``pickle``"""
+        return {"announced": self._announced}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """
+        :param state: what ``get_state`` gave
+        """
+        self._announced = state["announced"]
+        self._checked = None

@@ -1,16 +1,18 @@
-"""Large arrays in a pickle, without a second copy of them."""
+"""Large arrays in a pickle, without a second copy of them. Saved files name ``_allocate``, ``_fill`` and ``_join``."""
 
 import os
 import pathlib
 import pickle
 import zlib
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from sb3_breakout.files import written_aside
 from sb3_breakout.replay import memory
 
 CHUNK_BYTES = 1 << 23
+T = TypeVar("T")
 
 
 class StreamedArray:
@@ -84,10 +86,50 @@ def _join(target: np.ndarray, sizes: list[int], n_bytes: int) -> np.ndarray:
     return target
 
 
-def with_suffix(path: str | os.PathLike) -> pathlib.Path:
+class FormatError(ValueError):
+    """What was pickled is in a format that this version does not read."""
+
+
+def save(value: Any, path: str | os.PathLike) -> None:
     """
-    :param path: where the user wants the file
-    :return: the same, with ``.pkl`` where it has no suffix (as SB3 does)
+    Pickle a value to a file, which appears whole or not at all.
+
+    :param value: what to save
+    :param path: the file; ``.pkl`` is added where there is no suffix
     """
+    with written_aside(_with_suffix(path)) as aside, open(aside, "wb") as file:
+        pickle.dump(value, file, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def load(path: str | os.PathLike, cls: type[T]) -> T:
+    """
+    :param path: the file; ``.pkl`` is added where there is no suffix
+    :param cls: what it should hold
+    :return: what it holds
+    :raises ValueError: if it is truncated, damaged, of something else, in another format, or too large for the memory there is
+    :raises FileNotFoundError: if there is no such file
+    """
+    path = _with_suffix(path)
+    with open(path, "rb") as file:
+        try:
+            value = pickle.load(file)
+        except (memory.NotEnoughMemoryError, FormatError) as error:
+            raise ValueError(f"{path} cannot be loaded: {error}") from error
+        except (ImportError, AttributeError) as error:
+            raise ValueError(
+                f"{path} cannot be read as a replay buffer, it was written by another version of sb3_breakout or is damaged "
+                f"({error}). Without the file, training goes on with an empty buffer."
+            ) from error
+        except Exception as error:  # damaged bytes can make pickle raise nearly anything
+            raise ValueError(
+                f"{path} cannot be read as a replay buffer, it is truncated or damaged ({type(error).__name__}: {error})."
+            ) from error
+    if not isinstance(value, cls):
+        raise ValueError(f"{path} holds a {type(value).__name__}, not a {cls.__name__}.")
+    return value
+
+
+def _with_suffix(path: str | os.PathLike) -> pathlib.Path:
+    """As SB3 does: ``.pkl`` where there is none."""
     path = pathlib.Path(path)
     return path if path.suffix else path.with_suffix(".pkl")

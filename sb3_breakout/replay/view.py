@@ -1,89 +1,176 @@
-"""A second learner on the transitions of one buffer."""
+"""How one learner sees what a buffer stores."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch as th
 from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3_breakout.arguments import check_unit_interval
-
-if TYPE_CHECKING:
-    from sb3_breakout.replay.prioritized_replay_buffer import PrioritizedReplayBuffer, PrioritizedReplayBufferSamples
-    from sb3_breakout.replay.priority_sampler import PrioritySampler
+from sb3_breakout.replay.priority_sampler import PrioritySampler
+from sb3_breakout.replay.schedule import ReplaySchedules
+from sb3_breakout.replay.transition_store import FLOAT32_MAX, PrioritizedReplayBufferSamples, TransitionStore
 
 
 class ReplayView:
     """
-    A view of a :class:`PrioritizedReplayBuffer` for a learner that sees other rewards: same transitions, stored once, but
-    priorities and random numbers of its own. Made by ``PrioritizedReplayBuffer.learner``.
+    The transitions of a :class:`PrioritizedReplayBuffer`, stored once for all views, drawn by priorities and random numbers of
+    this view's own, and with its own mix of rewards.
 
-    :param buffer: where the transitions are
-    :param reward_mix: alpha of the rewards that this learner samples; may be set anew at any time, and then holds for
-        all transitions, whenever they were recorded
+    The buffer samples through a view like any other; ``PrioritizedReplayBuffer.learner`` makes further ones.
+
+    :param store: where the transitions are
+    :param schedules: n_steps, alpha and beta, the same for all views
+    :param eps: added to every ``|TD error|``
+    :param reward_mix: alpha of ``(1 - alpha) * extrinsic + alpha * intrinsic``, the rewards that this view samples; may be set
+        anew at any time, and then holds for all transitions, whenever they were recorded. None: the rewards as they are
     :raises ValueError: if ``reward_mix`` is not in [0, 1]
     """
 
-    def __init__(self, buffer: PrioritizedReplayBuffer, reward_mix: float) -> None:
-        self.buffer = buffer
+    def __init__(
+        self, store: TransitionStore, schedules: ReplaySchedules, eps: float, reward_mix: float | None = None
+    ) -> None:
+        self.store = store
+        self.schedules = schedules
+        self.eps = eps
         self.reward_mix = reward_mix
-        self.sampler: PrioritySampler | None = None  # made by the buffer with its first transition
+        self.forget()
 
     @property
-    def reward_mix(self) -> float:
-        """alpha: the share of the intrinsic reward, in [0, 1]."""
+    def reward_mix(self) -> float | None:
+        """alpha: the share of the intrinsic reward, in [0, 1]; None: the rewards as they are."""
         return self._reward_mix
 
     @reward_mix.setter
-    def reward_mix(self, value: float) -> None:
-        check_unit_interval("reward_mix", value)
+    def reward_mix(self, value: float | None) -> None:
+        if value is not None:
+            check_unit_interval("reward_mix", value)
         self._reward_mix = value
 
     @property
     def buffer_size(self) -> int:
         """Steps that the buffer holds of each environment."""
-        return self.buffer.buffer_size
+        return self.store.capacity
 
     @property
     def n_envs(self) -> int:
         """Number of environments."""
-        return self.buffer.n_envs
+        return self.store.n_envs
 
     def size(self) -> int:
         """:return: how many steps of each environment are stored"""
-        return self.buffer.size()
+        return self.store.size()
 
     def n_eligible(self) -> int:
         """:return: how many transitions, over all environments, can be sampled"""
-        return self.buffer.n_eligible()
+        return self.sampler.n_eligible
+
+    def forget(self) -> None:
+        """Nothing is stored: a sampler of one place with nothing in it, until there is a transition."""
+        self.sampler = PrioritySampler(1, self.schedules.alpha, self.eps, np.random.default_rng(0))
+
+    def allocate(self, rng: np.random.Generator) -> None:
+        """
+        Take memory for the priorities.
+
+        :param rng: source of randomness
+        """
+        self.sampler = PrioritySampler(self.store.n_places, self.schedules.alpha, self.eps, rng)
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> PrioritizedReplayBufferSamples:
         """
-        As the buffer's ``sample``, by this learner's priorities and with the reward of every step mixed.
+        Draw transitions with probability proportional to their priority.
 
-        :param batch_size: number of transitions
+        :param batch_size: number of transitions; one can occur more than once
         :param env: normalizes observations and extrinsic rewards
         :return: the batch
         :raises ValueError: if there is nothing to sample
         """
-        return self.buffer.sample_for(self.sampler, batch_size, env, self.reward_mix)
+        if self.sampler.n_eligible == 0:
+            raise ValueError(
+                f"Nothing can be sampled yet: {self.size()} step(s) are stored and a return takes {self.schedules.n_steps}, "
+                "unless an episode ends before."
+            )
+        places, weights = self.sampler.sample(batch_size, self.schedules.beta)
+        return self.store.samples(self.store.indices_at(places), self.schedules.n_steps, env, weights, self.reward_mix)
+
+    def set_initial_priorities(self, envs: np.ndarray, td_errors: np.ndarray) -> None:
+        """
+        What the actor knows of the newest step: ``|TD errors|`` in place of the recent ones that its transitions entered with
+        (Ape-X, https://arxiv.org/abs/1803.00933). A transition that was sampled meanwhile keeps its priority.
+
+        :param envs: (n,) int64 environments that it knows the error of, none twice
+        :param td_errors: (n,) their ``|TD errors|``
+        :raises ValueError: if an error is negative or not finite, an environment does not exist or the lengths differ; nothing
+            is changed then
+        """
+        if len(envs) != len(td_errors):
+            raise ValueError(f"{len(envs)} environments and {len(td_errors)} TD errors: there must be one error for each.")
+        known = (td_errors >= 0.0) & (td_errors <= FLOAT32_MAX)  # NaN is neither
+        if not known.all():
+            wrong = int(known.argmin())
+            raise ValueError(
+                f"The initial |TD error| of environment {envs[wrong]} is {td_errors[wrong]}, it must be finite and not "
+                "negative: no priority was changed."
+            )
+        if len(envs) and not 0 <= envs.min() <= envs.max() < self.n_envs:
+            raise ValueError(f"Environments must be in [0, {self.n_envs}), got {envs.min()} to {envs.max()}.")
+        if self.size():
+            self.sampler.suggest(self.store.places_of(self.store.newest + envs), td_errors.astype(np.float32))
 
     def update_priorities(self, indices: np.ndarray | th.Tensor, td_errors: np.ndarray | th.Tensor) -> None:
         """
-        As the buffer's ``update_priorities``, for this learner only.
+        Replace the priorities of sampled transitions; those overwritten since are left out.
+
+        Of an index that occurs more than once the last error counts.
 
         :param indices: (batch,) as ``sample`` gave them
-        :param td_errors: (batch,) or (batch, 1)
-        :raises ValueError: see the buffer's
+        :param td_errors: (batch,) or (batch, 1) TD errors, of which the magnitude counts
+        :raises ValueError: if an error is not finite, an index was never given out or the lengths differ;
+            nothing is changed then
         """
-        self.buffer.update_priorities_of(self.sampler, indices, td_errors)
+        indices = _flat(indices).astype(np.int64, copy=False)
+        errors = np.abs(_flat(td_errors))
+        if len(indices) != len(errors):
+            raise ValueError(f"{len(indices)} indices and {len(errors)} TD errors: there must be one error per index.")
+        if not len(indices):
+            return
+        if not errors.max() <= FLOAT32_MAX:  # NaN is not either
+            wrong = int((errors <= FLOAT32_MAX).argmin())
+            raise ValueError(
+                f"TD error {errors[wrong]} (position {wrong} of the batch) is not finite: no priority was changed. "
+                "The loss has probably diverged, or a reward or observation was wrong."
+            )
+        first, last = indices.min(), indices.max()
+        if first < 0 or last >= self.store.end:
+            raise ValueError(f"Indices must be those of sampled transitions, in [0, {self.store.end}), got {first} to {last}.")
+        if first < self.store.oldest:
+            alive = indices >= self.store.oldest
+            indices, errors = indices[alive], errors[alive]
+        self.sampler.update(self.store.places_of(indices), errors.astype(np.float32, copy=False))
 
     def update_schedules(self, progress_remaining: float) -> None:
         """
-        Priorities of all learners follow the buffer's schedules of alpha and beta.
+        As the buffer's ``update_schedules``: the schedules are the same for all views.
 
         :param progress_remaining: 1 at the start of training, 0 at its end
+        :raises ValueError: if a schedule leaves its range
         """
-        self.buffer.update_schedules(progress_remaining)
+        self.schedules.update(progress_remaining)
+
+    def get_state(self) -> dict[str, Any]:
+        """:return: mix, priorities and random numbers, for ``pickle``"""
+        return {"reward_mix": self.reward_mix, "sampler": self.sampler.get_state()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """
+        :param state: what ``get_state`` gave, after it went through ``pickle``
+        """
+        self.reward_mix = state["reward_mix"]
+        self.sampler.set_state(state["sampler"])
+
+
+def _flat(values: np.ndarray | th.Tensor) -> np.ndarray:
+    if isinstance(values, th.Tensor):
+        values = values.detach().cpu().numpy()
+    return np.asarray(values).reshape(-1)

@@ -78,7 +78,7 @@ class RND(nn.Module):
         """
         Take the frames of one step into the statistics, train the predictor if it is time to, and give the bonus.
 
-        :param frames: (n_envs, *observation_space.shape)
+        :param frames: ``(n_envs, *observation_space.shape)``
         :return: raw and scaled bonus, each (n_envs,) float32, not negative; the scaled one is 0 during ``initial_steps``
         """
         frames = self._channels_first(frames)
@@ -101,7 +101,7 @@ class RND(nn.Module):
 
     def bonus(self, frames: np.ndarray) -> np.ndarray:
         """
-        :param frames: (batch, *frame_shape), channels first
+        :param frames: ``(batch, *frame_shape)``, channels first
         :return: raw bonus (batch,) float32; nothing is learned from asking
         """
         with th.no_grad():
@@ -113,7 +113,7 @@ class RND(nn.Module):
 
     def whitened(self, frames: np.ndarray) -> np.ndarray:
         """
-        :param frames: (batch, *frame_shape), channels first
+        :param frames: ``(batch, *frame_shape)``, channels first
         :return: float32, same shape, in [-5, 5]
         """
         mean = self.frame_statistics.mean.astype(np.float32)

@@ -61,10 +61,9 @@ def test_in_training(n_steps: int, normalize: bool) -> None:
     model.train = lambda *args, **kwargs: None  # type: ignore[method-assign]
     model.learn(600)
     buffer = model.replay_buffer
-    assert isinstance(buffer, PrioritizedReplayBuffer) and buffer._sampler is not None
+    assert isinstance(buffer, PrioritizedReplayBuffer)
     errors = buffer._sampler.errors[:600].reshape(200, 3)
-    buffer.n_steps = 1  # to have the one-step transitions
-    batch = buffer._get_samples(np.arange(600), env if normalize else None)
+    batch = buffer.store.samples(np.arange(600), n_steps=1, env=env if normalize else None)
     with th.no_grad():
         target = batch.rewards + 0.5 * (1 - batch.dones) * model.q_net(batch.next_observations).max(dim=1, keepdim=True).values
         expected = (target - model.q_net(batch.observations).gather(1, batch.actions)).abs().numpy().reshape(200, 3)

@@ -64,7 +64,8 @@ def test_training_goes_on_with_other_n_steps(model: DDQN, tmp_path: Path, n_step
     loaded.learn(100, reset_num_timesteps=False)
     loaded.save(tmp_path / "again")
     again = DDQN.load(tmp_path / "again.zip", env=Corridor())
-    again.load_replay_buffer(tmp_path / "buffer")
+    with pytest.warns(UserWarning, match="saved at step 400 and the model at step 500"):
+        again.load_replay_buffer(tmp_path / "buffer")
     assert again.replay_buffer.n_steps == loaded.replay_buffer.n_steps
 
 

@@ -79,7 +79,7 @@ def test_a_reset_gives_memory_back():
     for step in islice(stream, 5):
         buffer.add(*step)
     buffer.reset()
-    assert not buffer._stores
+    assert not buffer.store.allocated
     for step in islice(stream, 5):
         buffer.add(*step)
     buffer.check_valid()

@@ -46,7 +46,6 @@ def test_training_goes_on_with_all_of_it(tmp_path: Path) -> None:
     assert same(callback.start, end)
     assert callback.start_steps == 200 and loaded.num_timesteps == 400
     assert loaded.replay_buffer.size() == 200  # of two environments
-    assert callback.explorer._n_updates == loaded._n_updates
     assert loaded.rnd is loaded.env.rnd and loaded.rnd.n_frames == 400
     assert not same(loaded.get_parameters()["rnd"], end["rnd"])
     loaded.replay_buffer.check_valid()
@@ -56,7 +55,8 @@ def test_the_next_samples_of_both_learners_are_the_same_after_loading(tmp_path: 
     model = trained(200)
     model.save_replay_buffer(tmp_path / "buffer")
     loaded = agent()
-    loaded.load_replay_buffer(tmp_path / "buffer")
+    with pytest.warns(UserWarning, match="saved at step 200 and the model at step 0"):
+        loaded.load_replay_buffer(tmp_path / "buffer")
     for one, other in ((model.replay_buffer, loaded.replay_buffer), [m.replay_buffer.learner(0.3) for m in (model, loaded)]):
         for _ in range(10):
             assert np.array_equal(one.sample(16).indices, other.sample(16).indices)
@@ -123,7 +123,9 @@ def test_export_is_a_model_of_its_own(tmp_path: Path) -> None:
     watched = DDQN.load(tmp_path / "exploration_agent.zip")
     assert same(watched.policy.state_dict(), callback.explorer.policy.state_dict())
     observation = Corridor().reset()[0]
-    assert watched.predict(observation, deterministic=True)[0] == callback.explorer.predict(observation, deterministic=True)[0]
+    actions = [each.predict(observation, deterministic=True)[0] for each in (watched, callback.explorer.policy)]
+    assert actions[0] == actions[1]
+    assert watched.temperature == callback.explorer.policy.exploration.temperature < 1.0
 
 
 def test_no_export_where_nobody_said_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

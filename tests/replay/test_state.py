@@ -1,0 +1,111 @@
+"""What a saved buffer is made of: files written today are read by later versions, or refused with the reason."""
+
+import io
+import pickle
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from sb3_breakout.replay import PrioritizedReplayBuffer, prioritized_replay_buffer
+from tests.replay.oracle import Oracle
+from tests.replay.streams import FrameStackStream
+
+KEPT = Path(__file__).with_name("format_1.pkl")  # written by ``written()`` when the format was new, and never again
+N_STEPS, CAPACITY, STEPS = 3, 7, 19
+
+
+def stream() -> FrameStackStream:
+    return FrameStackStream(7, n_envs=2, n_stack=4, end=0.2, restart=0.05)
+
+
+def steps() -> list:
+    """With an intrinsic reward of k / 10 in step k."""
+    taken = list(islice(stream(), STEPS))
+    for number, step in enumerate(taken):
+        for info in step.infos:
+            info["intrinsic_reward"] = number / 10
+    return taken
+
+
+def written() -> PrioritizedReplayBuffer:
+    buffer = PrioritizedReplayBuffer(
+        2 * CAPACITY, stream().space, spaces.Discrete(4), "cpu", 2, n_stack=4, n_steps=N_STEPS, gamma=0.9, alpha=(0.2, 0.8)
+    )
+    learner = buffer.learner(1.0)
+    for step in steps():
+        buffer.add(*step)
+    buffer.num_timesteps = 2 * STEPS
+    buffer.update_schedules(0.5)
+    eligible = np.flatnonzero(buffer._sampler.eligible)
+    indices = buffer.store.indices_at(eligible)
+    buffer.update_priorities(indices, indices + 0.5)
+    learner.update_priorities(indices, indices * 2.0)
+    return buffer
+
+
+def test_a_file_of_this_format_is_read() -> None:
+    """Every transition in it is what the naive buffer makes of the same stream, by whatever names it was saved."""
+    buffer = PrioritizedReplayBuffer.load(KEPT)
+    buffer.check_valid()
+    oracle = Oracle(CAPACITY, 2, N_STEPS, 0.9)
+    for step in steps():
+        oracle.add(step)
+    eligible = oracle.eligible()
+    assert buffer.n_eligible() == len(eligible) > 5
+    batch = buffer._get_samples(np.array(eligible))
+    for row, index in enumerate(eligible):
+        for field, expected in oracle.transition(index).items():
+            np.testing.assert_allclose(getattr(batch, field)[row], expected, rtol=1e-5, err_msg=field)
+    assert (buffer.num_timesteps, buffer.alpha, buffer.beta, buffer.n_steps) == (38, 0.5, 0.7, 3)
+    places = np.array(eligible) % (2 * CAPACITY)
+    own, learner = buffer._samplers()
+    np.testing.assert_array_equal(own.errors[places], np.array(eligible) + 0.5)
+    np.testing.assert_array_equal(learner.errors[places], np.array(eligible) * 2.0)
+    mixed = buffer.learner(1.0).sample(50)
+    one_step = mixed.discounts[:, 0] == np.float32(0.9)
+    np.testing.assert_allclose(mixed.rewards[one_step, 0], (mixed.indices // 2 / 10)[one_step], rtol=1e-6)
+    for step in islice(FrameStackStream(1, n_envs=2, n_stack=4), 20):
+        buffer.add(*step[:5], [info | {"intrinsic_reward": 0.0} for info in step.infos])
+        buffer.check_valid()
+
+
+def test_a_file_names_nothing_that_may_be_renamed() -> None:
+    """Of this package only the class and the three functions that stream arrays."""
+    named = set()
+
+    class Recorder(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            if module.startswith("sb3_breakout"):
+                named.add(f"{module}.{name}")
+            return super().find_class(module, name)
+
+    Recorder(io.BytesIO(pickle.dumps(written()))).load()
+    package = "sb3_breakout.replay"
+    assert named == {
+        f"{package}.prioritized_replay_buffer.PrioritizedReplayBuffer",
+        *(f"{package}.streamed_pickle.{name}" for name in ("_allocate", "_fill", "_join")),
+    }
+
+
+def test_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(prioritized_replay_buffer, "FORMAT", 7)
+        written().save(tmp_path / "newer.pkl")
+    with pytest.raises(ValueError, match=r"newer\.pkl cannot be loaded: it was written in format 7, .* reads format 1"):
+        PrioritizedReplayBuffer.load(tmp_path / "newer.pkl")
+
+
+def test_a_file_from_before_the_formats_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the attributes of the object were saved, and functions of a module that has another name now."""
+    with monkeypatch.context() as patch:
+        patch.setattr(PrioritizedReplayBuffer, "__getstate__", lambda buffer: {"buffer_size": buffer.buffer_size})
+        written().save(tmp_path / "old.pkl")
+    with pytest.raises(ValueError, match=r"old\.pkl cannot be loaded: it was written before formats were numbered"):
+        PrioritizedReplayBuffer.load(tmp_path / "old.pkl")
+    (tmp_path / "older.pkl").write_bytes(b"csb3_breakout.replay.snapshot\n_join\n.")
+    with pytest.raises(ValueError, match=r"older\.pkl .* written by another version of sb3_breakout or is damaged"):
+        PrioritizedReplayBuffer.load(tmp_path / "older.pkl")

@@ -1,0 +1,209 @@
+"""What the README and the docs print works: examples run, options of commands exist, links lead somewhere."""
+
+import argparse
+import importlib
+import json
+import re
+import runpy
+import shlex
+import shutil
+import sys
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import pytest
+import yaml
+
+from sb3_breakout.registry import ALGORITHMS, load
+from sb3_breakout.zoo.checks import check_hyperparameters
+from tests.gameplay.conftest import SHORT, game, record
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text()
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "benchmarks" / "README.md",
+    *(page for page in sorted(DOCS.rglob("*.md")) if "_build" not in page.parts),
+]
+TUTORIAL = [
+    "".join(cell["source"]) + "\n"
+    for cell in json.loads((DOCS / "tutorial.ipynb").read_text())["cells"]
+    if cell["cell_type"] == "code"
+]
+EXTRAS = {"benchmarks", "box2d", "dev", "docs", "track", "minari", "arrayrecord", "ray"}
+OTHER_PROGRAMS = {"export", "ray", "source"}
+
+
+def blocks(language: str) -> list[Any]:
+    """All code blocks in a language, each a parameter of a test."""
+    return [
+        pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
+        for page in PAGES
+        for number, block in enumerate(re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL), start=1)
+    ]
+
+
+def commands() -> list[Any]:
+    """All commands in blocks of bash, and those in tables and sentences that begin with python."""
+    found: dict[str, None] = {}
+    for page in PAGES:
+        text = page.read_text()
+        lines = "".join(re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)).splitlines()
+        lines += re.findall(r"`((?:python|rl_zoo3|sb3-breakout) [^`]*)`", text)
+        for line in lines:
+            if "…" not in line and "..." not in line:
+                found |= dict.fromkeys(filter(None, shlex_lines(line)))
+    for line in "".join(TUTORIAL).splitlines():
+        if line.startswith("!{sys.executable} "):
+            found[line.replace("!{sys.executable}", "python").split(" | ")[0]] = None
+    return [pytest.param(command, id=command) for command in found]
+
+
+def shlex_lines(line: str) -> list[str]:
+    """The commands of a line, without its comment."""
+    return [part.strip() for part in shlex.join(shlex.split(line, comments=True)).split("'&&'")]
+
+
+@pytest.fixture(scope="module")
+def ten_games(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("docs") / "data"
+    env = game(**SHORT)
+    record(root, env, episodes=10)
+    env.close()
+    return root
+
+
+@pytest.mark.parametrize("example", blocks("python"))
+def test_example_runs(
+    example: str, ten_games: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ten_games, "data")
+    exec(compile(example, request.node.name, "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("example", blocks("yaml"))
+def test_yaml_parses(example: str) -> None:
+    assert isinstance(yaml.safe_load(example), dict)
+
+
+def test_tutorial_parses() -> None:
+    """The slow tests run it."""
+    compile(re.sub("^!.*$", "", "".join(TUTORIAL), flags=re.MULTILINE), "tutorial.ipynb", "exec")
+
+
+class Parsed(BaseException):
+    """The options of a program are right; it would start now."""
+
+
+def parse(self: argparse.ArgumentParser, args: Any = None, namespace: Any = None) -> NoReturn:
+    options, unknown = PARSE_KNOWN_ARGS(self, args, namespace)
+    if unknown:
+        self.error(f"unknown options: {unknown}")
+    raise Parsed(options)
+
+
+PARSE_KNOWN_ARGS = argparse.ArgumentParser.parse_known_args
+
+
+@pytest.mark.parametrize("command", commands())
+def test_options_of_command_exist(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, *words = shlex.split(command.replace(".venv/bin/", ""))
+    if program == "rl_zoo3":
+        program, words = "python", ["-m", f"rl_zoo3.{words[0]}", *words[1:]]
+    elif program == "sb3-breakout":
+        program, words = "python", ["-m", "sb3_breakout", *words]
+    if program == "make":
+        assert all(re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE) for target in words)
+    elif program == "pip":
+        asked = {extra for extras in re.findall(r"\[([a-z0-9,]+)\]", command) for extra in extras.split(",")}
+        assert asked <= EXTRAS
+    elif program != "python":
+        assert program in OTHER_PROGRAMS
+    elif words[0] == "-m" and (words[1] in ("venv", "pytest") or len(words) == 2):
+        assert find_spec(words[1])
+    else:
+        options = options_of_python(words, monkeypatch)
+        if words[1] == "rl_zoo3.train" and options.algo in ALGORITHMS:
+            algorithm = load(ALGORITHMS[options.algo].algorithm_class)
+            check_hyperparameters(options.algo, algorithm, options.hyperparams or {})
+
+
+def start_command(self: click.Command, ctx: click.Context) -> NoReturn:
+    raise Parsed(argparse.Namespace(**ctx.params))
+
+
+def options_of_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
+    """:return: what a Python program makes of its options, without running it"""
+    monkeypatch.setattr(click.Command, "invoke", start_command)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", parse)
+    name, options = (words[1], words[2:]) if words[0] == "-m" else (words[0], words[1:])
+    monkeypatch.setattr(sys, "argv", [name, *options])
+    with warnings.catch_warnings(), pytest.raises(Parsed) as parsed:
+        warnings.simplefilter("ignore")
+        if words[0] != "-m":
+            runpy.run_path(str(DOCS / name if name.startswith("..") else ROOT / name), run_name="__main__")
+        elif name == "rl_zoo3.train":  # the module only imports what starts it
+            importlib.import_module(name).train()
+        else:
+            runpy.run_module(name, run_name="__main__")
+    return parsed.value.args[0]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub and Sphinx give to the headings of a page."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match("https?:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{link} leads nowhere"
+        assert not anchor or anchor in anchors(target), f"{link}: {target.name} has no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_named_files_of_the_code_exist(page: Path) -> None:
+    for name in re.findall(r"`([\w/]+/\w+\.(?:py|yml|csv))`", page.read_text()):
+        assert (ROOT / name).exists() or (ROOT / "sb3_breakout" / name).exists(), name
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    listed = set()
+    for page in (DOCS / "index.md", DOCS / "api" / "index.md"):
+        for toctree in re.findall(r"```{toctree}\n(.*?)```", page.read_text(), flags=re.DOTALL):
+            listed |= {page.parent / line for line in toctree.splitlines() if line and not line.startswith(":")}
+    pages = {page.with_suffix("") for page in PAGES if DOCS in page.parents} - {DOCS / "index"}
+    assert pages <= listed
+    assert all(page.with_suffix(".md").exists() or page.with_suffix(".ipynb").exists() for page in listed)
+
+
+def test_there_are_three_examples_of_subclassing() -> None:
+    assert len(re.findall("```python", (DOCS / "guide" / "extend.md").read_text())) == 3
+
+
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 170
+    assert len(README.split()) <= 900
+
+
+def test_the_two_commands_are_lines_of_their_own() -> None:
+    """.ci/run takes the test command from the README by its form; people copy both."""
+    found = re.findall(r"^python -m venv .venv && .venv/bin/pip install -c constraints.txt .*$", README, flags=re.MULTILINE)
+    assert [command.rsplit("&& ")[-1].split()[:3] for command in found] == [
+        [".venv/bin/python", "-m", "rl_zoo3.train"],
+        [".venv/bin/python", "-m", "pytest"],
+    ]
