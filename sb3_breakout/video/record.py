@@ -13,11 +13,11 @@ import numpy as np
 from sb3_breakout.arguments import check_at_least
 from sb3_breakout.files import name_folder
 from sb3_breakout.gameplay.dataset import png
+from sb3_breakout.protocol import VIDEO_SCALE
 from sb3_breakout.video.camera import Moment, play_game
 from sb3_breakout.video.encoder import open_video
 
 FPS = 30
-SCALE = 3
 WIDTH, HEIGHT = 160, 210  # the screen's own size
 LINE_HEIGHT = 15  # of the text; as all lengths here in pixels of the screen
 TEXT_HEIGHT = 46  # three lines; with the screen 256 rows, which H.264's blocks of 16 divide evenly
@@ -26,7 +26,7 @@ TEXT_COLOUR = (255, 255, 255)
 BAR_COLOUR, BEST_COLOUR = (86, 180, 233), (230, 159, 0)  # blue and orange, which everybody can tell apart (Okabe and Ito)
 
 
-def annotate(moment: Moment, scale: int = SCALE) -> np.ndarray:
+def annotate(moment: Moment, scale: int = VIDEO_SCALE) -> np.ndarray:
     """
     Put the text area below the screen.
 
@@ -64,7 +64,7 @@ def _draw_bars(picture: np.ndarray, q_values: dict[str, float], scale: int) -> N
 
 
 def record_video(
-    agent: Any, path: str | os.PathLike[str], with_frames: bool = False, scale: int = SCALE, **game: Any
+    agent: Any, path: str | os.PathLike[str], with_frames: bool = False, scale: int = VIDEO_SCALE, **game: Any
 ) -> Moment:
     """
     Record one whole game as an annotated video.
