@@ -53,7 +53,7 @@ def record_bulk(
     :param env_id: its game; None for what is kept beside its file
     :param device: of the trained agent
     :param say: takes a line about each video
-    :param how: ``seed``, ``max_steps`` and ``protocol`` of the games
+    :param how: ``seed``, ``max_steps`` and ``protocol`` of the games, ``scale`` and ``with_q_values`` of the videos
     :raises FileExistsError: if a file is in the way that other settings have made, or another program
     """
     n_random = number_random(total, percent_random)
