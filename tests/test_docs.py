@@ -148,7 +148,7 @@ def options_of_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> argp
     with warnings.catch_warnings(), pytest.raises(Parsed) as parsed:
         warnings.simplefilter("ignore")
         if words[0] != "-m":
-            runpy.run_path(str(DOCS / name if name.startswith("..") else ROOT / name), run_name="__main__")
+            runpy.run_path(str(ROOT / name), run_name="__main__")
         elif name == "rl_zoo3.train":  # the module only imports what starts it
             importlib.import_module(name).train()
         else:
