@@ -145,7 +145,7 @@ def options_of_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> argp
     monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", parse)
     name, options = (words[1], words[2:]) if words[0] == "-m" else (words[0], words[1:])
     monkeypatch.setattr(sys, "argv", [name, *options])
-    with warnings.catch_warnings(), pytest.raises(Parsed) as parsed:
+    with warnings.catch_warnings(), pytest.raises((Parsed, SystemExit)) as ended:
         warnings.simplefilter("ignore")
         if words[0] != "-m":
             runpy.run_path(str(ROOT / name), run_name="__main__")
@@ -153,7 +153,10 @@ def options_of_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> argp
             importlib.import_module(name).train()
         else:
             runpy.run_module(name, run_name="__main__")
-    return parsed.value.args[0]
+    if isinstance(ended.value, SystemExit):
+        assert ended.value.code == 0 and words[-1] == "--help"
+        return argparse.Namespace()
+    return ended.value.args[0]
 
 
 def anchors(page: Path) -> set[str]:
