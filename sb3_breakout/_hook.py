@@ -3,8 +3,26 @@ The start-up hook that teaches RL Zoo our algorithms.
 
 RL Zoo reads its table of algorithms before any option could name a plug-in, so the table must be extended while the Zoo
 is being imported. ``sb3_breakout.pth`` (Python <= 3.14) or ``sb3_breakout.start`` (PEP 829) calls ``install()`` in every
-Python process of the environment. That costs one entry in ``sys.meta_path``: only when one of the modules below is
-imported are the patches (``sb3_breakout.zoo.patches``) loaded and applied, right after the module has been executed.
+Python process of the environment, by way of ``sb3_breakout_startup.py``. That costs one entry in ``sys.meta_path``: only when
+one of the modules below is imported are the patches (``sb3_breakout.zoo.patches``) loaded and applied, right after the module
+has been executed.
+
+With ``SB3_BREAKOUT_HOOK=0`` in the environment nothing happens at start-up. A program of one's own then asks for it::
+
+    import sb3_breakout
+    from rl_zoo3.train import train
+
+    sb3_breakout.install()
+    train()
+
+or does without, and names the algorithm as RL Zoo's documentation shows. Then what ``sb3_breakout.zoo.manager`` adds is
+missing, and ``-conf`` must name a file of hyperparameters that has no need of it (no ``vec_env_class``)::
+
+    import rl_zoo3, rl_zoo3.exp_manager, rl_zoo3.train
+    from sb3_breakout import DDQN
+
+    rl_zoo3.ALGOS["ddqn_per"] = DDQN
+    rl_zoo3.train.train()
 
 This file runs in processes that have nothing to do with reinforcement learning: it imports nothing but ``sys``.
 """

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from sb3_breakout import DDQN
@@ -12,14 +13,32 @@ HYPERPARAMS = Path(__file__).parent.parent / "hyperparams"
 GAME = "BreakoutNoFrameskip-v4"
 
 
+def sections(name: str) -> dict[str, dict[str, Any]]:
+    return yaml.safe_load((HYPERPARAMS / f"{name}.yml").read_text())
+
+
 def section(name: str) -> dict[str, Any]:
-    return yaml.safe_load((HYPERPARAMS / f"{name}.yml").read_text())[GAME]
+    return sections(name)[GAME]
 
 
 def train(preset: str, steps: int, *params: str, folder: Path) -> DDQN:
     options = ("-conf", preset, "--env", GAME, "-n", str(steps), "--eval-freq", "-1", "--seed", "0", "--device", "cpu")
     run(*TRAIN, *options, "-params", *params, folder=folder)
     return DDQN.load(folder / "logs" / "ddqn_per" / f"{GAME}_1" / f"{GAME}.zip")
+
+
+@pytest.mark.parametrize("name, own", [("ddqn_rnd", {"vec_env_wrapper", "callback"}), ("c51_per", {"v_min", "v_max"})])
+def test_other_algorithms_have_the_values_of_ddqn_per_but_for_their_own(name: str, own: set[str]) -> None:
+    for game, values in sections(name).items():
+        assert own <= values.keys()
+        shared = {key: value for key, value in values.items() if key not in own}
+        assert shared == {key: value for key, value in sections("ddqn_per")[game].items() if key not in own}, game
+
+
+def test_rnd_keeps_the_callbacks_of_ddqn_per() -> None:
+    dual_agent, *others = section("ddqn_rnd")["callback"]
+    assert others == section("ddqn_per")["callback"]
+    assert list(dual_agent) == ["sb3_breakout.rnd.DualAgentCallback"]
 
 
 def test_original_values() -> None:

@@ -69,7 +69,7 @@ class SingleDQN(DDQN):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        self._loss_function = dqn_loss
+        self.learner.loss_function = dqn_loss
 
 
 hyperparams: dict[str, dict[str, Any]] = {

@@ -11,7 +11,7 @@ import torch as th
 from torch.profiler import ProfilerActivity, profile
 
 from sb3_breakout import DDQN
-from sb3_breakout.ddqn import ddqn
+from sb3_breakout.ddqn import learner
 
 ARITHMETIC = ("convolution", "addmm", "aten::mm", "aten::bmm", "cudnn", "gemm")  # in names of PyTorch's own operations
 # label -> what is measured under it (attribute path from the model)
@@ -21,8 +21,8 @@ STOPWATCHES = {
     "add": "_store_transition",
     "sample": "replay_buffer.sample",
     "priorities": "replay_buffer.update_priorities",
-    "forward": "_loss_function",
-    "update": "_update",
+    "forward": "learner.loss_function",
+    "update": "learner.step",
     "optimizer": "policy.optimizer.step",
     "train": "train",
 }
@@ -79,7 +79,7 @@ def measure_shares(model: DDQN, steps: int, picture: Path | None) -> dict[str, f
             owner = getattr(owner, parent)
         owners.append(watches.on(owner, name, label))
     owners.append(watches.on(th.Tensor, "backward", "backward"))
-    owners.append(watches.on(ddqn, "clip_gradient_norm_", "clipping"))
+    owners.append(watches.on(learner, "clip_gradient_norm_", "clipping"))
     for game in model.env.unwrapped.games:  # type: ignore[union-attr]
         owners.append(watches.on(game, "step", "emulator"))
         owners.append(watches.on(game, "send", "emulator"))

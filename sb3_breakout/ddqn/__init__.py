@@ -3,6 +3,7 @@
 from sb3_breakout.ddqn.c51 import C51
 from sb3_breakout.ddqn.ddqn import DDQN
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule, boltzmann_probabilities
+from sb3_breakout.ddqn.learner import QLearner
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
 from sb3_breakout.ddqn.targets import double_q_target
 
@@ -16,6 +17,7 @@ __all__ = [
     "ExplorationRule",
     "MlpPolicy",
     "MultiInputPolicy",
+    "QLearner",
     "boltzmann_probabilities",
     "double_q_target",
 ]

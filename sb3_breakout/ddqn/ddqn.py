@@ -1,10 +1,10 @@
 """Double DQN with prioritized replay, n-step returns and Boltzmann or epsilon-greedy exploration."""
 
+import copy
 import inspect
 import io
 import pathlib
 import warnings
-import zipfile
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, TypeVar
@@ -13,24 +13,25 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3 import DQN
-from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
-from stable_baselines3.common.utils import FloatSchedule, polyak_update
-from stable_baselines3.common.vec_env import VecFrameStack, unwrap_vec_wrapper
-from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
+from stable_baselines3.common.utils import FloatSchedule
 
 from sb3_breakout.arguments import check_known_arguments, constructor_arguments
-from sb3_breakout.common.torch_utils import CompiledFunction, bfloat16_is_fast, choose_device, clip_gradient_norm_
+from sb3_breakout.common.checkpoint import incomplete_explained, written_whole
+from sb3_breakout.common.torch_utils import bfloat16_is_fast, choose_device
 from sb3_breakout.ddqn.checks import check_arguments, check_run
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
 from sb3_breakout.ddqn.initial_priorities import ActorTDErrors
-from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
-from sb3_breakout.files import written_aside
+from sb3_breakout.ddqn.learner import Hyperparameters, Outcome, QLearner
+from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy, counterpart
+from sb3_breakout.ddqn.replay_buffer import make_replay_buffer
+from sb3_breakout.ddqn.views import View, as_view
 from sb3_breakout.random_state import get_random_state, set_random_state
-from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayView
+from sb3_breakout.replay import PrioritizedReplayBuffer
 from sb3_breakout.replay.schedule import ProgressSchedule
 
 SelfDDQN = TypeVar("SelfDDQN", bound="DDQN")
@@ -68,7 +69,7 @@ class DDQN(DQN):
         ``ReplayBuffer`` and ``NStepReplayBuffer`` work as well (uniform sampling)
     :param replay_buffer_kwargs: Keyword arguments to pass to the replay buffer on creation, for instance
         ``dict(alpha=0.5, beta=(0.4, 1.0))``. ``n_stack`` (read from the environment's ``VecFrameStack``), ``n_steps``
-        and ``gamma`` are filled in where they are not given.
+        and ``gamma`` are filled in; other values than the model's are an error.
     :param optimize_memory_usage: Not supported by the prioritized buffer, which stores each frame once anyway
     :param n_steps: length of the n-step returns, at least 1: a number, a pair (start, end), a triple (start, end, fraction of
         training by which the end is reached) or a function of the current progress remaining, rounded to whole steps
@@ -124,10 +125,10 @@ class DDQN(DQN):
     DIAGNOSTICS_INTERVAL = 10_000  # environment steps between two logs of the buffer's diagnostics
 
     action_space: spaces.Discrete
+    policy_class: type[DDQNPolicy]
     policy: DDQNPolicy
     n_steps: Any  # an int in SB3, here also what makes a schedule
     replay_buffer_class: type[ReplayBuffer]
-    replay_buffer: ReplayBuffer | ReplayView | None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -235,79 +236,40 @@ class DDQN(DQN):
 
     def _setup_model(self) -> None:
         check_arguments(self)
-        self.policy_class = self._our_policy_class(self.policy_class)
+        self.policy_class = counterpart(self.policy_class)
         if self.replay_buffer is None:
-            self.replay_buffer = self._make_replay_buffer()
+            self.replay_buffer = make_replay_buffer(self)
         given = {"n_steps": self.n_steps, "policy_kwargs": self.policy_kwargs}
         # SB3 compares it with 1, to warn that it does not reach a buffer passed by class: the one made above has got it
         self.n_steps = 1
-        self.policy_kwargs = self.policy_kwargs | {"n_atoms": self.n_atoms, "v_min": self.v_min, "v_max": self.v_max}
+        self.policy_kwargs = self._policy_arguments()
         super()._setup_model()
         vars(self).update(given)  # what is saved, and what load() compares, is what the user gave
-        self.policy.exploration = self._make_exploration()
+        self.learner = self._make_learner(self.policy, as_view(self.replay_buffer, self.gamma))
         self.policy.continue_exploration(self._exploration_state)
-        self.policy.ladder = (self.ladder_epsilon, self.ladder_exponent)
-        self.policy.set_autocast(bfloat16_is_fast(self.device) if self.autocast == "auto" else bool(self.autocast))
-        loss = self.policy.q_net.loss
-        self._loss_function = CompiledFunction(loss) if self.compile else loss
+
+    def _make_learner(self, policy: DDQNPolicy, view: View) -> QLearner:
+        policy.exploration = self._make_exploration()
+        policy.ladder = (self.ladder_epsilon, self.ladder_exponent)
+        policy.set_autocast(bfloat16_is_fast(self.device) if self.autocast == "auto" else bool(self.autocast))
+        return QLearner(policy, view, Hyperparameters(self.lr_schedule, self.max_grad_norm, self.tau, self.compile))
+
+    def second_learner(self, view: View) -> QLearner:
+        """
+        :param view: what it learns from
+        :return: another learner with the hyperparameters of this model, and weights and exploration of its own
+        """
+        policy = self.policy_class(self.observation_space, self.action_space, self.lr_schedule, **self._policy_arguments())
+        policy.to(self.device)
+        learner = self._make_learner(policy, view)
+        policy.exploration = copy.deepcopy(policy.exploration)  # a rule that was passed as an object is the model's
+        return learner
+
+    def _policy_arguments(self) -> dict[str, Any]:
+        return self.policy_kwargs | {"n_atoms": self.n_atoms, "v_min": self.v_min, "v_max": self.v_max}
 
     def _setup_lr_schedule(self) -> None:
         self.lr_schedule = FloatSchedule(ProgressSchedule("learning_rate", self.learning_rate, largest=np.inf))
-
-    @classmethod
-    def _our_policy_class(cls, policy_class: type[BasePolicy]) -> type[DDQNPolicy]:
-        """:return: in place of SB3's own policies, which its files name, ours that have the same networks"""
-        if issubclass(policy_class, DDQNPolicy):
-            return policy_class
-        for name, theirs in DQN.policy_aliases.items():
-            if policy_class is theirs:
-                return cls.policy_aliases[name]  # type: ignore[return-value]
-        raise ValueError(f"The policy must be a DDQNPolicy or one of SB3's for DQN, received {policy_class.__name__}.")
-
-    def _make_replay_buffer(self) -> ReplayBuffer:
-        kwargs = dict(self.replay_buffer_kwargs)
-        self._check_replay_buffer_kwargs(kwargs)
-        if issubclass(self.replay_buffer_class, HerReplayBuffer):
-            if self.env is None:
-                raise ValueError("HerReplayBuffer asks the environment for the rewards of other goals: pass env.")
-            kwargs["env"] = self.env
-        if issubclass(self.replay_buffer_class, PrioritizedReplayBuffer):
-            kwargs = {"n_stack": self._frames_in_stack(), "n_steps": self.n_steps, "gamma": self.gamma, **kwargs}
-        elif callable(self.n_steps) or isinstance(self.n_steps, (list, tuple)):
-            raise ValueError(
-                f"n_steps={self.n_steps!r} changes over training, which {self.replay_buffer_class.__name__} cannot: "
-                "use PrioritizedReplayBuffer, or a number."
-            )
-        elif issubclass(self.replay_buffer_class, NStepReplayBuffer):
-            kwargs = {"n_steps": self.n_steps, "gamma": self.gamma, **kwargs}
-        elif self.n_steps > 1:
-            raise ValueError(
-                f"n_steps={self.n_steps} with {self.replay_buffer_class.__name__}, which stores single steps: "
-                "use PrioritizedReplayBuffer or NStepReplayBuffer, or n_steps=1."
-            )
-        return self.replay_buffer_class(
-            self.buffer_size,
-            self.observation_space,
-            self.action_space,
-            device=self.device,
-            n_envs=self.n_envs,
-            optimize_memory_usage=self.optimize_memory_usage,
-            **kwargs,
-        )
-
-    def _check_replay_buffer_kwargs(self, kwargs: dict[str, Any]) -> None:
-        for name in ("n_steps", "gamma"):
-            if name in kwargs and kwargs[name] != getattr(self, name):
-                raise ValueError(
-                    f"replay_buffer_kwargs has {name}={kwargs[name]!r} and the model {name}={getattr(self, name)!r}: "
-                    "give it to the model alone."
-                )
-        if kwargs.get("n_stack", 1) not in (1, frames := self._frames_in_stack()) and frames > 1:
-            raise ValueError(f"replay_buffer_kwargs has n_stack={kwargs['n_stack']!r}, but the environment stacks {frames}.")
-
-    def _frames_in_stack(self) -> int:
-        frame_stack = None if self.env is None else unwrap_vec_wrapper(self.env, VecFrameStack)
-        return 1 if frame_stack is None else frame_stack.stacked_obs.n_stack
 
     def _make_exploration(self) -> ExplorationRule:
         if isinstance(self.exploration, ExplorationRule):
@@ -413,94 +375,59 @@ class DDQN(DQN):
         Update the target network and the exploration rule. Called after each step of the vectorised environment.
         """
         self._n_calls += 1
-        self.update_target_network()
+        if self.target_update_due():
+            self.learner.sync_target()
         if not self._prefilling:
             self._exploration_rule.update(self._current_progress_remaining, self._episodes_ended)
 
-    def update_target_network(self) -> None:
-        """
-        Copy the online network to the target network (by ``tau``) where that is due. To be called once after each step.
-        """
-        # Exact for any number of environments: has this step reached or passed a multiple of the interval?
-        if self.num_timesteps % self.target_update_interval < self.n_envs:
-            polyak_update(self.q_net.parameters(), self.q_net_target.parameters(), self.tau)
-            polyak_update(self.batch_norm_stats, self.batch_norm_stats_target, 1.0)
+    def target_update_due(self) -> bool:
+        """:return: whether this step of the vectorised environment reached or passed a multiple of the interval"""
+        return self.num_timesteps % self.target_update_interval < self.n_envs  # exact for any number of environments
 
     def train(self, gradient_steps: int, batch_size: int = 128) -> None:
         """
-        Sample the replay buffer and do the updates. New priorities go back to the buffer once, after the last update:
-        one synchronisation with the device per call.
+        Sample the replay buffer and do the updates (see :meth:`QLearner.update`). A model that was loaded without its buffer
+        waits for ``learning_starts`` transitions as at first, and warns.
 
         :param gradient_steps: number of updates
         :param batch_size: transitions per update
         :raises ValueError: if the loss is not finite, naming the step
         """
         assert self.replay_buffer is not None
-        self.policy.set_training_mode(True)
-        self._update_learning_rate(self.policy.optimizer)
-        prioritized = self.replay_buffer if isinstance(self.replay_buffer, (PrioritizedReplayBuffer, ReplayView)) else None
-        if prioritized is not None:
-            prioritized.update_schedules(self._current_progress_remaining)
-        if not self._enough_stored():
+        if not self.enough_stored():
+            message = f"No update before the replay buffer holds {self.learning_starts} transitions (learning_starts)."
+            warnings.warn(message, stacklevel=2)
             return
-
-        indices, results = [], []
-        for _ in range(gradient_steps):
-            batch: Any = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
-            results.append(self._update(batch))
-            if prioritized is not None:
-                indices.append(batch.indices)
-
-        outcome = th.stack(results).cpu().numpy()  # (gradient_steps, 3 + batch)
-        loss, mean_q, gradient_norm = outcome[:, :3].mean(axis=0).tolist()
-        td_errors = outcome[:, 3:].reshape(-1)
-        if not np.isfinite(loss):
-            raise ValueError(
-                f"The loss became {loss} at environment step {self.num_timesteps}, after {self._n_updates} updates. "
-                "A smaller learning_rate, a smaller max_grad_norm or autocast=False may help."
-            )
-        if prioritized is not None:
-            prioritized.update_priorities(np.concatenate(indices), td_errors)
-
+        self.learner.view = as_view(self.replay_buffer, self.gamma)
+        outcome = self.update(self.learner, gradient_steps, batch_size)
+        if outcome is None:
+            return
         self._n_updates += gradient_steps
-        self.last_loss = loss
+        self.last_loss = outcome.loss
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record_mean("train/loss", loss)
-        self.logger.record_mean("train/td_error", float(np.abs(td_errors).mean()))
-        self.logger.record_mean("train/q_value", mean_q)
-        self.logger.record_mean("train/gradient_norm", gradient_norm)
+        self.logger.record("train/learning_rate", self.policy.optimizer.param_groups[0]["lr"])
+        for name, value in outcome._asdict().items():
+            self.logger.record_mean(f"train/{name}", value)
 
-    def _enough_stored(self) -> bool:
-        # A model that was loaded without its buffer waits as at first; in the first steps no n-step return is known
+    def update(self, learner: QLearner, gradient_steps: int, batch_size: int) -> Outcome | None:
+        """
+        :param learner: this model's or a second one
+        :param gradient_steps: number of updates
+        :param batch_size: transitions per update
+        :return: see :meth:`QLearner.update`
+        :raises ValueError: likewise, naming the step
+        """
+        try:
+            return learner.update(gradient_steps, batch_size, self._current_progress_remaining, self._vec_normalize_env)
+        except ValueError as error:
+            message = f"At environment step {self.num_timesteps}, after {self._n_updates} updates: {error}"
+            raise ValueError(message) from error
+
+    def enough_stored(self) -> bool:
+        """:return: whether the replay buffer holds ``learning_starts`` transitions, or all it can"""
         buffer = self.replay_buffer
         assert buffer is not None
-        stored, capacity = buffer.size() * buffer.n_envs, buffer.buffer_size * buffer.n_envs
-        needed = max(min(self.learning_starts, capacity), 1)
-        if stored < needed:
-            warnings.warn(f"No update before the replay buffer holds {needed} transitions (learning_starts).", stacklevel=3)
-            return False
-        return not isinstance(buffer, (PrioritizedReplayBuffer, ReplayView)) or buffer.n_eligible() > 0
-
-    def _update(self, batch: Any) -> th.Tensor:
-        """
-        One gradient step.
-
-        :param batch: samples of the replay buffer
-        :return: loss, mean Q-value, gradient norm and the TD errors, (3 + batch,), still on the device
-        """
-        loss, td_errors, mean_q = self._loss_function(self.q_net, self.q_net_target, *self._loss_inputs(batch))
-        self.policy.optimizer.zero_grad()
-        loss.backward()
-        gradient_norm = clip_gradient_norm_(self.q_net.parameters(), self.max_grad_norm)
-        self.policy.optimizer.step()
-        return th.cat((th.stack((loss.detach(), mean_q, gradient_norm)), td_errors.reshape(-1)))
-
-    def _loss_inputs(self, batch: Any) -> tuple[th.Tensor, ...]:
-        observations, actions, next_observations, dones, rewards = batch[:5]
-        ones = th.ones_like(rewards)
-        discounts = self.gamma * ones if batch.discounts is None else batch.discounts
-        weights = getattr(batch, "weights", ones)  # SB3's buffers have none
-        return observations, actions, next_observations, dones, rewards, discounts, weights
+        return buffer.full or buffer.size() * buffer.n_envs >= self.learning_starts
 
     def dump_logs(self) -> None:
         """
@@ -512,6 +439,7 @@ class DDQN(DQN):
             for name, value in self._scores_along_the_ladder().items():
                 self.logger.record(f"rollout/{name}", value)
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer) and self._diagnostics_due():
+            self._last_diagnostics = self.num_timesteps
             for name, value in self.replay_buffer.diagnostics().items():
                 self.logger.record(name, value)
         super().dump_logs()
@@ -525,10 +453,7 @@ class DDQN(DQN):
         return {name: float(np.mean(scores)) for name, scores in groups.items() if scores}
 
     def _diagnostics_due(self) -> bool:
-        due = not self._prefilling and abs(self.num_timesteps - self._last_diagnostics) >= self.DIAGNOSTICS_INTERVAL
-        if due:
-            self._last_diagnostics = self.num_timesteps
-        return due
+        return not self._prefilling and abs(self.num_timesteps - self._last_diagnostics) >= self.DIAGNOSTICS_INTERVAL
 
     def predict(
         self,
@@ -558,11 +483,12 @@ class DDQN(DQN):
         total_timesteps: int,
         callback: MaybeCallback = None,
         log_interval: int = 4,
-        tb_log_name: str = "DDQN",
+        tb_log_name: str | None = None,  # the name of the class
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> SelfDDQN:
-        return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+        name = tb_log_name or type(self).__name__
+        return super().learn(total_timesteps, callback, log_interval, name, reset_num_timesteps, progress_bar)
 
     def save(
         self,
@@ -581,11 +507,7 @@ class DDQN(DQN):
         assert self.policy.exploration is not None
         self._random_state, self._exploration_state = get_random_state(), self.policy.exploration.get_state()
         try:
-            if not isinstance(path, (str, pathlib.Path)):
-                super().save(path, exclude, include)
-                return
-            path = pathlib.Path(path)
-            with written_aside(path if path.suffix else path.with_suffix(".zip")) as temporary, open(temporary, "wb") as file:
+            with written_whole(path, ".zip") as file:
                 super().save(file, exclude, include)
         finally:
             self._random_state, self._exploration_state = None, {}
@@ -603,15 +525,8 @@ class DDQN(DQN):
         """
         known = {*constructor_arguments(cls), *inspect.signature(DQN.load).parameters}
         check_known_arguments(kwargs, known, f"{cls.__name__}.load()")
-        incomplete = f"{path} is not a complete checkpoint: the file is truncated or no zip file of a model."
-        try:
+        with incomplete_explained(path):
             return super().load(path, *args, **kwargs)
-        except AssertionError as error:  # SB3 opened an inner archive of a truncated file and found no data in it
-            raise ValueError(incomplete) from error
-        except ValueError as error:
-            if isinstance(error.__cause__, zipfile.BadZipFile):
-                raise ValueError(incomplete) from error
-            raise
 
     def save_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase) -> None:
         """
@@ -660,4 +575,4 @@ class DDQN(DQN):
         self.replay_buffer = loaded
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "behaviour", "figures", "_loss_function", "_actor_errors"]
+        return [*super()._excluded_save_params(), "behaviour", "figures", "learner", "_actor_errors"]

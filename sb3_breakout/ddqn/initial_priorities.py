@@ -7,7 +7,7 @@ import numpy as np
 
 class ActorTDErrors:
     """
-    The one-step |TD error| of every transition, from the Q-values its action was chosen by and those of the step after:
+    The one-step ``|TD error|`` of every transition, from the Q-values its action was chosen by and those of the step after:
     ``|r + gamma * max_a Q(s', a) - Q(s, a)|``, known one step later and without another forward pass.
 
     Paper: Distributed Prioritized Experience Replay, https://arxiv.org/abs/1803.00933 (algorithm 1)
@@ -29,7 +29,7 @@ class ActorTDErrors:
 
         :param q_values: (n_envs, n_actions) at the current states
         :param actions: (n_envs,) int64
-        :return: of the step before: (n,) int64 environments where it is known, and (n,) its |TD errors|
+        :return: of the step before: (n,) int64 environments where it is known, and (n,) its ``|TD error|``
         """
         before, self._stored = self._stored, None
         self._q_taken = q_values[np.arange(len(actions)), actions]

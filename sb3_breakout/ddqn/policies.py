@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch as th
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.dqn import policies as dqn_policies
 
@@ -125,3 +126,23 @@ class MultiInputPolicy(DDQNPolicy, dqn_policies.MultiInputPolicy):
     """
     :class:`DDQNPolicy` for dictionary observations.
     """
+
+
+COUNTERPARTS = {
+    dqn_policies.DQNPolicy: DDQNPolicy,
+    dqn_policies.CnnPolicy: CnnPolicy,
+    dqn_policies.MultiInputPolicy: MultiInputPolicy,
+}
+
+
+def counterpart(policy_class: type[BasePolicy]) -> type[DDQNPolicy]:
+    """
+    :param policy_class: as a user or a model file names it
+    :return: itself, or in place of one of SB3's the one of ours that has the same networks
+    :raises ValueError: if it is neither a ``DDQNPolicy`` nor one of SB3's for DQN
+    """
+    if issubclass(policy_class, DDQNPolicy):
+        return policy_class
+    if policy_class not in COUNTERPARTS:
+        raise ValueError(f"The policy must be a DDQNPolicy or one of SB3's for DQN, received {policy_class.__name__}.")
+    return COUNTERPARTS[policy_class]

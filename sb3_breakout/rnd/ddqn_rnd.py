@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.save_util import load_from_zip_file, recursive_getattr
 from stable_baselines3.common.type_aliases import TensorDict
 
-from sb3_breakout.ddqn import DDQN
+from sb3_breakout.ddqn import DDQN, QLearner
 from sb3_breakout.rnd.distillation import RND
 
 # What of `explorer` and `rnd` is saved, under these names in the model file
@@ -32,11 +32,11 @@ class DDQNRND(DDQN):
     :raises ValueError: at the start of training, if there is no ``DualAgentCallback``
     """
 
-    explorer: DDQN | None = None
+    explorer: QLearner | None = None
     rnd: RND | None = None
     _saved_exploration: dict[str, Any] | None = None  # by the names in EXPLORATION; of a loaded model, until it learns on
 
-    def attach(self, explorer: DDQN, rnd: RND) -> None:
+    def attach(self, explorer: QLearner, rnd: RND) -> None:
         """
         Save these with the model from now on. What was attached or loaded before is put into them.
 

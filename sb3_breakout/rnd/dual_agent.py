@@ -3,18 +3,16 @@
 import copy
 from collections import deque
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch as th
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
-from sb3_breakout.arguments import check_positive, check_unit_interval, constructor_arguments
+from sb3_breakout.arguments import check_positive, check_unit_interval
 from sb3_breakout.common.rewards import INTRINSIC_REWARD, mixed_rewards
-from sb3_breakout.ddqn import DDQN
+from sb3_breakout.ddqn import DDQN, QLearner
 from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayView
 from sb3_breakout.rnd.ddqn_rnd import DDQNRND
 from sb3_breakout.rnd.reward_wrapper import RNDRewardWrapper
@@ -55,7 +53,7 @@ class DualAgentCallback(RNDCallback):
     learn from the same stored transitions, each by its own priorities: the model from the extrinsic reward, the
     explorer from ``(1 - alpha) * extrinsic + alpha * intrinsic`` with today's alpha.
 
-    The explorer is a ``DDQN`` with the model's hyperparameters. :class:`~sb3_breakout.rnd.DDQNRND` (``ddqn_rnd`` in RL Zoo)
+    The explorer learns by the model's hyperparameters. :class:`~sb3_breakout.rnd.DDQNRND` (``ddqn_rnd`` in RL Zoo)
     saves it inside the model; under a plain ``DDQN`` it is only exported.
 
     Alpha is counted from the first update on: what is collected before (``learning_starts``) is no part of its way.
@@ -73,6 +71,7 @@ class DualAgentCallback(RNDCallback):
     AGREEMENT_INTERVAL = 1000  # environment steps between two looks at how often both agents would do the same
 
     model: DDQN
+    view: ReplayView  # the explorer's
 
     def __init__(
         self,
@@ -91,7 +90,7 @@ class DualAgentCallback(RNDCallback):
         self.alpha_final = alpha_final
         self.alpha_fraction = alpha_fraction
         self.save_path = save_path
-        self.explorer: DDQN | None = None
+        self.explorer: QLearner | None = None
         self._episodes: deque[np.ndarray] = deque(maxlen=10)  # extrinsic and combined reward of the last episodes
 
     @property
@@ -116,12 +115,10 @@ class DualAgentCallback(RNDCallback):
             )
         buffer = self.model.replay_buffer
         assert isinstance(buffer, PrioritizedReplayBuffer)
-        self.learner = buffer.learner(self.reward_mix)
+        self.view = buffer.learner(self.reward_mix)
         if self.explorer is None:
-            self.explorer = make_explorer(self.model, self.learner)
-        else:
-            self.explorer.replay_buffer = self.learner
-        self.explorer._vec_normalize_env = self.model._vec_normalize_env
+            self.explorer = self.model.second_learner(self.view)
+        self.explorer.view = self.view
         if isinstance(self.model, DDQNRND):
             assert self.wrapper.rnd is not None
             self.model.attach(self.explorer, self.wrapper.rnd)
@@ -148,8 +145,8 @@ class DualAgentCallback(RNDCallback):
 
     def _on_step(self) -> bool:
         assert self.explorer is not None
-        self.explorer.num_timesteps = self.num_timesteps
-        self.explorer.update_target_network()
+        if self.model.target_update_due():
+            self.explorer.sync_target()
         self._count_rewards()
         return super()._on_step()
 
@@ -169,22 +166,19 @@ class DualAgentCallback(RNDCallback):
             self.logger.record(f"rollout/{name}_reward", figures[name])
 
     def _on_rollout_end(self) -> None:
-        model, explorer = self.model, self.explorer
-        assert explorer is not None
-        if self.num_timesteps <= model.learning_starts:
+        model = self.model
+        assert self.explorer is not None
+        if self.num_timesteps <= model.learning_starts or not model.enough_stored():
             return
         collected = self.locals["num_collected_steps"] * self.training_env.num_envs
         gradient_steps = model.gradient_steps if model.gradient_steps >= 0 else collected
-        if gradient_steps == 0:
+        self.view.reward_mix = self.reward_mix
+        outcome = model.update(self.explorer, gradient_steps, model.batch_size)
+        if outcome is None:
             return
-        self.learner.reward_mix = self.reward_mix
-        explorer._current_progress_remaining = model._current_progress_remaining
-        explorer.train(gradient_steps, model.batch_size)
-        for name, value in explorer.logger.name_to_value.items():
-            if name in ("train/loss", "train/td_error", "train/q_value", "train/gradient_norm"):
-                self.logger.record_mean(name.replace("train", "explorer"), value)
-        explorer.logger.dump()  # forgets
-        if self.num_timesteps - self._compared >= self.AGREEMENT_INTERVAL and self.learner.n_eligible():
+        for name, value in outcome._asdict().items():
+            self.logger.record_mean(f"explorer/{name}", value)
+        if self.num_timesteps - self._compared >= self.AGREEMENT_INTERVAL:
             self._compared = self.num_timesteps
             self.logger.record_mean("rnd/agreement", self.agreement())
 
@@ -193,30 +187,15 @@ class DualAgentCallback(RNDCallback):
         :return: share of a batch of the explorer's in which both agents are greedy for the same action
         """
         assert self.explorer is not None
-        observations = self.learner.sample(self.model.batch_size, self.model._vec_normalize_env).observations
+        observations = self.view.sample(self.model.batch_size, self.model._vec_normalize_env).observations
         with th.no_grad():
-            actions = [agent.q_net(observations).argmax(dim=1) for agent in (self.model, self.explorer)]
+            actions = [agent.policy.q_net(observations).argmax(dim=1) for agent in (self.model, self.explorer)]
         return float((actions[0] == actions[1]).float().mean())
 
     def _on_training_end(self) -> None:
         if self.save_path is not None and self.explorer is not None:
-            self.explorer.save(Path(self.save_path) / EXPORTED)
-
-
-def make_explorer(model: DDQN, learner: ReplayView) -> DDQN:
-    """
-    :param model: the exploitation agent
-    :param learner: what the explorer learns from
-    :return: another agent with the same hyperparameters and spaces, and weights of its own
-    """
-    explorer = DDQN(model.policy_class, env=None, device=model.device, _init_setup_model=False)  # type: ignore[arg-type]
-    given: dict[str, Any] = {name: getattr(model, name) for name in constructor_arguments(DDQN) if hasattr(model, name)}
-    for name in ("env", "policy", "device", "seed"):  # with a seed it would start the random numbers anew
-        given.pop(name, None)
-    given |= {name: getattr(model, name) for name in ("observation_space", "action_space", "n_envs")}
-    given["exploration"] = copy.deepcopy(model.exploration)
-    vars(explorer).update(given, replay_buffer=learner)
-    explorer._setup_model()
-    explorer._n_updates = model._n_updates
-    explorer.set_logger(Logger(folder=None, output_formats=[]))
-    return explorer
+            exported = copy.copy(self.model)  # in all but its policy
+            exported.policy = self.explorer.policy
+            if isinstance(exported, DDQNRND):
+                exported.explorer, exported.rnd = None, None
+            exported.save(Path(self.save_path) / EXPORTED)

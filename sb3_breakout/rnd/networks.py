@@ -15,7 +15,7 @@ def make_target(frame_shape: tuple[int, ...]) -> nn.Module:
     The network that stays as it was initialised (https://arxiv.org/abs/1810.12894, appendix A.2): a linear layer on a trunk.
 
     :param frame_shape: (channels, height, width) of an image, or (features,)
-    :return: frames (batch, *frame_shape) float32 to embeddings (batch, width)
+    :return: frames ``(batch, *frame_shape)`` float32 to embeddings (batch, width)
     :raises ValueError: if an image is smaller than ``SMALLEST_IMAGE`` pixels
     """
     trunk, size, width = _trunk(frame_shape)
@@ -29,7 +29,7 @@ def make_predictor(frame_shape: tuple[int, ...]) -> nn.Module:
     it cannot predict is what it has not seen, and not what is beyond it.
 
     :param frame_shape: (channels, height, width) of an image, or (features,)
-    :return: frames (batch, *frame_shape) float32 to embeddings (batch, width)
+    :return: frames ``(batch, *frame_shape)`` float32 to embeddings (batch, width)
     :raises ValueError: if an image is smaller than ``SMALLEST_IMAGE`` pixels
     """
     trunk, size, width = _trunk(frame_shape)
@@ -51,7 +51,7 @@ def prediction_errors(target: nn.Module, predictor: nn.Module, frames: th.Tensor
 
     :param target: see :func:`make_target`
     :param predictor: see :func:`make_predictor`
-    :param frames: (batch, *frame_shape) float32, whitened
+    :param frames: ``(batch, *frame_shape)`` float32, whitened
     :return: (batch,) differentiable in the predictor
     """
     return (predictor(frames) - target(frames)).square().mean(dim=1)

@@ -1,11 +1,11 @@
-"""Misspelt hyperparameters, which RL Zoo would pass on or silently ignore, are errors that name the nearest right key."""
+"""What RL Zoo would pass on, silently ignore or stumble over later is an error before training, which says what is right."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from sb3_breakout.arguments import check_known_arguments, constructor_arguments, takes_any_argument
+from sb3_breakout.arguments import check_at_least, check_known_arguments, constructor_arguments, takes_any_argument
 
 # Read by ExperimentManager itself, and by create_test_env when the saved config.yml is loaded
 ZOO_KEYS = frozenset(
@@ -22,6 +22,7 @@ ZOO_KEYS = frozenset(
         "vec_env_wrapper",
     }
 )
+COUNTS = frozenset({"frame_stack", "n_envs", "n_timesteps"})
 # Constructor arguments that RL Zoo passes itself, and the option that sets each
 COMMAND_LINE_ONLY = {"env": "--env", "tensorboard_log": "-tb", "verbose": "--verbose", "seed": "--seed", "device": "--device"}
 # Constructor arguments of a policy or buffer that the algorithm passes itself
@@ -45,6 +46,50 @@ def check_hyperparameters(algo: str, algorithm_class: type[BaseAlgorithm], given
     if not takes_any_argument(algorithm_class):
         known = set(constructor_arguments(algorithm_class)) - COMMAND_LINE_ONLY.keys() | ZOO_KEYS
         check_known_arguments(given, known, f"{algo}: the hyperparameters")
+
+
+def check_command_line(n_timesteps: int, save_freq: int) -> None:
+    """
+    :param n_timesteps: what ``-n`` gives, -1 where it was not given
+    :param save_freq: what ``--save-freq`` gives
+    :raises ValueError: if RL Zoo would read it as not given
+    """
+    if n_timesteps != -1:
+        check_at_least("-n", n_timesteps, 1)
+    if save_freq == 0:
+        raise ValueError("--save-freq must be at least 1, or -1 for no checkpoints, received 0.")
+
+
+def check_values(algo: str, hyperparams: dict[str, Any]) -> None:
+    """
+    :param algo: name of the algorithm in RL Zoo
+    :param hyperparams: hyperparameters, from YAML and ``-params`` together; counts that were given as ``2.0`` become ``2``
+    :raises ValueError: for a count that is none, and for a number that YAML has read as text
+    """
+    for key in COUNTS & hyperparams.keys():
+        if hyperparams[key] is not None:
+            hyperparams[key] = check_at_least(f"{algo}: {key}", hyperparams[key], 1)
+    for key in hyperparams.keys() - ZOO_KEYS:
+        _check_no_number_is_text(f"{algo}: {key}", hyperparams[key])
+
+
+def _check_no_number_is_text(name: str, value: Any) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_no_number_is_text(f"{name}: {key}", inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            _check_no_number_is_text(name, inner)
+    elif isinstance(value, str) and _is_number(value):
+        raise ValueError(f"{name} is the text {value!r} (so YAML reads 1e-4): write !!float {value} for the number.")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_nested_arguments(algo: str, algorithm_class: type[BaseAlgorithm], hyperparams: dict[str, Any]) -> None:

@@ -1,47 +1,51 @@
-"""The progress bar of ``-P``: how well the agent plays, what it still gets wrong, how much it explores."""
+"""The progress of ``-P`` and of the trials of ``-optimize``: how well the agent plays, what it gets wrong, how it explores."""
 
 import sys
 import time
 from collections import deque
+from typing import NamedTuple
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
-from rich.text import Text
-from stable_baselines3.common.callbacks import BaseCallback
+import optuna
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from stable_baselines3.common.callbacks import BaseCallback, StopTrainingOnMaxEpisodes
 from stable_baselines3.common.utils import safe_mean
 
 
-class RateColumn(ProgressColumn):
-    """Environment steps per second, averaged over the training."""
+class Position(NamedTuple):
+    """How far a training is."""
 
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.completed / (task.elapsed or 1.0):.0f} it/s", style="progress.data.speed")
+    done: int
+    total: int
+    unit: str
+
+    @property
+    def share(self) -> float:
+        """In [0, 1]."""
+        return min(self.done / max(self.total, 1), 1.0)
 
 
 class ProgressBar:
-    """
-    SB3's bar (rich, which keeps printed text above the bar) with a postfix, put first so that narrow terminals show it.
+    """SB3's bar (rich, which keeps printed text above the bar) with a postfix, put first so that narrow terminals show it."""
 
-    :param total: how many environment steps the bar stands for
-    """
-
-    def __init__(self, total: int) -> None:
+    def __init__(self) -> None:
         self.progress = Progress(
             "{task.percentage:>3.0f}%",
             "{task.fields[postfix]}",
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            RateColumn(),
+            "[progress.data.speed]{task.fields[speed]:.0f} it/s",
         )
-        self.task_id = self.progress.add_task("", total=total, postfix="")
+        self.task_id = self.progress.add_task("", postfix="", speed=0.0)
         self.progress.start()
 
-    def update(self, completed: int, postfix: str) -> None:
+    def update(self, position: Position, speed: float, postfix: str) -> None:
         """
-        :param completed: environment steps so far
+        :param position: how far the training is
+        :param speed: environment steps per second
         :param postfix: the training's key figures
         """
-        self.progress.update(self.task_id, completed=completed, postfix=postfix)
+        self.progress.update(self.task_id, completed=position.done, total=position.total, speed=speed, postfix=postfix)
 
     def close(self) -> None:
         """Draw the bar for the last time and give the terminal back."""
@@ -50,7 +54,8 @@ class ProgressBar:
 
 class TrainingProgressCallback(BaseCallback):
     """
-    Progress bar with the training's key figures, or plain lines where the output is no terminal.
+    Progress bar with the training's key figures; where the output is no terminal, a plain line every ``LINE_INTERVAL``
+    seconds and one at the end.
 
     - ``reward``: raw score of whole games, averaged over the last ``window`` games
     - ``loss``: training loss, averaged over the last ``window`` episodes (as the learner sees them: lives)
@@ -58,15 +63,19 @@ class TrainingProgressCallback(BaseCallback):
     - what the model has in ``figures`` (``ddqn_rnd``: ``alpha``, ``extrinsic`` and ``combined`` reward of the last episodes)
 
     :param window: how many games or episodes the figures are averaged over
-    :param every_percent: where the output is no terminal, how many percent of the training lie between two lines
+    :param stop: what ends the training after so many episodes, if anything does: then the progress is that of the episodes
+        or of the steps, whichever is nearer its end
     """
 
     REFRESH_INTERVAL = 0.2  # seconds between two updates of the bar
+    LINE_INTERVAL = 30.0
 
-    def __init__(self, window: int = 10, every_percent: int = 5) -> None:
+    title = ""  # in front of each line
+
+    def __init__(self, window: int = 10, stop: StopTrainingOnMaxEpisodes | None = None) -> None:
         super().__init__()
         self.window = window
-        self.every_percent = every_percent
+        self.stop = stop
         self._losses: deque[float] = deque(maxlen=window)  # mean loss of each of the last episodes
         self._running_losses: list[float] = []  # loss of each train() call in the running episode
         self._bar: ProgressBar | None = None
@@ -77,10 +86,9 @@ class TrainingProgressCallback(BaseCallback):
         self._total = self.locals["total_timesteps"] - self._first_step
         self._seen_episodes = self._episodes()
         self._seen_updates = self._updates()
-        self._started = self._refreshed = time.monotonic()
-        self._next_percent = self.every_percent
+        self._started = self._shown = time.monotonic()
         self._finished = False
-        self._bar = ProgressBar(self._total) if sys.stdout.isatty() else None
+        self._bar = ProgressBar() if self._shows_bar() else None
 
     def _on_rollout_start(self) -> None:
         # train() runs between two rollouts
@@ -95,21 +103,17 @@ class TrainingProgressCallback(BaseCallback):
             if self._running_losses:
                 self._losses.append(safe_mean(self._running_losses))
                 self._running_losses = []
-        if self._bar is None:
-            self._maybe_print_line()
-        elif time.monotonic() - self._refreshed > self.REFRESH_INTERVAL:
-            self._refreshed = time.monotonic()
-            self._bar.update(self._done(), self.summary())
+        if time.monotonic() - self._shown >= (self.LINE_INTERVAL if self._bar is None else self.REFRESH_INTERVAL):
+            self._shown = time.monotonic()
+            self._show()
         return True
 
     def _on_training_end(self) -> None:
         if self._finished:  # RL Zoo ends its first callback a second time
             return
         self._finished = True
-        if self._bar is None:
-            self._maybe_print_line(last=True)
-        else:
-            self._bar.update(self._done(), self.summary())
+        self._show()
+        if self._bar is not None:
             self._bar.close()
 
     def figures(self) -> dict[str, float]:
@@ -137,23 +141,55 @@ class TrainingProgressCallback(BaseCallback):
         formats = {"reward": ".2f", "loss": ".3g", "temp": ".3f", "eps": ".3f"}
         return ", ".join(f"{name}={value:{formats.get(name, '.3g')}}" for name, value in self.figures().items())
 
-    def _maybe_print_line(self, last: bool = False) -> None:
-        done = self._done()
-        percent = min(100 * done // max(self._total, 1), 100)
-        if percent < self._next_percent and not last:
+    def _shows_bar(self) -> bool:
+        return sys.stdout.isatty()
+
+    def _show(self) -> None:
+        position, summary = self._position(), self.summary()
+        steps = self.model.num_timesteps - self._first_step
+        speed = steps / max(time.monotonic() - self._started, 1e-9)
+        if self._bar is not None:
+            self._bar.update(position, speed, summary)
             return
-        if last and percent < self._next_percent - self.every_percent + 1:
-            return  # the line of this percentage has been printed
-        self._next_percent = percent - percent % self.every_percent + self.every_percent
-        seconds = max(time.monotonic() - self._started, 1e-9)
-        parts = [f"{percent:3d}%", f"{done}/{self._total} steps", f"{done / seconds:.0f} steps/s", self.summary()]
+        parts = [
+            self.title,
+            f"{int(100 * position.share):3d}%",
+            f"{position.done}/{position.total} {position.unit}",
+            f"{speed:.0f} steps/s",
+            summary,
+        ]
         print(" | ".join(part for part in parts if part), flush=True)
 
-    def _done(self) -> int:
-        return self.model.num_timesteps - self._first_step
+    def _position(self) -> Position:
+        steps = Position(self.model.num_timesteps - self._first_step, self._total, "steps")
+        if self.stop is None:
+            return steps
+        # SB3 counts the episodes of all environments, up to max_episodes of each
+        episodes = Position(self.stop.n_episodes, self.stop.max_episodes * self.training_env.num_envs, "episodes")
+        return max(episodes, steps, key=lambda position: position.share)
 
     def _episodes(self) -> int:
         return getattr(self.model, "_episode_num", 0)
 
     def _updates(self) -> int:
         return getattr(self.model, "_n_updates", 0)
+
+
+class TrialProgressCallback(TrainingProgressCallback):
+    """
+    What a trial of ``-optimize`` tries, and how its training goes on; in lines, as several trials may run at once.
+
+    :param trial: the trial
+    """
+
+    def __init__(self, trial: optuna.Trial) -> None:
+        super().__init__()
+        self.trial = trial
+        self.title = f"Trial {trial.number}"
+
+    def _on_training_start(self) -> None:
+        print(f"{self.title} tries {', '.join(f'{name}={value}' for name, value in self.trial.params.items())}", flush=True)
+        super()._on_training_start()
+
+    def _shows_bar(self) -> bool:
+        return False

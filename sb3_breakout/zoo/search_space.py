@@ -12,7 +12,6 @@ def convert_ddqn_per_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
     """
     hyperparams = sampled_params.copy()
     hyperparams["gamma"] = 1 - hyperparams.pop("one_minus_gamma")
-    hyperparams["batch_size"] = 2 ** hyperparams.pop("batch_size_pow")
     # beta ends at 1, where the importance weights correct the whole bias (Schaul et al. 2016, section 3.4)
     hyperparams["replay_buffer_kwargs"] = {
         "alpha": hyperparams.pop("alpha"),
@@ -43,7 +42,9 @@ def sample_ddqn_per_params(
     trial: optuna.Trial, n_actions: int, n_envs: int, additional_args: dict[str, Any]
 ) -> dict[str, Any]:
     """
-    Sampler for DDQN hyperparams. The network is not varied: vectors and images need different ones.
+    Sampler for DDQN hyperparams. The network is not varied: vectors and images need different ones. Neither are
+    ``batch_size``, ``train_freq`` and ``gradient_steps``: a step of each trial costs what one with the settings of the YAML
+    file costs, and none is better because it computed more.
 
     :param trial: the trial to sample for
     :param n_actions: not used, RL Zoo counts the dimensions of continuous actions
@@ -54,9 +55,6 @@ def sample_ddqn_per_params(
     sampled = {
         "one_minus_gamma": trial.suggest_float("one_minus_gamma", 0.0001, 0.03, log=True),
         "learning_rate": trial.suggest_float("learning_rate", 1e-5, 2e-3, log=True),
-        "batch_size_pow": trial.suggest_int("batch_size_pow", 4, 8),  # 16 to 256
-        "train_freq": trial.suggest_int("train_freq", 1, 8),  # in steps of the vectorised environment
-        "gradient_steps": trial.suggest_int("gradient_steps", 1, 10),
         "target_update_interval": trial.suggest_int("target_update_interval", 10, 20_000, log=True),
         "n_steps": trial.suggest_int("n_steps", 1, 10),
         "alpha": trial.suggest_float("alpha", 0.0, 1.0),
@@ -64,9 +62,7 @@ def sample_ddqn_per_params(
         **_sample_exploration(trial),
     }
     hyperparams = convert_ddqn_per_params(sampled)
-    # Display true values
-    for name in ("gamma", "batch_size"):
-        trial.set_user_attr(name, hyperparams[name])
+    trial.set_user_attr("gamma", hyperparams["gamma"])  # display the true value
     from_yaml = additional_args.get("her_kwargs") or {}
     hyperparams["replay_buffer_kwargs"] = {**from_yaml, **hyperparams["replay_buffer_kwargs"]}
     return hyperparams

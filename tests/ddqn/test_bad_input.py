@@ -184,7 +184,7 @@ def test_nan_from_the_environment(what: str) -> None:
 def test_nan_loss() -> None:
     model = DDQN("MlpPolicy", Corridor(), **FAST).learn(100)
     next(model.q_net.parameters()).data.fill_(float("nan"))
-    with pytest.raises(ValueError, match=r"The loss became nan at environment step 100, after \d+ updates"):
+    with pytest.raises(ValueError, match=r"At environment step 100, after \d+ updates: the loss became nan"):
         model.train(gradient_steps=2, batch_size=16)
     model.replay_buffer.check_valid()
     assert th.isfinite(model.replay_buffer.sample(16).weights).all()

@@ -143,7 +143,7 @@ def test_two_agents() -> None:
     callback = DualAgentCallback()
     DDQNRND("MlpPolicy", env, n_atoms=11, v_min=-1.0, v_max=3.0, **FAST).learn(300, callback=callback)
     assert callback.explorer is not None
-    assert callback.explorer.q_net.support.tolist() == pytest.approx(np.linspace(-1, 3, 11).tolist())
+    assert callback.explorer.policy.q_net.support.tolist() == pytest.approx(np.linspace(-1, 3, 11).tolist())
 
 
 def test_subclass_knows_the_arguments_of_its_base() -> None:

@@ -171,7 +171,7 @@ def test_priorities_are_the_absolute_td_errors() -> None:
         future = model.q_net_target(batch.next_observations).gather(1, best)
         target = batch.rewards + (1 - batch.dones) * batch.discounts * future
         expected = target - model.q_net(batch.observations).gather(1, batch.actions)
-    errors = model._update(batch)[3:, None]
+    errors = model.learner.step(batch)[3:, None]
     np.testing.assert_allclose(errors.numpy(), expected.numpy(), atol=1e-6)
 
 

@@ -211,7 +211,7 @@ def test_a_loaded_buffer_is_on_the_models_device(algorithm: type[DQN], as_file: 
     model = make(algorithm).learn(60)
     model.save_replay_buffer(tmp_path / "buffer.pkl")
     other = make(algorithm)
-    other.device = th.device("meta")
+    other.device, other.num_timesteps = th.device("meta"), model.num_timesteps
     if as_file:
         with open(tmp_path / "buffer.pkl", "rb") as file:
             other.load_replay_buffer(file)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, RNDRewardWrapper
+from sb3_breakout.ddqn.learner import QLearner
 from tests.ddqn.environments import Corridor
 
 FAST: dict[str, Any] = dict(
@@ -29,6 +30,6 @@ def trained(steps: int = 200, callback: DualAgentCallback | None = None, **argum
     return agent(**arguments).learn(steps, callback=callback or DualAgentCallback())
 
 
-def weights(model: DDQN) -> np.ndarray:
+def weights(model: DDQN | QLearner) -> np.ndarray:
     """All weights of an agent, online and target network."""
     return th.nn.utils.parameters_to_vector(model.policy.parameters()).detach().numpy().copy()

@@ -15,7 +15,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecFrameStack
 
 from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, PrioritizedReplayBuffer
-from sb3_breakout.rnd.dual_agent import make_explorer
+from sb3_breakout.ddqn.learner import QLearner
 from tests.ddqn.environments import Corridor
 from tests.replay.streams import FrameStackStream
 from tests.rnd.agents import agent, corridors, trained, weights
@@ -23,7 +23,7 @@ from tests.rnd.agents import agent, corridors, trained, weights
 LEFT = 0
 
 
-def learn_by_hand(bonus: float) -> tuple[DDQN, DDQN]:
+def learn_by_hand(bonus: float) -> tuple[DDQN, QLearner]:
     """Both agents on the same random transitions, with one bonus throughout."""
     stream = FrameStackStream(4, n_envs=2, frame_shape=(6,), dtype=np.float32)
     env = corridors()
@@ -32,13 +32,13 @@ def learn_by_hand(bonus: float) -> tuple[DDQN, DDQN]:
     model.replay_buffer = None
     model._setup_model()
     model.set_logger(Logger(None, []))
-    explorer = make_explorer(model, model.replay_buffer.learner(0.5))
+    explorer = model.second_learner(model.replay_buffer.learner(0.5))
     for step in islice(stream, 60):
         for info in step.infos:
             info["intrinsic_reward"] = bonus
         model.replay_buffer.add(*step[:2], step.action % 2, *step[3:])
         if model.replay_buffer.n_eligible():
-            explorer.train(2, 8)
+            explorer.update(2, 8, progress_remaining=1.0)
             model.train(2, 8)
     return model, explorer
 
@@ -51,7 +51,7 @@ def test_a_bonus_of_a_million_is_nothing_to_the_exploiter() -> None:
     for field in ("indices", "rewards", "weights"):
         np.testing.assert_array_equal(getattr(batches[0], field), getattr(batches[1], field))
     assert not np.array_equal(weights(one_explorer), weights(other_explorer))
-    assert other_explorer.replay_buffer.sample(50).rewards.max() > 1e5
+    assert other_explorer.view.sample(50).rewards.max() > 1e5
 
 
 def test_an_explorer_forced_to_the_left_fills_the_buffer_with_left() -> None:
@@ -72,14 +72,14 @@ def test_both_agents_learn_and_differ() -> None:
     model.learn(200, callback=callback)
     assert not np.array_equal(weights(model), before)
     assert not np.array_equal(weights(model), weights(callback.explorer))
-    assert callback.explorer._n_updates == model._n_updates > 0
+    assert model._n_updates > 0
     model.replay_buffer.check_valid()
 
 
 def test_target_network_of_the_explorer_is_copied_when_the_models_is() -> None:
     callback = DualAgentCallback()
     trained(200, callback, target_update_interval=20, gradient_steps=1)
-    networks = callback.explorer.q_net, callback.explorer.q_net_target
+    networks = callback.explorer.policy.q_net, callback.explorer.policy.q_net_target
     online, target = (th.nn.utils.parameters_to_vector(each.parameters()).detach() for each in networks)
     assert 0.0 < (online - target).abs().max() < 0.01  # a few steps of Adam (2.5e-4) ago, not all of them
 
@@ -90,7 +90,7 @@ def test_alpha_follows_its_schedule_and_the_samples_follow_alpha() -> None:
     class Watched(DualAgentCallback):
         def _on_rollout_end(self) -> None:
             super()._on_rollout_end()
-            mixes.append((self.num_timesteps, self.learner.reward_mix))
+            mixes.append((self.num_timesteps, self.view.reward_mix))
 
     trained(400, Watched(alpha_initial=0.8, alpha_final=0.2, alpha_fraction=0.5), train_freq=1)
     seen = dict(mixes)  # learning starts at 40, so alpha falls over the first 180 steps from there
@@ -106,7 +106,7 @@ def test_no_training_is_without_its_bonus() -> None:
     class Watched(DualAgentCallback):
         def _on_rollout_end(self) -> None:
             super()._on_rollout_end()
-            mixes.append(self.learner.reward_mix)
+            mixes.append(self.view.reward_mix)
 
     trained(80, Watched(alpha_initial=0.5, alpha_final=0.0, alpha_fraction=0.2), train_freq=1)
     assert mixes[:23] == pytest.approx([0.5] * 20 + [0.375, 0.25, 0.125]) and mixes[-1] == 0.0
@@ -114,7 +114,7 @@ def test_no_training_is_without_its_bonus() -> None:
 
 @pytest.mark.filterwarnings("ignore:Nothing is learned")
 def test_a_training_that_is_over_before_learning_starts() -> None:
-    refused(agent(learning_starts=100), DualAgentCallback(), "training of 100 steps is over .* learning_starts=100")
+    refused(agent(learning_starts=100), DualAgentCallback(), r"training of 100 steps is over .* \(learning_starts=100\)")
 
 
 @pytest.mark.parametrize("exploration", ["boltzmann", "epsilon_greedy"])

@@ -113,4 +113,5 @@ def test_it_trains(tmp_path: Path):
     output = run(sys.executable, SCRIPTS / "train_dqn.py", *flags, "-params", "n_envs:1", "buffer_size:6000", folder=tmp_path)
     assert output.splitlines()[0].startswith("python -m rl_zoo3.train --algo ddqn_per")
     assert "reached max_episodes=2, by playing for 2 episodes" in output
+    assert "100% | 2/2 episodes" in output
     assert (tmp_path / "logs" / "ddqn_per" / "BreakoutNoFrameskip-v4_1" / "BreakoutNoFrameskip-v4.zip").is_file()

@@ -18,7 +18,7 @@ for arguments in json.loads(sys.argv[1]):
     try:
         train()
         print("ENDED well", flush=True)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         print("ENDED", type(error).__name__, error, flush=True)
 """
 

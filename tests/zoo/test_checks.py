@@ -9,7 +9,13 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from sb3_breakout import DDQN
 from sb3_breakout.arguments import constructor_arguments
 from sb3_breakout.registry import ALGORITHMS, hyperparameter_file, load
-from sb3_breakout.zoo.checks import ZOO_KEYS, check_hyperparameters, check_nested_arguments
+from sb3_breakout.zoo.checks import (
+    ZOO_KEYS,
+    check_command_line,
+    check_hyperparameters,
+    check_nested_arguments,
+    check_values,
+)
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
@@ -71,3 +77,43 @@ def test_class_with_free_keywords_accepts_any():
         def __init__(self, **kwargs: object) -> None: ...
 
     check_hyperparameters("anything", Anything, ["misspelt"])
+
+
+@pytest.mark.parametrize("key", ["n_envs", "n_timesteps", "frame_stack"])
+@pytest.mark.parametrize("value", [0, -1, 2.5, "two", True, float("nan")])
+def test_counts_that_are_none(key: str, value: object):
+    with pytest.raises(ValueError, match=f"ddqn_per: {key} must be a whole number of at least 1, received {value!r}"):
+        check_values("ddqn_per", {key: value})
+
+
+def test_counts_that_are_whole():
+    given = {"n_envs": 2.0, "n_timesteps": 1e6, "frame_stack": None}
+    check_values("ddqn_per", given)
+    assert given == {"n_envs": 2, "n_timesteps": 1_000_000, "frame_stack": None}
+    assert isinstance(given["n_envs"], int)
+
+
+@pytest.mark.parametrize(
+    "section, place",
+    [
+        ("learning_rate: 1e-4", "learning_rate"),
+        ("learning_rate: [1e-4, 2.0e-5]", "learning_rate"),
+        ("policy_kwargs: {optimizer_kwargs: {eps: 1e-4}}", "policy_kwargs: optimizer_kwargs: eps"),
+    ],
+)
+def test_numbers_that_yaml_reads_as_text(section: str, place: str):
+    with pytest.raises(ValueError, match=f"ddqn_per: {place} is the text '1e-4'.* write !!float 1e-4 "):
+        check_values("ddqn_per", yaml.safe_load(section))
+    check_values("ddqn_per", yaml.safe_load(section.replace("1e-4", "!!float 1e-4")))
+
+
+def test_text_that_is_no_number():
+    check_values("ddqn_per", {"policy": "CnnPolicy", "learning_rate": "lin_1e-3", "env_kwargs": {"version": "2"}})
+
+
+@pytest.mark.parametrize("n_timesteps, save_freq", [(0, -1), (-5, -1), (-1, 0)])
+def test_options_that_the_zoo_would_ignore(n_timesteps: int, save_freq: int):
+    with pytest.raises(ValueError, match=r"(-n|--save-freq) must be .*at least 1, .*received"):
+        check_command_line(n_timesteps, save_freq)
+    check_command_line(-1, -1)  # neither given
+    check_command_line(10, 10)

@@ -2,14 +2,18 @@
 
 import csv
 import json
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from sb3_breakout import DDQN
+from sb3_breakout import C51, DDQN
 from tests.zoo.command_line import RL_ZOO3, TRAIN, TRAIN_SEVERAL, run
 
 CARTPOLE = ("--env", "CartPole-v1", "-f", "logs")
@@ -20,7 +24,7 @@ BREAKOUT = ("--env", "BreakoutNoFrameskip-v4", "-f", "logs")
 def cartpole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Folder and output of one training with most of the options that RL Zoo has."""
     folder = tmp_path_factory.mktemp("cartpole")
-    command = "-n 600 --seed 1 --device cpu -P -tb board --save-freq 200 --save-replay-buffer --eval-freq 300".split()
+    command = "-n 608 --seed 1 --device cpu -P -tb board --save-freq 200 --save-replay-buffer --eval-freq 300".split()
     output = run(*TRAIN, *CARTPOLE, *command, "-params", "learning_starts:100", "batch_size:16", folder=folder)
     return folder, output
 
@@ -46,21 +50,27 @@ def test_training_writes_what_the_zoo_writes(cartpole: tuple[Path, str]):
     assert config["buffer_size"] == 100_000  # the section CartPole-v1 of our YAML, which no option named
 
 
-def test_progress_lines_where_output_is_no_terminal(cartpole: tuple[Path, str]):
-    lines = [line for line in cartpole[1].splitlines() if "steps/s" in line]
-    assert [int(line.split("%")[0]) for line in lines] == list(range(5, 101, 5))
-    assert "reward=" in lines[-1] and "loss=" in lines[-1] and "temp=" in lines[-1]
+def test_progress_where_output_is_no_terminal(cartpole: tuple[Path, str]):
+    line = [line for line in cartpole[1].splitlines() if "steps/s" in line][-1]
+    assert line.startswith("100% | 608/608 steps")
+    assert "reward=" in line and "loss=" in line and "temp=" in line
     assert "\r" not in cartpole[1]
 
 
 def test_nothing_intrinsic_is_logged(cartpole: tuple[Path, str]):
     (log,) = (cartpole[0] / "board" / "CartPole-v1").iterdir()
+    assert log.name == "DDQN_1"
     board = EventAccumulator(str(log))
     board.Reload()
     keys = board.Tags()["scalars"]
     assert {"rollout/ep_rew_mean", "rollout/temperature", "train/loss", "eval/mean_reward"} <= set(keys)
     for text in [*keys, cartpole[1]]:
         assert "intrinsic" not in text and "combined" not in text
+
+
+def test_tensorboard_runs_are_named_after_the_algorithm(tmp_path: Path):
+    C51("MlpPolicy", "CartPole-v1", v_max=100.0, device="cpu", tensorboard_log=str(tmp_path)).learn(0)
+    assert [path.name for path in tmp_path.iterdir()] == ["C51_1"]
 
 
 def test_continue_training_in_a_subprocess_environment(cartpole: tuple[Path, str]):
@@ -91,6 +101,8 @@ def test_optimize_completes_all_trials_and_trains_with_one_of_them(tmp_path: Pat
     assert output.count("ENDED well") == 2, output
     trials = read_trials(tmp_path)
     assert [trial["state"] for trial in trials] == ["COMPLETE"] * 3
+    for number in range(3):
+        assert f"Trial {number} tries one_minus_gamma=" in output and f"Trial {number} | 100% | 300/300 steps" in output
 
     (config,) = (tmp_path / "logs" / "ddqn_per").glob("*/CartPole-v1/config.yml")
     loaded = yaml.unsafe_load(config.read_text())
@@ -105,11 +117,11 @@ def read_trials(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_misspelt_names_are_refused_before_anything_starts(cartpole: tuple[Path, str], tmp_path: Path):
+def test_mistakes_are_refused_before_anything_starts(cartpole: tuple[Path, str], tmp_path: Path):
     trained = cartpole[0] / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip"
     (tmp_path / "mine.yml").write_text("CartPole-v1: {policy: MlpPolicy, n_timesteps: 100, temperature_decoy: 0.9}")
     common = ["--algo", "ddqn_per", *CARTPOLE, "-n", "100"]
-    misspelt = {
+    mistakes = {
         "'temperature_decoy' (did you mean 'temperature_decay'?)": ["-conf", "mine.yml"],
         "'learning_rte' (did you mean 'learning_rate'?)": ["-params", "learning_rte:0.1"],
         "'temprature_min' (did you mean 'temperature_min'?)": ["-i", str(trained), "-params", "temprature_min:0.1"],
@@ -117,12 +129,17 @@ def test_misspelt_names_are_refused_before_anything_starts(cartpole: tuple[Path,
         "'alhpa' (did you mean 'alpha'?)": ["-params", "replay_buffer_kwargs:dict(alhpa=0.5)"],
         "'net_arc' (did you mean 'net_arch'?)": ["-params", "policy_kwargs:'dict(net_arc=[8])'"],
         "'seed' is not a hyperparameter, use the option --seed": ["-params", "seed:3"],
+        "-n must be a whole number of at least 1, received 0": ["-n", "0"],
+        "--save-freq must be at least 1": ["--save-freq", "0"],
+        "n_envs must be a whole number of at least 1, received 'two'": ["-params", "n_envs:'two'"],
+        "frame_stack must be a whole number of at least 1, received -1": ["-params", "frame_stack:-1"],
+        "optimizer_kwargs: eps is the text '1e-5'": ["-params", "policy_kwargs:dict(optimizer_kwargs=dict(eps='1e-5'))"],
     }
-    invocations = json.dumps([[*common, *options] for options in misspelt.values()])
+    invocations = json.dumps([[*common, *options] for options in mistakes.values()])
     output = run(sys.executable, "-c", TRAIN_SEVERAL, invocations, folder=tmp_path)
     ends = [line for line in output.splitlines() if line.startswith("ENDED")]
-    for end, message in zip(ends, misspelt, strict=True):
-        assert end.startswith("ENDED ValueError ddqn_per: ") and message in end
+    for end, message in zip(ends, mistakes, strict=True):
+        assert end.startswith("ENDED SystemExit ") and message in end
     assert not (tmp_path / "logs").exists()
 
 
@@ -170,6 +187,41 @@ def test_optimize_on_breakout(tmp_path: Path):
     small = ("-n", "540", "-params", "learning_starts:500", "n_envs:2", "buffer_size:5000")
     run(*TRAIN, *BREAKOUT, *optimize, *small, folder=tmp_path)
     assert [trial["state"] for trial in read_trials(tmp_path)] == ["COMPLETE"] * 3
+
+
+@pytest.mark.slow
+def test_optimize_from_two_processes_at_once(tmp_path: Path):
+    """One study in a journal file, as the workers of a cluster share it; then a training with one of its trials."""
+    study = ("--storage", "study.log", "--study-name", "shared")
+    optimize = ("-optimize", "--n-trials", "3", "--no-optim-plots", "--n-evaluations", "1", "--eval-episodes", "1")
+    small = ("-params", "learning_starts:250", "n_timesteps:300")
+    workers = [
+        subprocess.Popen(
+            [*TRAIN, *CARTPOLE, *study, *optimize, "--seed", str(seed), *small],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for seed in range(2)
+    ]
+    tried = []
+    for worker in workers:
+        output, _ = worker.communicate(timeout=600)
+        assert worker.returncode == 0, output
+        tried.append({int(number) for number in re.findall("Trial ([0-9]+) tries", output)})
+    assert [len(numbers) for numbers in tried] == [3, 3]
+    assert tried[0] | tried[1] == set(range(6))
+
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(tmp_path / "study.log")))
+    trials = optuna.load_study(study_name="shared", storage=storage).trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 6
+    assert len({trial.params["learning_rate"] for trial in trials}) == 6  # nobody repeats what another has tried
+
+    run(*TRAIN, *CARTPOLE, *study, "--trial-id", "5", "--eval-freq", "-1", *small, folder=tmp_path)
+    (config,) = (tmp_path / "logs" / "ddqn_per").glob("*/CartPole-v1/config.yml")
+    assert yaml.unsafe_load(config.read_text())["learning_rate"] == trials[5].params["learning_rate"]
 
 
 @pytest.mark.slow

@@ -1,23 +1,31 @@
 """The start-up hook: what it costs, where it reaches, and that a changed RL Zoo survives it."""
 
+import os
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from rl_zoo3.exp_manager import ExperimentManager as Manager  # as it is after our patch
 
 import sb3_breakout
 from sb3_breakout import _hook
 from sb3_breakout.zoo import patches
 
 CHECKOUT = Path(sb3_breakout.__file__).parent.parent
-START_UP_LINE = "import sb3_breakout._hook; sb3_breakout._hook.install()"
+START_UP_LINE = "import sb3_breakout_startup; sb3_breakout_startup.start()"
+
+
+# As with SB3_BREAKOUT_HOOK=0
+WITHOUT_HOOK = "import sys; sys.meta_path[:] = [each for each in sys.meta_path if 'ZooFinder' not in str(each)]"
 
 
 def run_python(code: str, *options: str, path: Path | None = None) -> str:
     """Run code in a fresh interpreter; ``path`` comes first on its sys.path."""
-    environment = {"PYTHONPATH": str(path)} if path else {}
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, (path, CHECKOUT)))} if path else {}
     result = subprocess.run(
         [sys.executable, *options, "-c", code], capture_output=True, text=True, timeout=120, env=environment
     )
@@ -29,23 +37,54 @@ def test_hook_runs_when_python_starts():
     assert run_python("import sys; print('sb3_breakout._hook' in sys.modules)").strip() == "True"
 
 
+def start_up(code: str, path: Path = CHECKOUT, **environment: str) -> str:
+    """What is printed by code which follows the start-up line; ``path`` holds the package, and nothing else is installed."""
+    program = f"import os, sys; sys.path += [{str(path)!r}, {str(CHECKOUT)!r}]; {code}"
+    result = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert result.returncode == 0 and not result.stderr, result.stderr
+    return result.stdout.strip()
+
+
 def test_start_up_files_agree():
     assert (CHECKOUT / "sb3_breakout.pth").read_text().strip() == START_UP_LINE
-    assert (CHECKOUT / "sb3_breakout.start").read_text().strip() == "sb3_breakout._hook:install"
+    assert (CHECKOUT / "sb3_breakout.start").read_text().strip() == "sb3_breakout_startup:start"
 
 
-def test_start_up_imports_nothing_but_sys():
-    code = f"import sys; before = set(sys.modules); {START_UP_LINE}; print(sorted(set(sys.modules) - before))"
-    # -I -S: an interpreter that has not imported anything on anybody's behalf yet
-    added = run_python(f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); {code}", "-I", "-S")
-    assert added.strip() == "['sb3_breakout', 'sb3_breakout._hook']"
+def test_start_up_imports_next_to_nothing():
+    """``os`` is imported by each Python that has a site-packages folder."""
+    added = start_up(f"before = set(sys.modules); {START_UP_LINE}; print(sorted(set(sys.modules) - before))")
+    assert added == "['sb3_breakout', 'sb3_breakout._hook', 'sb3_breakout_startup']"
 
 
 def test_start_up_takes_less_than_a_millisecond():
     measured = f"from time import perf_counter; t = perf_counter(); {START_UP_LINE}; print(perf_counter() - t)"
-    code = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); {measured}"
-    seconds = [float(run_python(code, "-I", "-S")) for _ in range(7)]
+    seconds = [float(start_up(measured)) for _ in range(7)]
     assert min(seconds) < 1e-3  # the others had the processor taken away from them
+
+
+WHAT_STARTED = f"{START_UP_LINE}; print([name for name in sys.modules if name.startswith('sb3_breakout')])"
+
+
+def test_start_up_is_refused_by_an_environment_variable():
+    assert "sb3_breakout._hook" in start_up(WHAT_STARTED)
+    assert "sb3_breakout._hook" in start_up(WHAT_STARTED, SB3_BREAKOUT_HOOK="1")
+    assert start_up(WHAT_STARTED, SB3_BREAKOUT_HOOK="0") == "['sb3_breakout_startup']"
+
+
+def test_start_up_is_silent_when_the_package_is_gone(tmp_path: Path):
+    """As in an editable install whose folder was deleted: what is left is in site-packages."""
+    (tmp_path / "sb3_breakout_startup.py").write_text((CHECKOUT / "sb3_breakout_startup.py").read_text())
+    program = f"import os, sys; sys.path.append({str(tmp_path)!r}); {WHAT_STARTED}"
+    assert run_python(program, "-I", "-S").strip() == "['sb3_breakout_startup']"
+
+
+@pytest.mark.parametrize("file", ["sb3_breakout/__init__.py", "sb3_breakout.py"])
+def test_start_up_leaves_a_foreign_package_of_this_name_alone(tmp_path: Path, file: str):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("print('imported')")
+    assert start_up(WHAT_STARTED, path=tmp_path) == "['sb3_breakout_startup']"
 
 
 def test_installing_twice_changes_nothing():
@@ -131,7 +170,7 @@ print("the Zoo goes on")
     lines = run_python(code, path=tmp_path).splitlines()
     assert len(lines) == 5, lines
     for line, name in zip(lines, FUTURE_ZOO, strict=False):
-        assert line.startswith(f"UserWarning sb3_breakout could not extend rl_zoo3.{name} (AttributeError: ")
+        assert re.match(rf"UserWarning sb3_breakout could not extend rl_zoo3.{name} .(Attribute|Import)Error: ", line)
     assert lines[-1] == "the Zoo goes on"
 
 
@@ -145,18 +184,40 @@ def test_failing_patch_leaves_the_module_as_it_is(name: str):
     assert module.__dict__ == before
 
 
-def test_manager_that_lost_one_method_is_not_patched_by_halves():
-    class ExperimentManager:
-        def __init__(self, algo: str, config: str) -> None: ...
-
-        def read_hyperparameters(self) -> None: ...
-
+@pytest.mark.parametrize("lost", ["create_envs", "config"])
+def test_manager_that_lost_something_we_extend_is_not_replaced(lost: str):
+    methods = {name: None for name in vars(Manager) if name != lost}
+    arguments = "config" if lost != "config" else "configuration"
+    exec(f"def __init__(self, algo, {arguments}): ...", methods)
     module = ModuleType("rl_zoo3.exp_manager")
-    module.ExperimentManager, module.ALGOS = ExperimentManager, {}
-    before = dict(vars(ExperimentManager))
-    with pytest.raises(AttributeError):
+    module.ExperimentManager = original = type("ExperimentManager", (), methods)
+    with pytest.raises(AttributeError, match=f"ExperimentManager has lost {lost}$"):
         patches.patch_exp_manager(module)
-    assert dict(vars(ExperimentManager)) == before
+    assert module.ExperimentManager is original
+
+
+def test_manager_is_replaced_where_it_was_imported_before():
+    code = """
+import importlib, sys
+import rl_zoo3.train, rl_zoo3.enjoy
+originals = [module.ExperimentManager for module in (rl_zoo3.exp_manager, rl_zoo3.train, rl_zoo3.enjoy)]
+assert all(original.__module__ == "rl_zoo3.exp_manager" for original in originals)
+import sb3_breakout
+sb3_breakout.install()
+print({module.ExperimentManager.__module__ for module in (rl_zoo3.exp_manager, rl_zoo3.train, rl_zoo3.enjoy)})
+"""
+    assert run_python(WITHOUT_HOOK + code, path=CHECKOUT).splitlines()[-1] == "{'sb3_breakout.zoo.manager'}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", [0, 1])
+def test_recipes_for_those_who_refuse_the_hook(tmp_path: Path, recipe: int):
+    assert _hook.__doc__ is not None
+    blocks = re.findall(r"::\n\n((?:    .*\n|\n)+)", _hook.__doc__)
+    (tmp_path / "mine.yml").write_text("CartPole-v1: {policy: MlpPolicy, n_timesteps: 200, learning_starts: 100}")
+    words = f"train --algo ddqn_per -conf {tmp_path}/mine.yml -f {tmp_path}/logs --eval-freq -1".split()
+    run_python(f"{WITHOUT_HOOK}\nsys.argv = {words}\n{textwrap.dedent(blocks[recipe])}", path=CHECKOUT)
+    assert (tmp_path / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip").is_file()
 
 
 def test_zoo_that_knows_record_video_itself_keeps_its_own():

@@ -1,6 +1,7 @@
 """The package as pip installs it, away from the checkout: what a user gets, and what is left of it after ``pip uninstall``."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -13,7 +14,8 @@ import sb3_breakout
 from tests.zoo.command_line import run
 
 CHECKOUT = Path(sb3_breakout.__file__).parent.parent
-PARTS = ("sb3_breakout", "hyperparams", "sb3_breakout.pth", "sb3_breakout.start", "pyproject.toml", "README.md", "LICENSE")
+HOOK = ("sb3_breakout.pth", "sb3_breakout.start", "sb3_breakout_startup.py")
+PARTS = ("sb3_breakout", "hyperparams", *HOOK, "pyproject.toml", "README.md", "LICENSE")
 
 pytestmark = [
     pytest.mark.slow,
@@ -48,8 +50,9 @@ class Environment:
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Path:
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the package is built from, without anything that lies about in the checkout."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     copy = tmp_path / "source"
     copy.mkdir()
     archive = subprocess.run(["tar", "-c", "--exclude=__pycache__", *PARTS], cwd=CHECKOUT, check=True, capture_output=True)
@@ -79,9 +82,9 @@ def test_installed_package_trains_plays_and_records(installed: Environment):
     package = Path(run(installed.python, "-c", code, folder=installed.elsewhere).strip())
     assert installed.site_packages.parents[3] in package.parents and CHECKOUT not in package.parents
 
-    output = installed.zoo("train", "-n", "200", "--eval-freq", "-1", "-P", "-params", "learning_starts:100")
+    output = installed.zoo("train", "-n", "208", "--eval-freq", "-1", "-P", "-params", "learning_starts:100")
     assert f"{Path('hyperparams', 'ddqn_per.yml')}" in output
-    assert "100% | 200/200 steps" in output
+    assert "100% | 208/208 steps" in output
     assert "Mean reward" in installed.zoo("enjoy", "-n", "100", "--no-render")
     installed.zoo("record_video", "-n", "20", "-o", "by_module")
     console = "import sys, rl_zoo3.cli; sys.argv[0] = 'rl_zoo3'; rl_zoo3.cli.main()"
@@ -89,3 +92,14 @@ def test_installed_package_trains_plays_and_records(installed: Environment):
     run(installed.python, "-c", console, *record, folder=installed.elsewhere)
     for videos in ("by_module", "by_command"):
         assert list((installed.elsewhere / videos).glob("*.mp4"))
+
+
+def test_editable_install_whose_folder_is_gone(source: Path, tmp_path: Path):
+    environment = Environment(tmp_path)
+    environment.pip("install", "--no-deps", "--no-build-isolation", "-e", source)
+    code = "import sys; print([each.__name__ for each in sys.meta_path if each.__module__.startswith('sb3')])"
+    assert run(environment.python, "-c", code, folder=environment.elsewhere) == "['ZooFinder']\n"
+    shutil.rmtree(source)
+    assert run(environment.python, "-c", code, folder=environment.elsewhere) == "[]\n"
+    environment.pip("uninstall", "-y", "sb3-breakout")
+    assert not list(environment.site_packages.glob("*sb3_breakout*"))

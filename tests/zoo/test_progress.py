@@ -5,12 +5,15 @@ import sys
 from types import SimpleNamespace
 
 import gymnasium as gym
+import optuna
 import pytest
 from stable_baselines3 import DQN
+from stable_baselines3.common.callbacks import StopTrainingOnMaxEpisodes
 from stable_baselines3.common.monitor import Monitor
 
 from sb3_breakout import DDQN
-from sb3_breakout.zoo.progress import ProgressBar, TrainingProgressCallback
+from sb3_breakout.zoo import progress
+from sb3_breakout.zoo.progress import Position, ProgressBar, TrainingProgressCallback, TrialProgressCallback
 
 
 def make_ddqn(**kwargs: object) -> DDQN:
@@ -101,23 +104,52 @@ def test_exploration_is_named_after_its_rule():
     assert callback.summary() == "eps=0.250"
 
 
-def test_lines_every_five_percent_without_a_terminal(capsys: pytest.CaptureFixture[str]):
-    make_ddqn().learn(200, callback=TrainingProgressCallback())
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split("|")[0].strip() for line in lines] == [f"{percent}%" for percent in range(5, 101, 5)]
-    assert "reward=" in lines[-1] and "loss=" in lines[-1] and "temp=" in lines[-1]
-    assert "temp=" in lines[0] and "loss=" not in lines[0]  # nothing learnt yet
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(progress.time, "monotonic", lambda: self.now)
 
 
-def test_last_line_when_training_is_interrupted(capsys: pytest.CaptureFixture[str]):
-    model = FakeModel()
-    callback = start(model)
-    for _ in range(7):
+def test_line_every_thirty_seconds_without_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    clock, model = Clock(monkeypatch), FakeModel()
+    callback = start(model, total_timesteps=1000)
+    for _ in range(70):  # two steps per second
+        clock.now += 0.5
         step(model, callback)
     callback.on_training_end()
     callback.on_training_end()  # RL Zoo does that
-    percentages = [line.split("%")[0].strip() for line in capsys.readouterr().out.splitlines()]
-    assert percentages == ["5", "7"]
+    assert capsys.readouterr().out.splitlines() == ["  6% | 60/1000 steps | 2 steps/s", "  7% | 70/1000 steps | 2 steps/s"]
+
+
+def test_figures_in_the_last_line(capsys: pytest.CaptureFixture[str]):
+    make_ddqn().learn(200, callback=TrainingProgressCallback())
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("100% | 200/200 steps | ")
+    assert "reward=" in line and "loss=" in line and "temp=" in line
+
+
+@pytest.mark.parametrize("total_timesteps, shown", [(1000, " 75% | 3/4 episodes"), (35, " 85% | 30/35 steps")])
+def test_total_is_what_ends_the_training(capsys: pytest.CaptureFixture[str], total_timesteps: int, shown: str):
+    model = FakeModel()
+    model.env.num_envs = 2
+    stop = StopTrainingOnMaxEpisodes(max_episodes=2)  # of each environment
+    callback = TrainingProgressCallback(stop=stop)
+    callback.init_callback(model)
+    callback.on_training_start({"total_timesteps": total_timesteps}, {})
+    stop.n_episodes, model.num_timesteps = 3, 30
+    callback.on_training_end()
+    assert capsys.readouterr().out.startswith(shown)
+
+
+def test_trials_say_what_they_try_and_draw_no_bars(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    trial = optuna.create_study().ask()
+    trial.suggest_categorical("n_steps", [3])
+    make_ddqn().learn(100, callback=TrialProgressCallback(trial))
+    first, last = capsys.readouterr().out.splitlines()
+    assert first == "Trial 0 tries n_steps=3" and last.startswith("Trial 0 | 100% | 100/100 steps | ")
 
 
 def test_ending_before_the_start_is_no_error():
@@ -143,8 +175,8 @@ def test_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 
 def test_bar_keeps_the_figures_in_a_narrow_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "50")
-    bar = ProgressBar(total=10_000_000)
-    bar.update(500_000, "reward=312.40, loss=0.000123, temp=0.050")
+    bar = ProgressBar()
+    bar.update(Position(500_000, 10_000_000, "steps"), 300.0, "reward=312.40, loss=0.000123, temp=0.050")
     bar.close()
     assert "5% reward=312.40, loss=0.000123, temp=0.050" in without_colours(capsys.readouterr().out)
 

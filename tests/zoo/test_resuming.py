@@ -28,25 +28,49 @@ PARAMETERS = (
 )
 
 
+def start_training(folder: Path, *arguments: str | Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*TRAIN, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def wait_for(folder: Path, pattern: str, process: subprocess.Popen) -> Path:
+    """:return: the first path of this pattern"""
+    while not (found := sorted(folder.glob(pattern))):
+        assert process.poll() is None, f"the training ended before there was {pattern}"
+        time.sleep(0.002)
+    return found[0]
+
+
+def leave_half_a_save(folder: Path) -> None:
+    """What a process that is killed while it saves leaves behind."""
+    code = f"""
+import os, signal
+from sb3_breakout.files import written_aside
+with written_aside({str(folder / REPLAY_BUFFER)!r}) as aside:
+    aside.write_bytes(bytes(1000))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    run(sys.executable, "-c", code, folder=folder, code=-signal.SIGKILL)
+    assert len(list(folder.glob(".*.tmp"))) == 1
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """One training that went through, and one that was killed with -9 in the middle and continued."""
     through, killed = tmp_path_factory.mktemp("through"), tmp_path_factory.mktemp("killed")
     run(*TRAIN, "-n", str(STEPS), *OPTIONS, *PARAMETERS, folder=through)
     first = killed / "logs" / "ddqn_per" / "CartPole-v1_1"
-    process = subprocess.Popen(
-        [*TRAIN, "-n", str(STEPS), *OPTIONS, *PARAMETERS],
-        cwd=killed,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    checkpoint = first / f"rl_model_{HALF}_steps.zip"
-    while not checkpoint.exists():
-        assert process.poll() is None, "the training ended before its checkpoint"
-        time.sleep(0.005)
+    process = start_training(killed, "-n", str(STEPS), *OPTIONS, *PARAMETERS)
+    checkpoint = wait_for(first, f"rl_model_{HALF}_steps.zip", process)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    leave_half_a_save(first)
     run(*TRAIN, "-n", str(STEPS), "-i", checkpoint, *OPTIONS, *PARAMETERS, folder=killed)
     return through / "logs" / "ddqn_per" / "CartPole-v1_1", killed / "logs" / "ddqn_per" / "CartPole-v1_2"
 
@@ -92,11 +116,62 @@ def test_one_buffer_however_many_checkpoints(folders: tuple[Path, Path]) -> None
         assert [path.name for path in folder.glob("*replay_buffer*")] == [REPLAY_BUFFER]
 
 
+def test_what_killed_saves_left_is_removed(folders: tuple[Path, Path]) -> None:
+    assert not list(folders[1].parent.glob("**/.*"))
+
+
+@pytest.mark.slow
+def test_disk_use_of_a_training_that_is_killed_again_and_again(tmp_path: Path) -> None:
+    """Each run has the checkpoints it was asked for and one buffer; of the saves that were killed nothing stays."""
+    options = ("-n", "100000", *OPTIONS[:-1], "--save-freq", "60")
+    runs, trained = tmp_path / "logs" / "ddqn_per", ()
+    for number in range(1, 6):
+        process = start_training(tmp_path, *options, *trained, "-params", "learning_starts:10", "batch_size:2")
+        last = runs / f"CartPole-v1_{number}"
+        wait_for(last, REPLAY_BUFFER, process)
+        wait_for(last, ".*.tmp", process)  # in the middle of a save
+        process.kill()
+        process.wait()
+        assert sum(len(list(each.glob(".*.tmp"))) for each in runs.iterdir()) <= 1
+        newest = max(last.glob("rl_model_*.zip"), key=lambda path: int(path.name.split("_")[2]))
+        trained = ("-i", newest)
+    for each in runs.iterdir():
+        names = {path.name for path in each.iterdir() if not path.name.startswith(("rl_model_", ".", "0.monitor"))}
+        assert names == {REPLAY_BUFFER, "CartPole-v1"}
+    steps = [int(path.name.split("_")[2]) for path in runs.glob("*/rl_model_*.zip")]
+    assert len(steps) == len(set(steps))  # no checkpoint twice
+
+
+@pytest.mark.parametrize("vec_env", ["dummy", pytest.param("subproc", marks=pytest.mark.slow)])
+def test_sigterm_saves_and_exits(tmp_path: Path, vec_env: str) -> None:
+    """As a cluster sends it: to each process of the job."""
+    process = start_training(
+        tmp_path, "-n", "1000000", *OPTIONS[:-1], "--vec-env", vec_env, "--save-replay-buffer", *OPTIONS[-1:], *PARAMETERS
+    )
+    folder = tmp_path / "logs" / "ddqn_per" / "CartPole-v1_1"
+    wait_for(folder, "rl_model_*.zip", process)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+    model = DDQN.load(folder / "CartPole-v1.zip", env=gym.make("CartPole-v1"))
+    assert 400 <= model.num_timesteps < 1_000_000
+    model.load_replay_buffer(folder / REPLAY_BUFFER)
+    assert model.num_timesteps - model.replay_buffer.size() in (0, 1)  # the step that was interrupted
+
+
 def test_nothing_left_to_learn(folders: tuple[Path, Path]) -> None:
     output = run(
         *TRAIN, "-n", "2000", "-i", folders[0] / "CartPole-v1.zip", *OPTIONS, *PARAMETERS, folder=folders[0].parents[2], code=1
     )
     assert "trained for 2400 steps" in output and "ends at 2000 steps in total" in output
+    assert "Traceback" not in output
+
+
+def test_with_a_buffer_of_another_step(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    checkpoint = folders[0] / "rl_model_400_steps.zip"
+    output = run(*TRAIN, "-n", "500", "-i", checkpoint, *OPTIONS, *PARAMETERS, folder=tmp_path)
+    assert f"{REPLAY_BUFFER} was saved at step {STEPS} and the model at step 400: training goes on from step 400" in output
+    resumed = DDQN.load(tmp_path / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip")
+    assert resumed.num_timesteps == 500
 
 
 def test_without_its_buffer_the_agent_plays_before_it_learns(tmp_path: Path, folders: tuple[Path, Path]) -> None:
@@ -113,15 +188,15 @@ def test_killed_in_the_middle_of_checkpoints(tmp_path: Path) -> None:
     code = (
         "from sb3_breakout import DDQN\n"
         "model = DDQN('MlpPolicy', 'CartPole-v1', learning_starts=10, buffer_size=1000, seed=0).learn(300)\n"
-        "print('ready', flush=True)\n"
         "while True:\n"
         "    model.save('model')\n"
         "    model.save_replay_buffer('replay_buffer')\n"
+        "    print('saved', flush=True)\n"
     )
     rng = np.random.default_rng(0)
     for _ in range(4):
         process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE)
-        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        assert process.stdout is not None and process.stdout.readline() == b"saved\n"
         time.sleep(0.05 + 0.2 * rng.random())
         process.kill()
         process.wait()
@@ -134,6 +209,7 @@ def test_killed_in_the_middle_of_checkpoints(tmp_path: Path) -> None:
 def test_random_numbers_go_on(tmp_path: Path) -> None:
     model = DDQN("MlpPolicy", "CartPole-v1", learning_starts=10, buffer_size=1000, seed=0).learn(100)
     model.save(tmp_path / "model")
+    model.save_replay_buffer(tmp_path / "buffer")
     np.random.randint(2**31)  # what the environment is seeded with
     expected = np.random.random(5)
 
@@ -147,6 +223,7 @@ def test_random_numbers_go_on(tmp_path: Path) -> None:
     draw = Draw()
     for reset, same in ((False, True), (True, False)):
         loaded = DDQN.load(tmp_path / "model", env=gym.make("CartPole-v1"))
+        loaded.load_replay_buffer(tmp_path / "buffer")
         loaded.learn(20, callback=draw, reset_num_timesteps=reset)
         assert (draw.drawn == expected).all() == same
         loaded.learn(20, callback=draw, reset_num_timesteps=False)  # goes on from here, not from the file again

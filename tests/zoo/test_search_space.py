@@ -47,6 +47,12 @@ def test_search_covers_what_is_ours():
     assert drawn >= temperature | {"exploration", "n_steps", "replay_buffer_kwargs", "target_update_interval"}
 
 
+def test_steps_of_all_trials_cost_the_same():
+    """Samples per environment step are those of the YAML file."""
+    for seed in range(20):
+        assert not draw(seed)[1].keys() & {"batch_size", "train_freq", "gradient_steps", "n_envs", "policy_kwargs"}
+
+
 def test_only_the_chosen_exploration_rule_is_searched():
     for seed in range(20):
         hyperparams = draw(seed)[1]

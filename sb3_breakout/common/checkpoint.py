@@ -1,0 +1,46 @@
+"""Model files that are there whole or not at all, and that say so where they are not."""
+
+import io
+import pathlib
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sb3_breakout.files import written_aside
+
+File = str | pathlib.Path | io.BufferedIOBase
+
+
+@contextmanager
+def written_whole(path: File, suffix: str) -> Iterator[io.BufferedIOBase]:
+    """
+    Yield a file to write to. When the block ends it takes the name ``path``: a process killed before leaves what was there.
+
+    :param path: path to the file, or a file-like object, which is yielded as it is
+    :param suffix: is appended to a path without one
+    """
+    if not isinstance(path, (str, pathlib.Path)):
+        yield path
+        return
+    path = pathlib.Path(path)
+    with written_aside(path if path.suffix else path.with_suffix(suffix)) as temporary, open(temporary, "wb") as file:
+        yield file
+
+
+@contextmanager
+def incomplete_explained(path: File) -> Iterator[None]:
+    """
+    Say what is wrong where SB3 cannot read a model.
+
+    :param path: what it reads
+    :raises ValueError: if it is a truncated file, or no zip file of a model
+    """
+    incomplete = f"{path} is not a complete checkpoint: the file is truncated or no zip file of a model."
+    try:
+        yield
+    except AssertionError as error:  # SB3 opened an inner archive of a truncated file and found no data in it
+        raise ValueError(incomplete) from error
+    except ValueError as error:
+        if isinstance(error.__cause__, zipfile.BadZipFile):
+            raise ValueError(incomplete) from error
+        raise

@@ -1,0 +1,116 @@
+"""What learns: an online and a target network, their optimizer, and the transitions that they learn from."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.utils import get_parameters_by_name, polyak_update, update_learning_rate
+from stable_baselines3.common.vec_env import VecNormalize
+
+from sb3_breakout.common.torch_utils import CompiledFunction, clip_gradient_norm_
+from sb3_breakout.ddqn.policies import DDQNPolicy
+from sb3_breakout.ddqn.views import View
+from sb3_breakout.replay import PrioritizedReplayBufferSamples
+
+
+class Hyperparameters(NamedTuple):
+    """
+    Of the updates.
+
+    :param learning_rate: a function of the remaining progress
+    :param max_grad_norm: largest norm of the gradient
+    :param tau: how far the target network moves to the online network at a time, 1 for a copy
+    :param compile: compile the loss with ``torch.compile``
+    """
+
+    learning_rate: Schedule
+    max_grad_norm: float
+    tau: float
+    compile: bool
+
+
+class Outcome(NamedTuple):
+    """Of some updates, each a mean over them: loss, absolute TD error, Q-value of the actions taken, norm before clipping."""
+
+    loss: float
+    td_error: float
+    q_value: float
+    gradient_norm: float
+
+
+class QLearner:
+    """
+    Learns the Q-values of a policy from a view of a replay buffer.
+
+    :param policy: online and target network, their loss, and the optimizer
+    :param view: what it learns from
+    :param hyperparameters: of the updates
+    """
+
+    def __init__(self, policy: DDQNPolicy, view: View, hyperparameters: Hyperparameters) -> None:
+        self.policy = policy
+        self.view = view
+        self.hyperparameters = hyperparameters
+        loss = policy.q_net.loss
+        self.loss_function = CompiledFunction(loss) if hyperparameters.compile else loss
+        # Of batch normalization, see SB3's issue 996
+        self._statistics = get_parameters_by_name(policy.q_net, ["running_"])
+        self._target_statistics = get_parameters_by_name(policy.q_net_target, ["running_"])
+
+    def update(
+        self, gradient_steps: int, batch_size: int, progress_remaining: float, env: VecNormalize | None = None
+    ) -> Outcome | None:
+        """
+        Sample the view and do the updates. New priorities go back to it once, after the last update: one synchronisation with
+        the device.
+
+        :param gradient_steps: number of updates
+        :param batch_size: transitions per update
+        :param progress_remaining: 1 at the start of training, 0 at its end
+        :param env: normalizes observations and rewards
+        :return: how it went; None if there was nothing to sample yet (no n-step return is known)
+        :raises ValueError: if the loss is not finite; the priorities stay as they were
+        """
+        update_learning_rate(self.policy.optimizer, self.hyperparameters.learning_rate(progress_remaining))
+        self.view.update_schedules(progress_remaining)
+        if self.view.n_eligible() == 0:
+            return None
+        self.policy.set_training_mode(True)
+        indices, results = [], []
+        for _ in range(gradient_steps):
+            batch = self.view.sample(batch_size, env)
+            results.append(self.step(batch))
+            indices.append(batch.indices)
+        self.policy.set_training_mode(False)
+
+        outcome = th.stack(results).cpu().numpy()  # (gradient_steps, 3 + batch)
+        loss, mean_q, gradient_norm = outcome[:, :3].mean(axis=0).tolist()
+        td_errors = outcome[:, 3:].reshape(-1)
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"the loss became {loss}. A smaller learning_rate, a smaller max_grad_norm or autocast=False may help."
+            )
+        self.view.update_priorities(np.concatenate(indices), td_errors)
+        return Outcome(loss, float(np.abs(td_errors).mean()), mean_q, gradient_norm)
+
+    def step(self, batch: PrioritizedReplayBufferSamples) -> th.Tensor:
+        """
+        One gradient step.
+
+        :param batch: samples of the view
+        :return: loss, mean Q-value, gradient norm and the TD errors, (3 + batch,), still on the device
+        """
+        q_net = self.policy.q_net
+        loss, td_errors, mean_q = self.loss_function(q_net, self.policy.q_net_target, *batch[:-1])  # without the indices
+        self.policy.optimizer.zero_grad()
+        loss.backward()
+        gradient_norm = clip_gradient_norm_(q_net.parameters(), self.hyperparameters.max_grad_norm)
+        self.policy.optimizer.step()
+        return th.cat((th.stack((loss.detach(), mean_q, gradient_norm)), td_errors.reshape(-1)))
+
+    def sync_target(self) -> None:
+        """Move the target network to the online network by ``tau``."""
+        online, target = self.policy.q_net, self.policy.q_net_target
+        polyak_update(online.parameters(), target.parameters(), self.hyperparameters.tau)
+        polyak_update(self._statistics, self._target_statistics, 1.0)

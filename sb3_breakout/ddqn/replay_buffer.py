@@ -1,0 +1,76 @@
+"""The replay buffer of a DDQN, made to fit its environment and its arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.vec_env import VecFrameStack, unwrap_vec_wrapper
+from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
+
+from sb3_breakout.replay import PrioritizedReplayBuffer
+
+if TYPE_CHECKING:
+    from sb3_breakout.ddqn.ddqn import DDQN
+
+
+def make_replay_buffer(model: DDQN) -> ReplayBuffer:
+    """
+    :param model: says which buffer, how large, and what for
+    :return: the buffer; ``n_steps``, ``gamma`` and ``n_stack`` are filled in where it takes them
+    :raises ValueError: if such a buffer cannot do what the model is to do, or is told otherwise by ``replay_buffer_kwargs``
+    """
+    _check_contradictions(model)
+    return model.replay_buffer_class(
+        model.buffer_size,
+        model.observation_space,
+        model.action_space,
+        device=model.device,
+        n_envs=model.n_envs,
+        optimize_memory_usage=model.optimize_memory_usage,
+        **_filled_in(model),
+        **model.replay_buffer_kwargs,
+    )
+
+
+def _filled_in(model: DDQN) -> dict[str, Any]:
+    """:return: what the buffer takes and the user need not give"""
+    buffer_class, n_steps = model.replay_buffer_class, model.n_steps
+    kwargs: dict[str, Any] = {}
+    if issubclass(buffer_class, HerReplayBuffer):
+        if model.env is None:
+            raise ValueError("HerReplayBuffer asks the environment for the rewards of other goals: pass env.")
+        kwargs["env"] = model.env
+    if issubclass(buffer_class, PrioritizedReplayBuffer):
+        kwargs = {"n_stack": _frames_in_stack(model), "n_steps": n_steps, "gamma": model.gamma}
+    elif callable(n_steps) or isinstance(n_steps, (list, tuple)):
+        raise ValueError(
+            f"n_steps={n_steps!r} changes over training, which {buffer_class.__name__} cannot: "
+            "use PrioritizedReplayBuffer, or a number."
+        )
+    elif issubclass(buffer_class, NStepReplayBuffer):
+        kwargs = {"n_steps": n_steps, "gamma": model.gamma}
+    elif n_steps > 1:
+        raise ValueError(
+            f"n_steps={n_steps} with {buffer_class.__name__}, which stores single steps: "
+            "use PrioritizedReplayBuffer or NStepReplayBuffer, or n_steps=1."
+        )
+    return {name: value for name, value in kwargs.items() if name not in model.replay_buffer_kwargs}
+
+
+def _check_contradictions(model: DDQN) -> None:
+    given = model.replay_buffer_kwargs
+    for name in ("n_steps", "gamma"):
+        if name in given and given[name] != getattr(model, name):
+            raise ValueError(
+                f"replay_buffer_kwargs has {name}={given[name]!r} and the model {name}={getattr(model, name)!r}: "
+                "give it to the model alone."
+            )
+    frames = _frames_in_stack(model)
+    if frames > 1 and given.get("n_stack", frames) not in (1, frames):
+        raise ValueError(f"replay_buffer_kwargs has n_stack={given['n_stack']!r}, but the environment stacks {frames}.")
+
+
+def _frames_in_stack(model: DDQN) -> int:
+    frame_stack = None if model.env is None else unwrap_vec_wrapper(model.env, VecFrameStack)
+    return 1 if frame_stack is None else frame_stack.stacked_obs.n_stack

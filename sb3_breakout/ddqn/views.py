@@ -1,0 +1,68 @@
+"""Any replay buffer as the learner sees it: batches with discounts and weights, and somewhere to send priorities."""
+
+from typing import Protocol
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.vec_env import VecNormalize
+
+from sb3_breakout.replay import PrioritizedReplayBuffer, PrioritizedReplayBufferSamples
+
+
+class View(Protocol):
+    """What one learner sees of a replay buffer: ``PrioritizedReplayBuffer``, its ``ReplayView``, or :class:`UniformView`."""
+
+    def n_eligible(self) -> int:
+        """:return: how many transitions can be sampled"""
+
+    def sample(self, batch_size: int, env: VecNormalize | None = None) -> PrioritizedReplayBufferSamples:
+        """:return: a batch"""
+
+    def update_priorities(self, indices: np.ndarray, td_errors: np.ndarray) -> None:
+        """Say how wrong the learner was about what it sampled."""
+
+    def update_schedules(self, progress_remaining: float) -> None:
+        """Follow the course of training, from 1 to 0."""
+
+
+class UniformView:
+    """
+    One of SB3's own replay buffers: every transition is as likely as any other and weighs 1.
+
+    :param buffer: the buffer
+    :param gamma: discount of the buffers that store single steps
+    """
+
+    def __init__(self, buffer: ReplayBuffer, gamma: float) -> None:
+        self.buffer = buffer
+        self.gamma = gamma
+
+    def n_eligible(self) -> int:
+        """:return: how many transitions can be sampled"""
+        return self.buffer.size() * self.buffer.n_envs
+
+    def sample(self, batch_size: int, env: VecNormalize | None = None) -> PrioritizedReplayBufferSamples:
+        """
+        :param batch_size: number of transitions
+        :param env: normalizes observations and rewards
+        :return: the batch, whose indices mean nothing
+        """
+        batch = self.buffer.sample(batch_size, env)
+        ones = th.ones_like(batch.rewards)
+        discounts = self.gamma * ones if batch.discounts is None else batch.discounts
+        return PrioritizedReplayBufferSamples(*batch[:5], discounts, ones, np.zeros(batch_size, np.int64))
+
+    def update_priorities(self, indices: np.ndarray, td_errors: np.ndarray) -> None:
+        """There are none."""
+
+    def update_schedules(self, progress_remaining: float) -> None:
+        """There are none."""
+
+
+def as_view(buffer: ReplayBuffer, gamma: float) -> View:
+    """
+    :param buffer: any replay buffer
+    :param gamma: discount factor
+    """
+    return buffer if isinstance(buffer, PrioritizedReplayBuffer) else UniformView(buffer, gamma)

@@ -1,0 +1,217 @@
+"""
+RL Zoo's experiment manager, extended for our algorithms.
+
+``patches.py`` imports this file while ``rl_zoo3.exp_manager`` is imported, and puts the class in the place of the original:
+import it from there, ``from rl_zoo3.exp_manager import ExperimentManager``.
+"""
+
+import argparse
+import contextlib
+import copy
+import io
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import optuna
+from rl_zoo3.exp_manager import ExperimentManager
+from rl_zoo3.utils import get_class_by_name
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import (
+    BaseCallback,
+    CheckpointCallback,
+    ProgressBarCallback,
+    StopTrainingOnMaxEpisodes,
+)
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from typing_extensions import override
+
+from sb3_breakout.ddqn import DDQN
+from sb3_breakout.files import remove_abandoned
+from sb3_breakout.gameplay.collect.callback import RecordGameplayCallback
+from sb3_breakout.registry import ALGORITHMS, hyperparameter_file, load
+from sb3_breakout.rnd import DualAgentCallback
+from sb3_breakout.zoo.checks import check_command_line, check_hyperparameters, check_nested_arguments, check_values
+from sb3_breakout.zoo.progress import TrainingProgressCallback, TrialProgressCallback
+from sb3_breakout.zoo.resuming import ContinuedLearning, ReplayBufferCheckpoint, check_buffer_beside, check_steps_left
+from sb3_breakout.zoo.termination import Termination
+
+
+class Manager(ExperimentManager):
+    """
+    Our algorithms find their YAML file, refuse misspelt hyperparameters, have their own callbacks, train in the class of
+    vectorised environment that ``vec_env_class`` names, save when a cluster ends them (SIGTERM), and go on where they were
+    with ``-i``. For every other algorithm, each method is RL Zoo's.
+
+    :param args: the command line
+    :param algo: name of the algorithm in RL Zoo
+    :param others: see RL Zoo
+    :param config: what ``-conf`` names, see :func:`~sb3_breakout.registry.hyperparameter_file`
+    :param options: see RL Zoo
+    """
+
+    training_vec_env_class: str | None = None  # dotted name; None for that of --vec-env
+
+    def __init__(self, args: argparse.Namespace, algo: str, *others: Any, config: str | None = None, **options: Any) -> None:
+        if algo in ALGORITHMS:
+            config = hyperparameter_file(algo, config)
+        super().__init__(args, algo, *others, config=config, **options)  # type: ignore[misc]
+        self.ours = algo in ALGORITHMS
+        self.termination = Termination()
+
+    @override
+    def setup_experiment(self) -> tuple[BaseAlgorithm, dict[str, Any]] | None:
+        """
+        :return: as in RL Zoo
+        :raises SystemExit: with the message alone, where a value that was given cannot be right (with ``--verbose 2``: the
+            ``ValueError`` itself)
+        """
+        if not self.ours:
+            return super().setup_experiment()
+        try:
+            check_command_line(getattr(self.args, "n_timesteps", -1), self.save_freq)
+            return super().setup_experiment()
+        except ValueError as error:
+            if self.verbose > 1:
+                raise
+            raise SystemExit(str(error)) from None
+
+    @override
+    def read_hyperparameters(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        hyperparams, saved_hyperparams = super().read_hyperparameters()
+        if self.ours:
+            check_hyperparameters(self.algo, self._algorithm_class(), hyperparams)
+            for each in (hyperparams, saved_hyperparams):
+                check_values(self.algo, each)
+                if self.storage and self.study_name and self.trial_id:  # then RL Zoo has loaded the trial
+                    each["replay_buffer_kwargs"] = self._buffer_arguments(each)
+            self._use_env_kwargs_everywhere(hyperparams)
+        return hyperparams, saved_hyperparams
+
+    @override
+    def _preprocess_hyperparams(
+        self, hyperparams: dict[str, Any]
+    ) -> tuple[dict[str, Any], Callable | None, list[BaseCallback], Callable | None]:
+        if not self.ours:
+            return super()._preprocess_hyperparams(hyperparams)
+        self.training_vec_env_class = hyperparams.pop("vec_env_class", None)
+        line = {}
+        if isinstance(hyperparams.get("learning_rate"), (list, tuple)):
+            line["learning_rate"] = hyperparams.pop("learning_rate")  # DDQN's own notation, which RL Zoo would refuse
+        processed = super()._preprocess_hyperparams(hyperparams)
+        processed[0].update(line)
+        check_nested_arguments(self.algo, self._algorithm_class(), processed[0])
+        check_values(self.algo, processed[0])  # again, now that what was Python code is evaluated
+        return processed
+
+    @override
+    def create_log_folder(self) -> None:
+        super().create_log_folder()
+        if self.ours:
+            for run in Path(self.log_path).glob(f"{self.env_name}_*"):
+                remove_abandoned(run)  # saves that were killed, up to gigabytes each
+
+    @override
+    def create_callbacks(self) -> None:
+        super().create_callbacks()
+        if not self.ours:
+            return
+        given = [each for each in self.callbacks if type(each) is not ProgressBarCallback]
+        stop = next((each for each in given if isinstance(each, StopTrainingOnMaxEpisodes)), None)
+        # First, as RL Zoo ends the first callback also of a training that is interrupted
+        self.callbacks = [TrainingProgressCallback(stop=stop), *given] if self.show_progress else given
+        for each in list(self.callbacks):
+            if isinstance(each, CheckpointCallback):
+                self.callbacks.append(ReplayBufferCheckpoint(each.save_freq, each.save_path))
+            elif isinstance(each, DualAgentCallback) and each.save_path is None:
+                each.save_path = self.save_path
+            elif isinstance(each, RecordGameplayCallback):
+                each.connect(Path(self.save_path) / "gameplay", self._maker_of_single_games())
+
+    @override
+    def create_envs(self, n_envs: int, eval_env: bool = False, no_log: bool = False) -> VecEnv:
+        name = self.training_vec_env_class
+        if name is None or eval_env or self.vec_env_class is not DummyVecEnv:  # --vec-env subproc was asked for
+            return super().create_envs(n_envs, eval_env, no_log)
+        training = copy.copy(self)
+        training.training_vec_env_class = None
+        training.vec_env_class = get_class_by_name(name)  # type: ignore[assignment]
+        return training.create_envs(n_envs, eval_env, no_log)
+
+    @override
+    def _load_pretrained_agent(self, hyperparams: dict[str, Any], env: VecEnv) -> BaseAlgorithm:
+        model = super()._load_pretrained_agent(hyperparams, env)
+        if isinstance(model, DDQN):
+            remove_abandoned(Path(self.trained_agent).parent)
+            check_steps_left(model, self.n_timesteps, self.trained_agent)
+            check_buffer_beside(model, self.trained_agent)
+        return model
+
+    @override
+    def learn(self, model: BaseAlgorithm) -> None:
+        if not isinstance(model, DDQN):
+            super().learn(model)
+            return
+        try:
+            with self.termination:
+                super().learn(ContinuedLearning(model) if self.continue_training else model)  # type: ignore[arg-type]
+        except (KeyboardInterrupt, EOFError, ConnectionError):
+            if not self.termination.received:  # else it reached the workers of --vec-env subproc as well, and first
+                raise
+
+    @override
+    def save_trained_model(self, model: BaseAlgorithm) -> None:
+        super().save_trained_model(model)
+        self.termination.exit_if_received()
+
+    @override
+    def objective(self, trial: optuna.Trial) -> float:
+        if not self.ours:
+            return super().objective(trial)
+        given = self.specified_callbacks or []
+        one_trial = copy.copy(self)
+        one_trial.specified_callbacks = [*(given if isinstance(given, list) else [given]), TrialProgressCallback(trial)]
+        return super(Manager, one_trial).objective(trial)
+
+    def _algorithm_class(self) -> type[BaseAlgorithm]:
+        return load(ALGORITHMS[self.algo].algorithm_class)
+
+    def _buffer_arguments(self, of_trial: dict[str, Any]) -> dict[str, Any]:
+        """
+        A trial varies some of the ``replay_buffer_kwargs`` and leaves the others as the YAML file has them; loading the trial
+        does the same, where RL Zoo would replace them all.
+
+        :param of_trial: hyperparameters with those of the trial in them
+        :return: the arguments of the buffer
+        """
+        given = of_trial["replay_buffer_kwargs"]
+        without_trial = copy.copy(self)
+        without_trial.trial_id = without_trial.custom_hyperparams = None
+        with contextlib.redirect_stdout(io.StringIO()):
+            from_yaml = ExperimentManager.read_hyperparameters(without_trial)[0].get("replay_buffer_kwargs")
+        given_by_params = "replay_buffer_kwargs" in (self.custom_hyperparams or {})
+        return {**from_yaml, **given} if isinstance(from_yaml, dict) and not given_by_params else given
+
+    def _use_env_kwargs_everywhere(self, hyperparams: dict[str, Any]) -> None:
+        """
+        Evaluate and record in the environment that we train in: RL Zoo hands the ``env_kwargs`` of the YAML file neither to
+        the evaluation environment nor (through args.yml) to ``record_video``.
+
+        :param hyperparams: what has been read
+        """
+        env_kwargs = hyperparams.get("env_kwargs")
+        if not env_kwargs:
+            return
+        if self._eval_env_kwargs_args is None:  # no --eval-env-kwargs
+            self.eval_env_kwargs = dict(env_kwargs)
+        if getattr(self.args, "env_kwargs", None) is None:  # no --env-kwargs
+            self.args.env_kwargs = dict(env_kwargs)
+
+    def _maker_of_single_games(self) -> Callable[[], VecEnv]:
+        """
+        :return: makes an environment with one game, played as in the training, that can be recorded
+        """
+        single = copy.copy(self)
+        single.vec_env_class, single.verbose, single.eval_env_kwargs = DummyVecEnv, 0, self.env_kwargs
+        return partial(single.create_envs, 1, eval_env=True)

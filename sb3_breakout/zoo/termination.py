@@ -1,0 +1,38 @@
+"""SIGTERM, which clusters send before SIGKILL, interrupts a training as Ctrl-C does."""
+
+import signal
+import sys
+import threading
+from types import FrameType
+
+
+class Termination:
+    """
+    Inside the block, the first SIGTERM raises ``KeyboardInterrupt``, which RL Zoo answers by saving the model. From then on
+    SIGTERM is ignored, so that a second one does not cut the saving short: :meth:`exit_if_received` comes after it.
+
+    Signals reach the main thread alone: in others, the block changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self.received = False
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._interrupt)
+
+    def __exit__(self, *exception: object) -> None:
+        if threading.current_thread() is threading.main_thread() and not self.received:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def exit_if_received(self) -> None:
+        """
+        :raises SystemExit: if SIGTERM was received, with the exit code of a process that it has ended
+        """
+        if self.received:
+            sys.exit(128 + signal.SIGTERM)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.received = True
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
