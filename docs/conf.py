@@ -14,6 +14,8 @@ html_title = f"sb3_breakout {version}"
 
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3  # links to headings, with the anchors that GitHub gives them
+autodoc_mock_imports = ["ray"]  # optional
+
 nb_execution_mode = "off"  # the tutorial shows the outputs it was saved with; a slow test runs it
 
 autodoc_member_order = "bysource"

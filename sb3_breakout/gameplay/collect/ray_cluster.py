@@ -4,9 +4,6 @@ Plays the games of a collection on a Ray cluster, each game a task; what a lost 
 The nodes share no files with the collector: agents travel to them, the files of whole episodes come back.
 """
 
-import logging
-import os
-import re
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,22 +12,13 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from sb3_breakout.common.cluster import SAME_EVERYWHERE, ClusterError, connect, first_line, ray
 from sb3_breakout.gameplay.collect.agents import Agent
 from sb3_breakout.gameplay.collect.collection import Job, load_agent, play
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
-try:
-    import ray
-except ImportError as error:
-    raise ImportError(f'{error}. A Ray cluster needs Ray here and on its nodes: pip install "sb3-breakout[ray]"') from error
-
 GAMES_PER_CPU = 2  # one that is played and one that waits: no CPU is idle, and memory does not grow with the collection
 LOST_AT_MOST = 20  # times: a node is lost by accident, but a game that takes its process down each time would go on for ever
-SECONDS_TO_ANSWER = 10.0  # for the cluster's address; Ray by itself tries for minutes
-
-
-class ClusterError(RuntimeError):
-    """There is no cluster, or a game cannot be played on it; the message names the address, or the game and the reason."""
 
 
 def collect_on_ray(jobs: Sequence[Job], address: str) -> Iterator[int]:
@@ -45,7 +33,7 @@ def collect_on_ray(jobs: Sequence[Job], address: str) -> Iterator[int]:
         are whole
     :raises OSError: if a game cannot be written here, or an agent cannot be read; those before it are whole
     """
-    _connect(address)
+    connect(address)
     try:
         play_there = ray.remote(max_retries=LOST_AT_MOST)(_play)
         agents = {job.agent for job in jobs}
@@ -67,26 +55,13 @@ def collect_on_ray(jobs: Sequence[Job], address: str) -> Iterator[int]:
         ray.shutdown()
 
 
-def _connect(address: str) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here (local) reports to nobody
-    host_and_port = re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:([0-9]+)", address)
-    try:
-        if host_and_port:
-            socket.create_connection((host_and_port[1], int(host_and_port[2])), SECONDS_TO_ANSWER).close()
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # OSError, ValueError, RuntimeError, Ray's own
-        raise ClusterError(f"Ray cannot be reached at {address}: {error}") from error
-
-
 def _fetch(reference: "ray.ObjectRef", job: Job) -> dict[str, bytes]:
     """:return: content of each of the episode's files"""
     try:
         return ray.get(reference)
     except ray.exceptions.RayError as error:  # raised on the node, where it would be again; or lost too often
-        reason = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
         raise ClusterError(
-            f"Game {job.number} cannot be played on this cluster: {str(reason).strip().splitlines()[0]} "
-            "Each node needs what is installed here: the same sb3_breakout, Ray and Python."
+            f"Game {job.number} cannot be played on this cluster: {first_line(error)} {SAME_EVERYWHERE}"
         ) from error
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
@@ -29,17 +29,6 @@ ARGUMENTS = ("--agents", "random", "ddqn_per:best", "--q-values", "--seed", "3")
 Jobs = Callable[[Path], list[Job]]
 
 pytestmark = pytest.mark.filterwarnings("default")  # some versions of Ray warn of their own future and leave files open
-
-
-@pytest.fixture
-def cluster() -> Iterator[Any]:
-    """A cluster without nodes."""
-    pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster()
-    yield cluster
-    cluster.shutdown()
 
 
 @pytest.fixture
@@ -169,7 +158,8 @@ def test_no_cluster_there(address: str) -> None:
 
 def test_ray_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    for name in (MODULE, "sb3_breakout.common.cluster"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(ImportError, match=r"pip install \"sb3-breakout\[ray\]\""):
         import_module(MODULE)
 

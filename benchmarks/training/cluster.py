@@ -1,0 +1,138 @@
+"""
+What RayVecEnv costs the learner, and how many actors keep it busy: ``python -m benchmarks.training.cluster``.
+
+Measured here, with one actor on this machine: bytes and messages per second, processor time that a message takes from the
+learner, seconds that a step takes. Given: how fast the learner learns. Computed from both: the number of actors at which the
+learner waits for a tenth of its time. Actors are idle while the learner updates, as SB3's loop has it.
+"""
+
+import argparse
+import math
+import pickle
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+from stable_baselines3.common.env_util import make_vec_env
+
+from sb3_breakout.common.cluster import connect, ray
+from sb3_breakout.envs import AtariPreprocessing, RayVecEnv
+
+WAITING = 0.1  # share of its time that a busy learner waits
+IN_FLIGHT = 16  # messages sent before the first is waited for, as to so many actors
+NETWORK = 1.25e9  # bytes per second: 10 Gbit/s
+
+
+class Measured(NamedTuple):
+    """
+    One actor.
+
+    :param games: that it plays
+    :param n_bytes: of its answer to a step
+    :param messages: per second, from an actor that only answers
+    :param learner: seconds of processor time that a message takes from the learner
+    :param step: seconds from sending the actions to the answer
+    """
+
+    games: int
+    n_bytes: int
+    messages: float
+    learner: float
+    step: float
+
+
+class Echo:
+    """An actor that knows its answer."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def step(self, actions: np.ndarray) -> Any:
+        return self.answer
+
+
+def measure(games: int, n_steps: int) -> Measured:
+    env = make_vec_env(
+        "BreakoutNoFrameskip-v4",
+        games,
+        seed=0,
+        wrapper_class=AtariPreprocessing,
+        vec_env_cls=RayVecEnv,  # type: ignore[arg-type]
+        vec_env_kwargs=dict(games_per_actor=games),
+    )
+    env.reset()
+    actions = np.random.default_rng(0).integers(4, size=(n_steps, games))
+    for warm_up in actions[: n_steps // 4]:
+        env.step(warm_up)
+    start = time.perf_counter()
+    for each in actions:
+        env.step(each)
+    step = (time.perf_counter() - start) / n_steps
+    answer = env._shares[0].answer  # type: ignore[attr-defined]
+    env.close()
+
+    echo = ray.remote(num_cpus=1)(Echo).remote(answer)
+    for _ in range(2):  # the first round warms up
+        start, start_of_learner = time.perf_counter(), time.process_time()
+        for _ in range(n_steps // IN_FLIGHT):
+            for pending in [echo.step.remote(actions[0]) for _ in range(IN_FLIGHT)]:
+                ray.get(pending)
+        n_messages = n_steps // IN_FLIGHT * IN_FLIGHT
+        messages = n_messages / (time.perf_counter() - start)
+        learner = (time.process_time() - start_of_learner) / n_messages
+    ray.kill(echo)
+    return Measured(games, len(pickle.dumps(answer, protocol=5)), messages, learner, step)
+
+
+def row(actor: Measured, samples_per_second: float, samples_per_step: float) -> str:
+    """
+    :param actor: what was measured
+    :param samples_per_second: that the learner learns from
+    :param samples_per_step: of the agent
+    :return: how many such actors keep the learner busy, in a row of a table
+    """
+    updates = actor.games * samples_per_step / samples_per_second  # seconds of learning per actor and step
+    busy = actor.learner + updates
+    n_actors = math.ceil(actor.step * (1 / WAITING - 1) / busy)
+    steps = n_actors * actor.games / (actor.step + n_actors * busy)
+    network = steps / actor.games * actor.n_bytes / NETWORK
+    shares = {"updates": updates / busy, "messages": actor.learner / busy}
+    binds = max(shares, key=lambda name: shares[name])
+    return (
+        f"| {samples_per_second:.0f} | {actor.games} | {n_actors} | {n_actors * actor.games} | {steps:.0f} "
+        f"| {binds}, {shares[binds]:.0%} of its work | {network:.1%} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--games", type=int, nargs="+", default=[1, 4, 8, 12, 16, 32], help="per actor")
+    parser.add_argument("--steps", type=int, default=1_000, help="measured for each")
+    parser.add_argument(
+        "--samples-per-second", type=float, nargs="+", default=[1_200, 20_000], help="that a learner learns from"
+    )
+    parser.add_argument(
+        "--samples-per-step", type=float, default=2.0, help="of the agent: batch size / agent steps per update"
+    )
+    args = parser.parse_args()
+    connect("local")
+    actors = [measure(games, args.steps) for games in args.games]
+    print("Measured on this machine, one actor:\n")
+    print("| games | bytes per answer | messages/s, without emulator | learner's CPU per message, µs | agent steps/s |")
+    print("| --- | --- | --- | --- | --- |")
+    for each in actors:
+        rates = f"{each.messages:.0f} | {each.learner * 1e6:.0f} | {each.games / each.step:.0f}"
+        print(f"| {each.games} | {each.n_bytes} | {rates} |")
+    print(
+        f"\nComputed, at {args.samples_per_step:g} samples per agent step and the samples/s given (not measured here; choosing"
+    )
+    print(f"actions and storing transitions are not counted). Busy: the learner waits for {WAITING:.0%} of its time.\n")
+    print("| learner's samples/s | games per actor | actors | games | agent steps/s | what binds the learner | of 10 Gbit/s |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for samples_per_second in args.samples_per_second:
+        for each in actors:
+            print(row(each, samples_per_second, args.samples_per_step))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""A connection to a Ray cluster; Ray is optional, so only what plays on a cluster may import this module."""
+
+import logging
+import os
+import re
+import socket
+
+try:
+    import ray
+except ImportError as error:
+    raise ImportError(f'{error}. A Ray cluster needs Ray here and on its nodes: pip install "sb3-breakout[ray]"') from error
+
+__all__ = ["SAME_EVERYWHERE", "ClusterError", "connect", "first_line", "ray"]
+
+SAME_EVERYWHERE = "Each node needs what is installed here: the same sb3_breakout, Ray and Python."
+SECONDS_TO_ANSWER = 10.0  # for the cluster's address; Ray by itself tries for minutes
+
+
+class ClusterError(RuntimeError):
+    """There is no cluster, or it cannot do what was asked; the message names the address, or what failed and the reason."""
+
+
+def connect(address: str) -> None:
+    """
+    :param address: as ``ray.init`` takes it: ``auto``, ``local``, ``HOST:PORT`` or ``ray://HOST:PORT``
+    :raises ClusterError: if there is no such cluster
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here (local) reports to nobody
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", address)
+    host_and_port = re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:([0-9]+)", address)
+    try:
+        if host_and_port:
+            socket.create_connection((host_and_port[1], int(host_and_port[2])), SECONDS_TO_ANSWER).close()
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # OSError, ValueError, RuntimeError, Ray's own
+        raise ClusterError(f"Ray cannot be reached at {address}: {error}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """:return: the first line of what was raised on a node; Ray's own messages go on for pages"""
+    reason = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+    return (str(reason).strip() or type(reason).__name__).splitlines()[0]

@@ -1,0 +1,349 @@
+"""Games on the nodes of a Ray cluster: what a lost node was playing is truncated, and new games begin elsewhere."""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
+from unittest import mock
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common import monitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
+
+from sb3_breakout import __version__
+from sb3_breakout.common.cluster import SAME_EVERYWHERE, ClusterError, connect, first_line, ray
+from sb3_breakout.envs.ale_vec_env import AleVecEnv
+
+PACKAGES = ("ale-py", "gymnasium", "numpy", "stable-baselines3")  # those with a part in frames, rewards and infos
+SECONDS_TO_START = 300.0  # an actor; after a loss a node may have to join first
+SECONDS_TO_ANSWER = 60.0  # a step takes milliseconds: an actor that needs this long is lost
+LOST_AT_MOST = 3  # times without a step in between: nodes are lost by accident, a game that takes its process down is not
+
+
+class RayVecEnv(VecEnv):
+    """
+    :class:`AleVecEnv` whose games play on a Ray cluster, several in each actor.
+
+    Paper: https://arxiv.org/abs/1803.00933 (Ape-X: many actors, one learner)
+
+    Frames, rewards, lives, infos, statistics and monitor files are those of ``AleVecEnv`` with the same seeds. One message
+    travels per actor and step: the actions there, the newest frames of its games back. ``VecFrameStack`` stacks them here.
+
+    An actor that is lost with its node, or does not answer, is started again where there is room, which may be a node that
+    joins later. The episodes of its games are truncated: the last action, whose result was lost, is given a reward of 0 and
+    leads to what the agent saw last. Attributes set with ``set_attr`` are lost as well.
+
+    Each actor asks the cluster for one CPU. Every node needs the same Python and packages.
+
+    :param env_fns: functions that each build one game, as :class:`AleVecEnv` takes them
+    :param address: of the cluster, as ``ray.init`` takes it: ``auto`` (``$RAY_ADDRESS``, or the cluster this machine is part
+        of), ``local``, ``HOST:PORT`` or ``ray://HOST:PORT``; not used where the process is connected to a cluster already
+    :param games_per_actor: largest number of games that an actor plays
+    :raises ClusterError: if there is no such cluster, it has too few CPUs, or a node has other packages than this machine
+    :raises ValueError: if ``games_per_actor`` is below 1, or an environment is none for ``AleVecEnv``
+    """
+
+    def __init__(self, env_fns: list[Callable[[], gym.Env]], address: str = "auto", games_per_actor: int = 8) -> None:
+        if games_per_actor < 1:
+            raise ValueError(f"games_per_actor must be at least 1, received {games_per_actor}.")
+        here = AleVecEnv(env_fns)  # refuses what the actors could not play, and opens the monitor files
+        self._logs = [_Log.take_from(game.env) for game in here.games]
+        here.close()
+        if not ray.is_initialized():
+            connect(address)
+        n_envs, n_actors = len(env_fns), -(-len(env_fns) // games_per_actor)
+        _check_size(n_envs, n_actors)
+        bounds = pairwise(n_envs * actor // n_actors for actor in range(n_actors + 1))
+        self._shares = [_Share(slice(*bound), env_fns[slice(*bound)]) for bound in bounds]
+        self._rng = np.random.default_rng()
+        self._start(self._shares)
+        super().__init__(n_envs, here.observation_space, here.action_space)
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """
+        Set the seeds of the next reset, and of the games that replace lost ones.
+
+        :param seed: of the first game, each further game's is one higher; None for a random one
+        :return: (n_envs,) the seeds
+        """
+        seeds = super().seed(seed)
+        self._rng = np.random.default_rng(seeds[0])
+        return seeds
+
+    def reset(self) -> np.ndarray:
+        """
+        Start new games everywhere.
+
+        :return: (n_envs, height, width, channels) uint8
+        """
+        for share in self._shares:
+            share.first = None
+            share.pending = share.actor.reset.remote(self._seeds[share.games], self._options[share.games])
+        self._start(self._wait(self._shares, SECONDS_TO_ANSWER))
+        frames, reset_infos = zip(*(share.first or share.answer for share in self._shares), strict=True)
+        for share in self._shares:
+            share.first = None
+        self._reset_seeds()
+        self._reset_options()
+        self._frames = np.concatenate(frames)
+        self.reset_infos = list(chain(*reset_infos))
+        return self._frames
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """
+        Start a step of all games.
+
+        :param actions: (n_envs,) integers
+        """
+        for share in self._shares:
+            if share.first is None:
+                share.pending = share.actor.step.remote(actions[share.games])
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """
+        Wait for the end of the step.
+
+        :return: observations (n_envs, height, width, channels) uint8, rewards (n_envs,) float32, dones (n_envs,) bool, infos
+        :raises ClusterError: if an actor was lost and cannot be started again
+        :raises ValueError: if one of the actions is no action of the game
+        """
+        self._start(self._wait([share for share in self._shares if share.first is None], SECONDS_TO_ANSWER))
+        results = [self._result(share) for share in self._shares]
+        frames, rewards, dones, infos, reset_infos = zip(*results, strict=True)
+        self._frames = np.concatenate(frames)
+        self.reset_infos = list(chain(*reset_infos))
+        all_infos = list(chain(*infos))
+        for log, info in zip(self._logs, all_infos, strict=True):
+            if "episode" in info:
+                log.keep(info["episode"])
+        return self._frames, np.concatenate(rewards), np.concatenate(dones), all_infos
+
+    def close(self) -> None:
+        """Stop the actors and close the monitor files; the connection to the cluster stays, others may be using it."""
+        for share in self._shares:
+            ray.kill(share.actor)
+        for log in self._logs:
+            log.close()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        return [value for (value,) in self._ask(indices, "get_attr", attr_name)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        self._ask(indices, "set_attr", attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        return [value for (value,) in self._ask(indices, "env_method", method_name, *method_args, **method_kwargs)]
+
+    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
+        return [value for (value,) in self._ask(indices, "env_is_wrapped", wrapper_class)]
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        """:raises NotImplementedError: always, as in ``AleVecEnv``"""
+        raise NotImplementedError("RayVecEnv is for training and cannot be rendered: use DummyVecEnv to watch or record.")
+
+    def _ask(self, indices: VecEnvIndices, method: str, /, *args: Any, **kwargs: Any) -> list[Any]:
+        """:return: what a method of ``AleVecEnv`` returns for each game; an actor that is lost is replaced and asked again"""
+        answers = []
+        for index in self._get_indices(indices):
+            game = range(self.num_envs)[index]
+            (share,) = (share for share in self._shares if game in range(share.games.start, share.games.stop))
+            lost = [share]
+            while lost:
+                share.pending = share.actor.ask.remote(method, *args, indices=game - share.games.start, **kwargs)
+                lost = self._wait([share], SECONDS_TO_ANSWER)
+                self._start(lost)
+            answers.append(share.answer)
+        return answers
+
+    def _result(self, share: "_Share") -> tuple[Any, ...]:
+        """:return: what a step of these games led to: frames, rewards, dones, infos and the infos of the last resets"""
+        if share.first is None:
+            share.losses = 0
+            return share.answer
+        (frames, reset_infos), share.first = share.first, None
+        infos = [{"TimeLimit.truncated": True, "terminal_observation": seen} for seen in self._frames[share.games]]
+        return frames, np.zeros(len(frames), np.float32), np.ones(len(frames), bool), infos, reset_infos
+
+    def _start(self, shares: list["_Share"]) -> None:
+        """
+        Start actors where there is room, and new games in them.
+
+        :param shares: those that have no actor, or a lost one
+        :raises ClusterError: if there is no room in time, a node cannot play, or an actor is lost again and again
+        """
+        while shares:
+            for share in shares:
+                if share.losses > LOST_AT_MOST:
+                    raise ClusterError(f"An actor was lost {share.losses} times in a row: {first_line(share.reason)}")
+                share.start(self._rng.integers(2**31, size=len(share.env_fns)).tolist())
+            try:
+                lost = self._wait(shares, SECONDS_TO_START)
+            except Exception as error:  # whatever it is, the same games could be built here
+                raise ClusterError(f"A node cannot play: {first_line(error)} {SAME_EVERYWHERE}") from error
+            for share in shares:
+                if share not in lost:
+                    share.first = share.answer
+                elif isinstance(share.reason, ray.exceptions.GetTimeoutError):
+                    raise ClusterError(f"No actor could be started within {SECONDS_TO_START:g} seconds: {_room()}.")
+            shares = lost
+
+    @staticmethod
+    def _wait(shares: list["_Share"], seconds: float) -> list["_Share"]:
+        """
+        Wait for what was asked of actors.
+
+        :param shares: those that were asked
+        :param seconds: for all of them together
+        :return: those whose actor is lost; the others have their answer
+        :raises Exception: what a game raised
+        """
+        deadline = time.monotonic() + seconds
+        lost = []
+        for share in shares:
+            try:
+                share.answer = ray.get(share.pending, timeout=max(deadline - time.monotonic(), 0.0))
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from error
+            except ray.exceptions.RayError as error:  # the actor or its node died, or did not answer
+                share.reason = error
+                share.losses += 1
+                lost.append(share)
+        return lost
+
+
+@dataclass(eq=False)
+class _Share:
+    """
+    Some of the games, and the actor that plays them.
+
+    :param games: which of all
+    :param env_fns: functions that each build one of them
+    """
+
+    games: slice
+    env_fns: list[Callable[[], gym.Env]]
+    actor: Any = None
+    pending: Any = None  # what the actor was asked last
+    answer: Any = None
+    first: Any = None  # (frames, infos) of new games, until a reset or the truncation of the old ones has handed them out
+    losses: int = 0  # since the last step
+    reason: Any = None  # exception of the last loss
+
+    def start(self, seeds: list[int]) -> None:
+        """
+        Start an actor, and new games in it.
+
+        :param seeds: of the games
+        """
+        if self.actor is not None:
+            ray.kill(self.actor)  # it may just not have answered
+        self.actor = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(GamesOnNode).remote()
+        self.pending = self.actor.start.remote(self.env_fns, _versions(), seeds)
+
+
+class _Log(NamedTuple):
+    """Where ``Monitor``'s records of a game are written."""
+
+    writer: monitor.ResultsWriter | None
+    t_start: float  # seconds, as in the header of the file
+
+    @classmethod
+    def take_from(cls, game: gym.Env) -> "_Log":
+        """:return: the log of a game under ``Monitor``, which no longer closes it"""
+        assert isinstance(game, monitor.Monitor)
+        log = cls(game.results_writer, game.t_start)
+        game.results_writer = None
+        return log
+
+    def keep(self, record: dict[str, Any]) -> None:
+        """
+        Write a record, timed here: the clock of its actor started when that did.
+
+        :param record: ``Monitor``'s
+        """
+        record["t"] = round(time.time() - self.t_start, 6)
+        if self.writer is not None:
+            self.writer.write_row(record)
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+
+class GamesOnNode:
+    """Some of the games, on a node: an actor."""
+
+    def start(self, env_fns: list[Callable[[], gym.Env]], versions: dict[str, str], seeds: list[int]) -> tuple[Any, ...]:
+        """
+        Build the games and start them.
+
+        :param env_fns: functions that each build one
+        :param versions: of the learner's packages
+        :param seeds: of the games
+        :return: first frames (games, height, width, channels) uint8, and infos
+        :raises RuntimeError: if other versions are installed here
+        """
+        here = _versions()
+        if here != versions:
+            other = ", ".join(
+                f"{name} {here[name]} (learner: {versions[name]})" for name in here if here[name] != versions[name]
+            )
+            raise RuntimeError(f"Node {socket.gethostname()} has {other}.")
+        with _without_files():
+            self._env = AleVecEnv(env_fns)
+        return self.reset(seeds, [{}] * len(seeds))
+
+    def reset(self, seeds: Sequence[int | None], options: list[dict[str, Any]]) -> tuple[Any, ...]:
+        """
+        Start new games.
+
+        :return: first frames (games, height, width, channels) uint8, and infos
+        """
+        self._env._seeds, self._env._options = list(seeds), options
+        return self._env.reset(), self._env.reset_infos
+
+    def step(self, actions: np.ndarray) -> tuple[Any, ...]:
+        """:return: frames, rewards, dones and infos of ``AleVecEnv``, and the infos of the last resets"""
+        return *self._env.step(actions), self._env.reset_infos
+
+    def ask(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
+        """:return: what a method of ``AleVecEnv`` returns"""
+        return getattr(self._env, method)(*args, **kwargs)
+
+
+@contextmanager
+def _without_files() -> Iterator[None]:
+    """Build games whose ``Monitor`` writes no file: the learner does, and a node may not even have the folder."""
+    with mock.patch.object(monitor, "ResultsWriter", return_value=None), mock.patch.object(os, "makedirs"):
+        yield
+
+
+def _versions() -> dict[str, str]:
+    return {"sb3-breakout": __version__} | {name: version(name) for name in PACKAGES}
+
+
+def _room() -> str:
+    """:return: how many CPUs there are, in words"""
+    total, free = (resources().get("CPU", 0) for resources in (ray.cluster_resources, ray.available_resources))
+    return f"the cluster has {total:g} CPUs, {free:g} of them free"
+
+
+def _check_size(n_envs: int, n_actors: int) -> None:
+    """
+    :param n_envs: number of games
+    :param n_actors: number of actors
+    :raises ClusterError: if the cluster cannot hold them
+    """
+    if ray.cluster_resources().get("CPU", 0) < n_actors:
+        raise ClusterError(
+            f"{n_envs} games in {n_actors} actors need {n_actors} CPUs, {_room()}: add nodes, lower n_envs, or raise "
+            "games_per_actor."
+        )
