@@ -20,8 +20,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from benchmarks.learning.zoo_runs import Variant, evaluations, in_processes, is_finished, run_zoo
 from benchmarks.pictures import save
+from sb3_breakout.common.files import written_aside
 from sb3_breakout.common.rewards import INTRINSIC_REWARD
-from sb3_breakout.files import written_aside
 
 ALGORITHMS = ("ddqn_per", "ddqn_rnd")
 ENV_ID = "BreakoutNoFrameskip-v4"

@@ -51,8 +51,8 @@ def evaluate(
     """
     import torch as th
 
+    from sb3_breakout.common.files import written_aside
     from sb3_breakout.evaluation import evaluate_under, load_player
-    from sb3_breakout.files import written_aside
 
     if num_threads is not None:
         th.set_num_threads(num_threads)

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sb3_breakout.files import written_aside
+from sb3_breakout.common.files import written_aside
 
 File = str | pathlib.Path | io.BufferedIOBase
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from stable_baselines3.common.type_aliases import TrainFreq
 
-from sb3_breakout.arguments import check_at_least, check_choice, check_positive, check_unit_interval
+from sb3_breakout.common.arguments import check_at_least, check_choice, check_positive, check_unit_interval
 from sb3_breakout.ddqn.exploration import Boltzmann, ExplorationRule
 from sb3_breakout.replay import PrioritizedReplayBuffer
 from sb3_breakout.replay.schedule import ProgressSchedule

@@ -20,8 +20,9 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import FloatSchedule
 
-from sb3_breakout.arguments import check_known_arguments, constructor_arguments
+from sb3_breakout.common.arguments import check_known_arguments, constructor_arguments
 from sb3_breakout.common.checkpoint import incomplete_explained, written_whole
+from sb3_breakout.common.random_state import get_random_state, set_random_state
 from sb3_breakout.common.torch_utils import bfloat16_is_fast, choose_device
 from sb3_breakout.ddqn.checks import check_arguments, check_run
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
@@ -30,7 +31,6 @@ from sb3_breakout.ddqn.learner import Hyperparameters, Outcome, QLearner
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy, counterpart
 from sb3_breakout.ddqn.replay_buffer import make_replay_buffer
 from sb3_breakout.ddqn.views import View, as_view
-from sb3_breakout.random_state import get_random_state, set_random_state
 from sb3_breakout.replay import PrioritizedReplayBuffer
 from sb3_breakout.replay.schedule import ProgressSchedule
 

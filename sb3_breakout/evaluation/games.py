@@ -9,7 +9,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecTransposeImage
 
-from sb3_breakout.arguments import check_at_least, check_choice
+from sb3_breakout.common.arguments import check_at_least, check_choice
 from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.evaluation.balls import balls_at_paddle, miss_rates
 from sb3_breakout.evaluation.game_watch import GameWatch

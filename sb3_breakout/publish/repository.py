@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from stable_baselines3.common.monitor import load_results
 
 from sb3_breakout.agents import TrainedAgent
-from sb3_breakout.files import folder_written_aside
+from sb3_breakout.common.files import folder_written_aside
 from sb3_breakout.publish.ship import EVALUATION
 from sb3_breakout.video.bulk import record_one
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sb3_breakout.arguments import check_at_least
+from sb3_breakout.common.arguments import check_at_least
 from sb3_breakout.replay.block_pool import BlockPool
 from sb3_breakout.replay.sliding_window import SlidingWindow
 from sb3_breakout.replay.streamed_pickle import StreamedArray

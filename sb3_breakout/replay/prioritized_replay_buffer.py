@@ -14,7 +14,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecNormalize
 
-from sb3_breakout.arguments import check_at_least, check_positive, check_unit_interval
+from sb3_breakout.common.arguments import check_at_least, check_positive, check_unit_interval
 from sb3_breakout.common.rewards import INTRINSIC_REWARD
 from sb3_breakout.replay import memory, streamed_pickle
 from sb3_breakout.replay.eligibility import Eligibility

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sb3_breakout.files import written_aside
+from sb3_breakout.common.files import written_aside
 from sb3_breakout.replay import memory
 
 CHUNK_BYTES = 1 << 23

@@ -6,7 +6,7 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.vec_env import VecNormalize
 
-from sb3_breakout.arguments import check_unit_interval
+from sb3_breakout.common.arguments import check_unit_interval
 from sb3_breakout.replay.priority_sampler import PrioritySampler
 from sb3_breakout.replay.schedule import ReplaySchedules
 from sb3_breakout.replay.transition_store import FLOAT32_MAX, PrioritizedReplayBufferSamples, TransitionStore

@@ -10,7 +10,7 @@ from stable_baselines3.common.preprocessing import is_image_space, is_image_spac
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from torch import nn
 
-from sb3_breakout.arguments import check_at_least, check_positive, check_unit_interval
+from sb3_breakout.common.arguments import check_at_least, check_positive, check_unit_interval
 from sb3_breakout.rnd.networks import make_predictor, make_target, prediction_errors
 
 CLIP = 5.0  # of whitened frames

@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
-from sb3_breakout.arguments import check_positive, check_unit_interval
+from sb3_breakout.common.arguments import check_positive, check_unit_interval
 from sb3_breakout.common.rewards import INTRINSIC_REWARD, mixed_rewards
 from sb3_breakout.ddqn import DDQN, QLearner
 from sb3_breakout.replay import PrioritizedReplayBuffer, ReplayView

@@ -5,7 +5,7 @@ import torch as th
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStack, unwrap_vec_wrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from sb3_breakout.arguments import check_choice, check_unit_interval
+from sb3_breakout.common.arguments import check_choice, check_unit_interval
 from sb3_breakout.common.rewards import INTRINSIC_REWARD, mixed_rewards
 from sb3_breakout.common.torch_utils import choose_device
 from sb3_breakout.rnd.distillation import RND, check_single_frames

@@ -9,8 +9,8 @@ from typing import Any
 from stable_baselines3.common.utils import set_random_seed
 
 from sb3_breakout.agents import RANDOM, TRAINED, Game, TrainedAgent, find_agent
+from sb3_breakout.common.files import written_aside
 from sb3_breakout.evaluation import load_player
-from sb3_breakout.files import written_aside
 from sb3_breakout.protocol import ENV_ID
 from sb3_breakout.video.record import is_recorded, record_video
 

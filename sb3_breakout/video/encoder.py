@@ -11,7 +11,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 
-from sb3_breakout.files import written_aside
+from sb3_breakout.common.files import written_aside
 
 # Colours as in standard-definition television, and tagged so: players that read the tags and players that guess agree
 TAGS = "setparams=color_primaries=smpte170m:color_trc=smpte170m"

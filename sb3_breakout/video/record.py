@@ -10,8 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sb3_breakout.arguments import check_at_least
-from sb3_breakout.files import name_folder
+from sb3_breakout.common.arguments import check_at_least
+from sb3_breakout.common.files import name_folder
 from sb3_breakout.gameplay.dataset import png
 from sb3_breakout.protocol import VIDEO_SCALE
 from sb3_breakout.video.camera import Moment, play_game

@@ -5,7 +5,7 @@ from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from sb3_breakout.arguments import check_at_least, check_known_arguments, constructor_arguments, takes_any_argument
+from sb3_breakout.common.arguments import check_at_least, check_known_arguments, constructor_arguments, takes_any_argument
 
 # Read by ExperimentManager itself, and by create_test_env when the saved config.yml is loaded
 ZOO_KEYS = frozenset(

@@ -27,8 +27,8 @@ from stable_baselines3.common.callbacks import (
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from typing_extensions import override
 
+from sb3_breakout.common.files import remove_abandoned
 from sb3_breakout.ddqn import DDQN
-from sb3_breakout.files import remove_abandoned
 from sb3_breakout.gameplay.collect.callback import RecordGameplayCallback
 from sb3_breakout.registry import ALGORITHMS, hyperparameter_file, load
 from sb3_breakout.rnd import DualAgentCallback

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sb3_breakout.agents import SHIPPED
-from sb3_breakout.files import folder_written_aside
+from sb3_breakout.common.files import folder_written_aside
 
 DEFAULT_FOLDER = "rl-trained-agents"
 

@@ -11,7 +11,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from torch.nn import functional as F
 
 from sb3_breakout import C51, DDQN, DualAgentCallback, RNDRewardWrapper
-from sb3_breakout.arguments import constructor_arguments
+from sb3_breakout.common.arguments import constructor_arguments
 from sb3_breakout.ddqn.targets import categorical_double_dqn_loss, project_distribution
 from sb3_breakout.rnd import DDQNRND
 from tests.ddqn.environments import Corridor

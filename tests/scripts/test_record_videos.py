@@ -7,8 +7,8 @@ import imageio_ffmpeg
 import pytest
 
 from sb3_breakout import DDQN
+from sb3_breakout.common.files import HOST
 from sb3_breakout.evaluation import evaluation_env
-from sb3_breakout.files import HOST
 from sb3_breakout.video.bulk import number_random
 from tests.test_files import NOBODY
 

@@ -16,9 +16,9 @@ from gymnasium import spaces
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from sb3_breakout import DDQN
+from sb3_breakout.common.files import HOST
 from sb3_breakout.envs import RandomAgent
 from sb3_breakout.evaluation import STICKINESS, evaluation_env
-from sb3_breakout.files import HOST
 from sb3_breakout.video.camera import Moment, play_game
 from sb3_breakout.video.record import annotate, is_recorded, record_video
 from tests.test_files import NOBODY

@@ -7,7 +7,7 @@ import yaml
 from stable_baselines3.common.buffers import ReplayBuffer
 
 from sb3_breakout import DDQN
-from sb3_breakout.arguments import constructor_arguments
+from sb3_breakout.common.arguments import constructor_arguments
 from sb3_breakout.registry import ALGORITHMS, hyperparameter_file, load
 from sb3_breakout.zoo.checks import (
     ZOO_KEYS,

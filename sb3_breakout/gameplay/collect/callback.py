@@ -9,12 +9,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_breakout.common.random_state import random_state_kept
 from sb3_breakout.gameplay.collect.agents import describe_model
 from sb3_breakout.gameplay.collect.play import play_game, recorder_of
 from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
-from sb3_breakout.random_state import random_state_kept
 
 
 class RecordGameplayCallback(BaseCallback):

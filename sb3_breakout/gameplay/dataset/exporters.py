@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from sb3_breakout.arguments import check_choice
-from sb3_breakout.files import folder_written_aside
+from sb3_breakout.common.arguments import check_choice
+from sb3_breakout.common.files import folder_written_aside
 from sb3_breakout.gameplay.dataset import png
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import read_splits

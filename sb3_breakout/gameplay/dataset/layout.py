@@ -22,7 +22,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from sb3_breakout.files import remove_abandoned, written_aside
+from sb3_breakout.common.files import remove_abandoned, written_aside
 
 EPISODE_NAME = "episode_([0-9]{6}|[1-9][0-9]{6,8})"
 FORMAT = 1  # of episode.json; another number is refused

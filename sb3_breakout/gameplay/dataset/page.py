@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from sb3_breakout.files import written_aside
+from sb3_breakout.common.files import written_aside
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import read_splits
 from sb3_breakout.gameplay.dataset.layout import EMULATOR_FRAMES_PER_SECOND, GameplayFolder

@@ -9,7 +9,7 @@ import numpy as np
 import torch as th
 from torch.utils.data import Dataset
 
-from sb3_breakout.arguments import check_at_least, check_choice
+from sb3_breakout.common.arguments import check_at_least, check_choice
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import SPLITS, read_splits
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder

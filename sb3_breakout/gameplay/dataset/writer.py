@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sb3_breakout.files import name_folder, temporary_beside
+from sb3_breakout.common.files import name_folder, temporary_beside
 from sb3_breakout.gameplay.dataset import png
 from sb3_breakout.gameplay.dataset.layout import frame_name, native_name, write_json
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sb3_breakout.files import HOST
+from sb3_breakout.common.files import HOST
 from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes, split_of
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder, frame_name
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter

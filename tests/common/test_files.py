@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sb3_breakout.files import HOST, LIFE, folder_written_aside, written_aside
+from sb3_breakout.common.files import HOST, LIFE, folder_written_aside, written_aside
 
 NOBODY = 2**22 + 1  # the number of no process: above what Linux gives
 WRITER = """
 import os, signal, sys
-from sb3_breakout.files import folder_written_aside, written_aside
+from sb3_breakout.common.files import folder_written_aside, written_aside
 with written_aside(sys.argv[1]) as aside:
     aside.write_text("half")
     if sys.argv[2] == "is killed":
