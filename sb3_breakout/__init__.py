@@ -9,7 +9,9 @@ TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
     from sb3_breakout._hook import install
     from sb3_breakout.ddqn import C51, DDQN, CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
-    from sb3_breakout.envs import AtariPreprocessing, BreakoutWrapper, RandomAgent, RewardShapingWrapper
+    from sb3_breakout.envs import AleVecEnv, AtariPreprocessing, BreakoutWrapper, RandomAgent, RewardShapingWrapper
+    from sb3_breakout.evaluation import evaluate
+    from sb3_breakout.gameplay import GameplayDataset
     from sb3_breakout.replay import FrameStore, PrioritizedReplayBuffer, SumTree
     from sb3_breakout.rnd import DDQNRND, DualAgentCallback, RNDCallback, RNDRewardWrapper
 
@@ -19,12 +21,14 @@ __all__ = [
     "C51",
     "DDQN",
     "DDQNRND",
+    "AleVecEnv",
     "AtariPreprocessing",
     "BreakoutWrapper",
     "CnnPolicy",
     "DDQNPolicy",
     "DualAgentCallback",
     "FrameStore",
+    "GameplayDataset",
     "MlpPolicy",
     "MultiInputPolicy",
     "PrioritizedReplayBuffer",
@@ -34,6 +38,7 @@ __all__ = [
     "RewardShapingWrapper",
     "SumTree",
     "__version__",
+    "evaluate",
     "install",
 ]
 
@@ -45,10 +50,13 @@ _HOME = {
     "DDQNPolicy": "ddqn",
     "MlpPolicy": "ddqn",
     "MultiInputPolicy": "ddqn",
+    "AleVecEnv": "envs",
     "AtariPreprocessing": "envs",
     "BreakoutWrapper": "envs",
     "RandomAgent": "envs",
     "RewardShapingWrapper": "envs",
+    "evaluate": "evaluation",
+    "GameplayDataset": "gameplay",
     "FrameStore": "replay",
     "PrioritizedReplayBuffer": "replay",
     "SumTree": "replay",
