@@ -35,7 +35,7 @@ TUTORIAL = [
     for cell in json.loads((DOCS / "tutorial.ipynb").read_text())["cells"]
     if cell["cell_type"] == "code"
 ]
-EXTRAS = {"benchmarks", "box2d", "dev", "docs", "track", "minari", "arrayrecord", "ray"}
+EXTRAS = {"benchmarks", "box2d", "dev", "docs", "track", "minari", "huggingface", "arrayrecord", "ray"}
 OTHER_PROGRAMS = {"export", "ray", "source"}
 
 
