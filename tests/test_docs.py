@@ -35,7 +35,9 @@ TUTORIAL = [
     for cell in json.loads((DOCS / "tutorial.ipynb").read_text())["cells"]
     if cell["cell_type"] == "code"
 ]
-EXTRAS = {"benchmarks", "box2d", "dev", "docs", "track", "minari", "huggingface", "arrayrecord", "ray"}
+EXTRAS = set(
+    re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text().split("[project.optional-dependencies]")[1], re.MULTILINE)
+)
 OTHER_PROGRAMS = {"export", "ray", "source"}
 
 
@@ -58,14 +60,14 @@ def commands() -> list[Any]:
         lines += re.findall(r"`((?:python|rl_zoo3|sb3-breakout) [^`]*)`", text)
         for line in lines:
             if "…" not in line and "..." not in line:
-                found |= dict.fromkeys(filter(None, shlex_lines(line)))
+                found |= dict.fromkeys(filter(None, commands_of(line)))
     for line in "".join(TUTORIAL).splitlines():
         if line.startswith("!{sys.executable} "):
             found[line.replace("!{sys.executable}", "python").split(" | ")[0]] = None
     return [pytest.param(command, id=command) for command in found]
 
 
-def shlex_lines(line: str) -> list[str]:
+def commands_of(line: str) -> list[str]:
     """The commands of a line, without its comment."""
     words = shlex.split(re.sub(r"\$[A-Z_]+", "0", line), comments=True)
     return [part.strip() for part in shlex.join(words).split("'&&'")]
