@@ -35,7 +35,7 @@ TUTORIAL = [
     for cell in json.loads((DOCS / "tutorial.ipynb").read_text())["cells"]
     if cell["cell_type"] == "code"
 ]
-EXTRAS = {"benchmarks", "box2d", "dev", "docs", "track", "minari", "arrayrecord", "ray"}
+EXTRAS = (ROOT / "pyproject.toml").read_text().partition("[project.optional-dependencies]")[2].partition("\n[")[0]
 OTHER_PROGRAMS = {"export", "ray", "source"}
 
 
@@ -58,14 +58,14 @@ def commands() -> list[Any]:
         lines += re.findall(r"`((?:python|rl_zoo3|sb3-breakout) [^`]*)`", text)
         for line in lines:
             if "…" not in line and "..." not in line:
-                found |= dict.fromkeys(filter(None, shlex_lines(line)))
+                found |= dict.fromkeys(filter(None, commands_of(line)))
     for line in "".join(TUTORIAL).splitlines():
         if line.startswith("!{sys.executable} "):
             found[line.replace("!{sys.executable}", "python").split(" | ")[0]] = None
     return [pytest.param(command, id=command) for command in found]
 
 
-def shlex_lines(line: str) -> list[str]:
+def commands_of(line: str) -> list[str]:
     """The commands of a line, without its comment."""
     words = shlex.split(re.sub(r"\$[A-Z_]+", "0", line), comments=True)
     return [part.strip() for part in shlex.join(words).split("'&&'")]
@@ -131,7 +131,7 @@ def test_options_of_command_exist(command: str, monkeypatch: pytest.MonkeyPatch)
         assert all(re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE) for target in words)
     elif program == "pip":
         asked = {extra for extras in re.findall(r"\[([a-z0-9,]+)\]", command) for extra in extras.split(",")}
-        assert asked <= EXTRAS
+        assert asked <= set(re.findall(r"^(\w+) = \[", EXTRAS, flags=re.MULTILINE))
     elif program != "python":
         assert program in OTHER_PROGRAMS
     elif words[0] == "-m" and (words[1] in ("venv", "pytest") or len(words) == 2):
