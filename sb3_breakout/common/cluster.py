@@ -13,6 +13,7 @@ except ImportError as error:
 __all__ = ["SAME_EVERYWHERE", "ClusterError", "connect", "first_line", "ray"]
 
 SAME_EVERYWHERE = "Each node needs what is installed here: the same sb3_breakout, Ray and Python."
+TOKEN = "If the cluster asks for a token, RAY_AUTH_MODE=token and the same ~/.ray/auth_token are needed here as well."
 SECONDS_TO_ANSWER = 10.0  # for the cluster's address; Ray by itself tries for minutes
 
 
@@ -34,7 +35,8 @@ def connect(address: str) -> None:
             socket.create_connection((host_and_port[1], int(host_and_port[2])), SECONDS_TO_ANSWER).close()
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # OSError, ValueError, RuntimeError, Ray's own
-        raise ClusterError(f"Ray cannot be reached at {address}: {error}") from error
+        hint = f" {TOKEN}" if type(error) is ConnectionError else ""  # Ray's own, after something answered there
+        raise ClusterError(f"Ray cannot be reached at {address}: {error}{hint}") from error
 
 
 def first_line(error: BaseException) -> str:
