@@ -64,11 +64,19 @@ def hyperparameter_file(algo: str, config: str | None = None) -> str:
     return str(preset) if preset.is_file() and not Path(config).exists() else config
 
 
-def _our_file(name: str) -> Path:
+def installed(folder: str) -> Path:
     """
-    :param name: bare name of a file of hyperparameters
+    :param folder: name of a folder of the checkout that comes with the package
     :return: its path: inside the installed package, or beside the package in a checkout
     """
     package = Path(sb3_breakout.__file__).parent
-    folder = package / "hyperparams"
-    return (folder if folder.is_dir() else package.parent / "hyperparams") / f"{name}.yml"
+    inside = package / folder
+    return inside if inside.is_dir() else package.parent / folder
+
+
+def _our_file(name: str) -> Path:
+    """
+    :param name: bare name of a file of hyperparameters
+    :return: its path
+    """
+    return installed("hyperparams") / f"{name}.yml"

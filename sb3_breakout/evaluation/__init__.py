@@ -1,17 +1,9 @@
 """How well an agent plays: raw scores of whole games under a stated protocol."""
 
-from sb3_breakout.evaluation.games import (
-    ENV_ID,
-    FRAME_SKIP,
-    MAX_STEPS,
-    NOOP_MAX,
-    SEEDS,
-    STICKINESS,
-    env_for,
-    evaluate,
-    evaluation_env,
-)
+from sb3_breakout.evaluation.games import check_fits, check_game, env_for, evaluate, evaluate_under, evaluation_env
+from sb3_breakout.evaluation.players import load_player
 from sb3_breakout.evaluation.scores import Scores, bootstrap_interval
+from sb3_breakout.protocol import ENV_ID, FRAME_SKIP, MAX_STEPS, NOOP_MAX, SEEDS, STICKINESS
 
 __all__ = [
     "ENV_ID",
@@ -22,7 +14,11 @@ __all__ = [
     "STICKINESS",
     "Scores",
     "bootstrap_interval",
+    "check_fits",
+    "check_game",
     "env_for",
     "evaluate",
+    "evaluate_under",
     "evaluation_env",
+    "load_player",
 ]

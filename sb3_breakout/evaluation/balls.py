@@ -17,37 +17,41 @@ for that is the time which the paddle has; sideways the ball moves by 2 to 8 pix
 
 from collections.abc import Iterable, Sequence
 
+from sb3_breakout.protocol import FRAME_SKIP
+
 BALL_HEIGHT = 101  # RAM address
 # Values of that address: the lowest bricks end at 84, the paddle begins at 180. A ball that turns up below has hit it.
 BELOW_BRICKS = 130
-# Pixels per agent step (four frames), from which on a ball is so called. Seen are 4; 6 and 8; 13 and 14.
+# Pixels per four frames, from which on a ball is so called. Seen are 4; 6 and 8; 13 and 14.
 SPEEDS = {"slow": 0, "middle": 5, "fast": 10}
 
 
-def balls_at_paddle(heights: Sequence[int], lives: Sequence[int]) -> list[tuple[int, bool]]:
+def balls_at_paddle(heights: Sequence[int], lives: Sequence[int], frame_skip: int = FRAME_SKIP) -> list[tuple[float, bool]]:
     """
     Find the balls that came down to the paddle in a game.
 
     :param heights: (steps,) RAM value of the ball's height after each agent step, growing downwards, 0 for no ball
     :param lives: (steps,) lives left at the same moments
-    :return: of each ball its speed in pixels per agent step, and whether it was missed; as many are missed as lives lost
+    :param frame_skip: emulator frames of an agent step
+    :return: of each ball its speed in pixels per four frames, and whether it was missed; as many are missed as lives lost
     """
     balls = []
-    speed = 0  # of the ball that comes down; 0 while it goes up
+    speed = 0.0  # of the ball that comes down; 0 while it goes up
     for before, now, lives_before, lives_now in zip(heights, heights[1:], lives, lives[1:], strict=False):
         if lives_now < lives_before:
             balls.append((speed, True))
-            speed = 0
+            speed = 0.0
         elif now < before:
             if speed and before > BELOW_BRICKS:
                 balls.append((speed, False))
-            speed = 0
+            speed = 0.0
         elif before:
-            speed = max(speed, now - before)  # a step that begins or ends with a bounce is shorter than the others
+            # A step that begins or ends with a bounce is shorter than the others
+            speed = max(speed, (now - before) * FRAME_SKIP / frame_skip)
     return balls
 
 
-def miss_rates(balls: Iterable[tuple[int, bool]]) -> dict[str, dict[str, int]]:
+def miss_rates(balls: Iterable[tuple[float, bool]]) -> dict[str, dict[str, int]]:
     """
     :param balls: speed of each ball, and whether it was missed
     :return: for each group of speeds how many ``balls`` there were, and how many of them were ``missed``

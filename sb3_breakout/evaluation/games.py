@@ -1,6 +1,6 @@
 """The games of an evaluation, and who plays them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -14,14 +14,8 @@ from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.evaluation.balls import balls_at_paddle, miss_rates
 from sb3_breakout.evaluation.game_watch import GameWatch, WatchedBreakout
 from sb3_breakout.evaluation.scores import INTERVAL, Scores
+from sb3_breakout.protocol import ENV_ID, FRAME_SKIP, MAX_STEPS, NOOP_MAX, SEEDS, STICKINESS
 
-FRAME_SKIP = 4
-MAX_STEPS = 27_000  # agent steps: half an hour of play
-NOOP_MAX = 30
-ENV_ID = "BreakoutNoFrameskip-v4"
-# Probability that the emulator repeats the last action, per frame (Machado et al. 2018)
-STICKINESS = {"v4": 0.0, "sticky": 0.25}
-SEEDS = (0, 1, 2, 3)
 # SB3 gives game k of a vector environment the seed s + k: of neighbouring seeds all games but one would be the same
 GAMES_OF_A_SEED = 10_000
 
@@ -35,9 +29,13 @@ def evaluation_env(
     seed: int = 0,
     env_id: str = ENV_ID,
     wrapper_class: Callable[..., gym.Env] = AtariPreprocessing,
+    wrapper_kwargs: Mapping[str, Any] | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
 ) -> VecEnv:
     """
     Games for an evaluation: 84x84 grey frames, frame skip 4, start no-ops, FIRE at each life's start.
+    ``vars(agent.game)`` of a :class:`~sb3_breakout.agents.TrainedAgent` are the arguments with which it sees what it was
+    trained on.
 
     :param protocol: ``"v4"`` (every action is executed) or ``"sticky"`` (each frame repeats the last action with probability
         0.25)
@@ -48,18 +46,26 @@ def evaluation_env(
     :param seed: of the games
     :param env_id: a ``NoFrameskip-v4`` game
     :param wrapper_class: what wraps each game, called with the game and keywords of ``AtariPreprocessing``
+    :param wrapper_kwargs: further keywords, for instance ``dict(grayscale=False, screen_size=None)``
+    :param env_kwargs: of the emulator, for instance ``dict(full_action_space=True)``
     :raises ValueError: for another protocol, no steps, or what is no such game
     """
     check_choice("protocol", protocol, list(STICKINESS))
     check_at_least("max_steps", max_steps, 1)
-    _check_game(env_id)
+    check_game(env_id)
+    wrapper_kwargs = {"frame_skip": FRAME_SKIP, "noop_max": noop_max, **(wrapper_kwargs or {})}
+    limit = wrapper_kwargs["frame_skip"] * max_steps
     env = make_vec_env(
         env_id,
         n_envs,
         seed=seed,
         wrapper_class=wrapper_class,
-        wrapper_kwargs=dict(noop_max=noop_max, frame_skip=FRAME_SKIP),
-        env_kwargs=dict(repeat_action_probability=STICKINESS[protocol], max_num_frames_per_episode=FRAME_SKIP * max_steps),
+        wrapper_kwargs=wrapper_kwargs,
+        env_kwargs={
+            **(env_kwargs or {}),
+            "repeat_action_probability": STICKINESS[protocol],
+            "max_num_frames_per_episode": limit,
+        },
         vec_env_cls=DummyVecEnv,  # on one core hardly slower than AleVecEnv, whose memory and screens nobody can look at
     )
     return VecTransposeImage(VecFrameStack(env, n_stack))
@@ -75,14 +81,27 @@ def env_for(model: Any, **env_arguments: Any) -> VecEnv:
     """
     space = model.observation_space.shape
     env = evaluation_env(**{"n_stack": space[0] if space else 1, **env_arguments})
+    try:
+        check_fits(model, env, env_arguments.get("env_id", ENV_ID))
+    except ValueError:
+        env.close()
+        raise
+    return env
+
+
+def check_fits(model: Any, env: VecEnv, env_id: str) -> None:
+    """
+    :param model: anything with the spaces of an SB3 model
+    :param env: what it is to play in
+    :param env_id: the game, for the message
+    :raises ValueError: if it sees or does something else
+    """
     for name, has, shows in (
-        ("observations of shape", space, env.observation_space.shape),
+        ("observations of shape", model.observation_space.shape, env.observation_space.shape),
         ("the actions", model.action_space, env.action_space),
     ):
         if has != shows:
-            env.close()
-            raise ValueError(f"The agent knows {name} {has}, the evaluation shows {shows}.")
-    return env
+            raise ValueError(f"The agent knows {name} {has}, {env_id} shows {shows}.")
 
 
 def evaluate(
@@ -105,7 +124,9 @@ def evaluate(
     :raises ValueError: if a seed has no game to be played, or the agent does not fit the games
     """
     shares = _shares(episodes, seeds)
-    arguments = {"protocol": "v4", "env_id": ENV_ID, "noop_max": NOOP_MAX, "max_steps": MAX_STEPS, **env_arguments}
+    frame_skip = dict(env_arguments.get("wrapper_kwargs") or {}).get("frame_skip", FRAME_SKIP)
+    arguments: dict[str, Any] = {"protocol": "v4", "env_id": ENV_ID, "noop_max": NOOP_MAX, "max_steps": MAX_STEPS}
+    arguments |= env_arguments
     env = env_for(model, n_envs=shares[0], wrapper_class=WatchedBreakout, **arguments)
     games, openings, moves, balls = [], set(), set(), []
     try:
@@ -117,14 +138,14 @@ def evaluate(
                 games.append((game.score, game.length))
                 openings.add(game.opening)
                 moves.add(game.moves)
-                balls += balls_at_paddle(game.heights, game.lives)
+                balls += balls_at_paddle(game.heights, game.lives, frame_skip)
     finally:
         env.close()
     scores, lengths = map(list, zip(*games, strict=True))
     protocol = {
         "n_stack": model.observation_space.shape[0],
         **arguments,
-        "frame_skip": FRAME_SKIP,
+        "frame_skip": frame_skip,
         "sticky_actions": STICKINESS[arguments["protocol"]],
         "epsilon": 0.0 if deterministic else getattr(model, "evaluation_epsilon", None),
         "seeds": list(seeds),
@@ -132,6 +153,27 @@ def evaluate(
         "interval": INTERVAL,
     }
     return Scores(scores, lengths, protocol, len(openings), len(moves), miss_rates(balls) if balls else None)
+
+
+def evaluate_under(
+    protocols: Sequence[str], model: Any, say: Callable[[str], None] = print, **arguments: Any
+) -> dict[str, dict[str, Any]]:
+    """
+    Evaluate under several protocols, and say each result when it is there.
+
+    :param protocols: ``"v4"``, ``"sticky"``
+    :param model: as for :func:`evaluate`
+    :param say: takes each result as text
+    :param arguments: further ones of :func:`evaluate`
+    :return: every figure and score of each protocol, ready for JSON
+    :raises ValueError: as :func:`evaluate`
+    """
+    results = {}
+    for protocol in protocols:
+        scores = evaluate(model, protocol=protocol, **arguments)
+        say(scores.text())
+        results[protocol] = scores.as_dict()
+    return results
 
 
 def _play(model: Any, env: VecEnv, count: int, deterministic: bool) -> list[GameWatch]:
@@ -166,7 +208,7 @@ def _shares(episodes: int, seeds: Sequence[int]) -> list[int]:
     return [len(share) for share in np.array_split(np.arange(episodes), len(seeds))]
 
 
-def _check_game(env_id: str) -> None:
+def check_game(env_id: str) -> None:
     """
     :param env_id: what is to be played
     :raises ValueError: if it is no Atari game without frame skip

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from sb3_breakout.arguments import check_at_least
 from sb3_breakout.replay.block_pool import BlockPool
 from sb3_breakout.replay.sliding_window import SlidingWindow
 from sb3_breakout.replay.streamed_pickle import StreamedArray
@@ -211,8 +212,7 @@ def frame_shape(obs_shape: tuple[int, ...], n_stack: int, name: str = "observati
     :return: shape of one frame
     :raises ValueError: if ``n_stack`` is less than 1 or does not divide the first axis
     """
-    if n_stack < 1:
-        raise ValueError(f"n_stack must be at least 1, got {n_stack}.")
+    check_at_least("n_stack", n_stack, 1)
     channels = obs_shape[0] if obs_shape else 1
     if channels % n_stack:
         raise ValueError(

@@ -50,7 +50,7 @@ class ProgressSchedule:
             now = float(np.rint(now))
         largest = math.inf if self.whole else self.largest
         if not (float(self.whole) <= now <= largest and now < math.inf):
-            raise ValueError(f"{self.name} must be {self._kind()}, got {now:g} (from {self.name}={self.value!r}).")
+            raise ValueError(f"{self.name} must be {self._kind()}, received {now:g} (from {self.name}={self.value!r}).")
         return now
 
     def _kind(self) -> str:
@@ -68,7 +68,7 @@ class ProgressSchedule:
             raise ValueError(
                 f"{self.name} must be {self._kind()}, a pair of them (at the start and at the end of training), a triple "
                 "(start, end, fraction of training in (0, 1] by which the end is reached) or a function of the remaining "
-                f"progress, not {self.value!r}."
+                f"progress, received {self.value!r}."
             )
         return float(line[0]), float(line[1]), float(line[2])
 

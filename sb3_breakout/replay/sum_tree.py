@@ -68,7 +68,7 @@ class SumTree:
         if indices.size == 0:
             return
         if indices.view(np.uint64).max() >= self.capacity:  # a negative one is huge when read without its sign
-            raise ValueError(f"Indices must lie in [0, {self.capacity}), got {indices.min()} to {indices.max()}.")
+            raise ValueError(f"Indices must lie in [0, {self.capacity}), received {indices.min()} to {indices.max()}.")
         self._check_priorities(priorities)
         self.leaves[indices] = priorities
         self._sum_up(indices)
@@ -153,4 +153,4 @@ class SumTree:
         if len(priorities) and priorities.view(np.uint64).max() >= INFINITY_BITS:
             wrong = priorities[~((priorities >= 0.0) & (priorities < np.inf))]
             if len(wrong):  # else it was a -0.0
-                raise ValueError(f"Priorities must be finite and not negative, got {wrong[:5]}.")
+                raise ValueError(f"Priorities must be finite and not negative, received {wrong[:5]}.")

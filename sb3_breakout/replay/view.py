@@ -114,7 +114,7 @@ class ReplayView:
                 "negative: no priority was changed."
             )
         if len(envs) and not 0 <= envs.min() <= envs.max() < self.n_envs:
-            raise ValueError(f"Environments must be in [0, {self.n_envs}), got {envs.min()} to {envs.max()}.")
+            raise ValueError(f"Environments must be in [0, {self.n_envs}), received {envs.min()} to {envs.max()}.")
         if self.size():
             self.sampler.suggest(self.store.places_of(self.store.newest + envs), td_errors.astype(np.float32))
 
@@ -143,7 +143,9 @@ class ReplayView:
             )
         first, last = indices.min(), indices.max()
         if first < 0 or last >= self.store.end:
-            raise ValueError(f"Indices must be those of sampled transitions, in [0, {self.store.end}), got {first} to {last}.")
+            raise ValueError(
+                f"Indices must be those of sampled transitions, in [0, {self.store.end}), received {first} to {last}."
+            )
         if first < self.store.oldest:
             alive = indices >= self.store.oldest
             indices, errors = indices[alive], errors[alive]

@@ -64,7 +64,9 @@ def _trunk(frame_shape: tuple[int, ...]) -> tuple[nn.Module, int, int]:
         return nn.Sequential(*layers), VECTOR_WIDTH, VECTOR_WIDTH
     channels, height, width = frame_shape
     if min(height, width) < SMALLEST_IMAGE:
-        raise ValueError(f"RND needs images of at least {SMALLEST_IMAGE} pixels in height and width, got {height}x{width}.")
+        raise ValueError(
+            f"RND needs images of at least {SMALLEST_IMAGE} pixels in height and width, received {height}x{width}."
+        )
     convolutions = nn.Sequential(
         nn.Conv2d(channels, 32, 8, stride=4),
         nn.LeakyReLU(),

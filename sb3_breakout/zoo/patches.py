@@ -19,10 +19,13 @@ RECORD_VIDEO = "record_video"
 
 def patch_utils(module: ModuleType) -> None:
     """
-    ``--algo`` knows our algorithms.
+    ``--algo`` knows our algorithms, and ``enjoy`` and ``record_video`` find our agents.
 
     :param module: ``rl_zoo3.utils``
     """
+    from sb3_breakout.zoo.shipped import with_shipped_agents
+
+    module.get_model_path = with_shipped_agents(module.get_model_path)  # type: ignore[attr-defined]
     module.ALGOS.update({name: load(algorithm.algorithm_class) for name, algorithm in ALGORITHMS.items()})
 
 

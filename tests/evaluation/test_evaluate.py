@@ -120,5 +120,5 @@ def test_bad_arguments(random_agent: RandomAgent, arguments: dict[str, Any], mes
 
 def test_agent_that_sees_something_else() -> None:
     cartpole = DDQN("MlpPolicy", "CartPole-v1", buffer_size=100)
-    with pytest.raises(ValueError, match=r"observations of shape \(4,\), the evaluation shows"):
+    with pytest.raises(ValueError, match=r"observations of shape \(4,\), BreakoutNoFrameskip-v4 shows"):
         evaluate(cartpole)

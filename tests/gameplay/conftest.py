@@ -10,6 +10,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_breakout import DDQN
+from sb3_breakout.agents import Game
 from sb3_breakout.envs import AtariPreprocessing, RandomAgent
 from sb3_breakout.gameplay.collect.collection import collection_env
 from sb3_breakout.gameplay.collect.play import play_game
@@ -79,7 +80,7 @@ def play_in() -> Any:
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Logs of two runs with an agent that has learned nothing."""
     folder = tmp_path_factory.mktemp("logs")
-    env = collection_env(8)
+    env = collection_env(Game())
     model = DDQN("CnnPolicy", env, buffer_size=100, seed=0, device="cpu")
     for number, files in ((2, ["best_model", "rl_model_500_steps"]), (10, ["best_model", "BreakoutNoFrameskip-v4"])):
         for file in files:

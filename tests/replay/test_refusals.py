@@ -19,29 +19,29 @@ def make(space: spaces.Space = IMAGE, buffer_size: int = 20, **kwargs) -> Priori
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"alpha": 1.5}, r"alpha must be a number in \[0, 1\], got 1.5"),
-        ({"alpha": -0.1}, r"alpha must be a number in \[0, 1\], got -0.1"),
+        ({"alpha": 1.5}, r"alpha must be a number in \[0, 1\], received 1.5"),
+        ({"alpha": -0.1}, r"alpha must be a number in \[0, 1\], received -0.1"),
         ({"alpha": float("nan")}, "alpha must be a number"),
         ({"alpha": (0.5, 2)}, "alpha must be a number"),
-        ({"alpha": [0.5]}, r"alpha must be a number in \[0, 1\], a pair of them .* not \[0.5\]"),
-        ({"alpha": (0.5, 1.0, 0.0)}, r"triple \(start, end, fraction of training in \(0, 1\] .* not \(0.5, 1.0, 0.0\)"),
-        ({"beta": [0.5, 1.0, 1.5]}, r"beta must be .* a triple .* not \[0.5, 1.0, 1.5\]"),
+        ({"alpha": [0.5]}, r"alpha must be a number in \[0, 1\], a pair of them .* received \[0.5\]"),
+        ({"alpha": (0.5, 1.0, 0.0)}, r"triple \(start, end, fraction of training in \(0, 1\] .* received \(0.5, 1.0, 0.0\)"),
+        ({"beta": [0.5, 1.0, 1.5]}, r"beta must be .* a triple .* received \[0.5, 1.0, 1.5\]"),
         ({"alpha": "high"}, "alpha must be a number"),
         ({"beta": (-1, 1)}, "beta must be a number"),
         ({"beta": lambda progress: 3.0}, "beta must be a number"),
-        ({"n_steps": 0}, "n_steps must be a whole number of at least 1, got 0"),
-        ({"n_steps": -3}, "n_steps must be a whole number of at least 1, got -3"),
-        ({"n_steps": 2.5}, "n_steps must be a whole number of at least 1, a pair of them .* not 2.5"),
-        ({"n_steps": (3, 0)}, r"n_steps must be a whole number of at least 1, got 0 \(from n_steps=\(3, 0\)\)"),
-        ({"n_steps": (0, 3, 0.5)}, "n_steps must be a whole number of at least 1, got 0"),
-        ({"n_steps": (3.5, 1)}, r"n_steps must be a whole number .* not \(3.5, 1\)"),
-        ({"n_steps": lambda remaining: remaining}, "n_steps must be a whole number of at least 1, got 0"),
-        ({"n_steps": lambda remaining: float("nan")}, "n_steps must be a whole number of at least 1, got nan"),
-        ({"n_steps": lambda remaining: float("inf")}, "n_steps must be a whole number of at least 1, got inf"),
+        ({"n_steps": 0}, "n_steps must be a whole number of at least 1, received 0"),
+        ({"n_steps": -3}, "n_steps must be a whole number of at least 1, received -3"),
+        ({"n_steps": 2.5}, "n_steps must be a whole number of at least 1, a pair of them .* received 2.5"),
+        ({"n_steps": (3, 0)}, r"n_steps must be a whole number of at least 1, received 0 \(from n_steps=\(3, 0\)\)"),
+        ({"n_steps": (0, 3, 0.5)}, "n_steps must be a whole number of at least 1, received 0"),
+        ({"n_steps": (3.5, 1)}, r"n_steps must be a whole number .* received \(3.5, 1\)"),
+        ({"n_steps": lambda remaining: remaining}, "n_steps must be a whole number of at least 1, received 0"),
+        ({"n_steps": lambda remaining: float("nan")}, "n_steps must be a whole number of at least 1, received nan"),
+        ({"n_steps": lambda remaining: float("inf")}, "n_steps must be a whole number of at least 1, received inf"),
         ({"n_steps": (1, 21)}, "buffer_size=20 leaves 20 .* over n_steps=21: it must be at least 21"),
         ({"n_steps": 21}, "buffer_size=20 leaves 20 .* at least 21"),
         ({"n_steps": 6, "n_envs": 4}, "buffer_size=20 leaves 5 .* at least 24"),
-        ({"n_stack": 0}, "n_stack must be at least 1, got 0"),
+        ({"n_stack": 0}, "n_stack must be a whole number of at least 1, received 0"),
         ({"n_stack": 3}, r"n_stack=3 must divide the first axis .* \(8, 6, 6\)"),
         ({"gamma": 1.01}, r"gamma must be a number in \[0, 1\], received 1.01"),
         ({"gamma": -0.5}, "gamma must be"),
@@ -61,7 +61,7 @@ def test_a_schedule_that_leaves_the_range_later():
     buffer = make(
         alpha=lambda remaining: 6.0 * remaining * (1.0 - remaining), n_steps=lambda remaining: 1 + (remaining == 0.1) * 30
     )
-    with pytest.raises(ValueError, match=r"alpha must be a number in \[0, 1\], got 1.5"):
+    with pytest.raises(ValueError, match=r"alpha must be a number in \[0, 1\], received 1.5"):
         buffer.update_schedules(0.5)
     with pytest.raises(ValueError, match=r"buffer_size=20 leaves 20 .* over n_steps=31"):
         buffer.update_schedules(0.1)
@@ -185,8 +185,8 @@ def test_rounding_of_vec_normalize_at_a_terminal_is_no_other_stack():
     ("indices", "errors", "message"),
     [
         ([0, 1], [1.0], "2 indices and 1 TD errors"),
-        ([0, 12], [1.0, 1.0], r"in \[0, 12\), got 0 to 12"),
-        ([-1], [1.0], r"in \[0, 12\), got -1 to -1"),
+        ([0, 12], [1.0, 1.0], r"in \[0, 12\), received 0 to 12"),
+        ([-1], [1.0], r"in \[0, 12\), received -1 to -1"),
     ],
 )
 def test_updates(indices, errors, message):
@@ -205,8 +205,8 @@ def test_updates(indices, errors, message):
         ([1], [-0.5], "environment 1 is -0.5"),
         ([1], [1e39], r"environment 1 is 1e\+39"),
         ([0, 1], [0.5], "2 environments and 1 TD errors"),
-        ([0, 2], [0.5, 0.5], r"in \[0, 2\), got 0 to 2"),
-        ([-1], [0.5], r"in \[0, 2\), got -1 to -1"),
+        ([0, 2], [0.5, 0.5], r"in \[0, 2\), received 0 to 2"),
+        ([-1], [0.5], r"in \[0, 2\), received -1 to -1"),
     ],
 )
 def test_initial_priorities(envs, errors, message):

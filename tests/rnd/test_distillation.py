@@ -147,7 +147,7 @@ def test_state_of_another_frame_size() -> None:
         (dict(batch_size=0), "batch_size must be a whole number of at least 1, received 0"),
         (dict(gamma=-0.1), r"gamma must be a number in \[0, 1\], received -0.1"),
         (dict(initial_steps=-1), "initial_steps must be a whole number of at least 0, received -1"),
-        (dict(space=spaces.Box(0, 255, (20, 84, 1), np.uint8)), "images of at least 36 pixels .* got 20x84"),
+        (dict(space=spaces.Box(0, 255, (20, 84, 1), np.uint8)), "images of at least 36 pixels .* received 20x84"),
     ],
 )
 def test_bad_argument(arguments: dict[str, Any], message: str) -> None:

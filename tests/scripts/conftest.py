@@ -2,7 +2,8 @@
 
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,24 @@ import pytest
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
+@contextmanager
+def suppress_success() -> Iterator[None]:
+    """Click ends every command with SystemExit."""
+    try:
+        yield
+    except SystemExit as end:
+        if end.code:
+            raise
+
+
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """Runs ``script("record_videos", "--bulk")`` in an empty folder; its names."""
+def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Runs ``script("record_videos", "--bulk")`` in an empty folder; raises SystemExit where it fails."""
     monkeypatch.chdir(tmp_path)
 
-    def run(name: str, *words: Any) -> dict[str, Any]:
+    def run(name: str, *words: Any) -> None:
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, words)])
-        return runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
+        with suppress_success():
+            runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
 
     return run

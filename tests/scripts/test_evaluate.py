@@ -31,18 +31,23 @@ def test_plays_another_game(script, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "code", "message"),
     [
-        ("agent.zip", "there is no file agent.zip"),
-        ("garbage.zip", "garbage.zip is not a complete checkpoint"),
-        ("random --episodes 2", "at least the number of seeds, 4, received 2"),
-        ("random --seeds -1", "received [-1]"),
-        ("random --env CartPole-v1", "received 'CartPole-v1'"),
+        ("agent.zip", 1, "There is no agent agent.zip"),
+        ("garbage.zip", 1, "garbage.zip is not a complete checkpoint"),
+        ("random --episodes 0", 2, "'--episodes': 0 is not in the range x>=1"),
+        ("random --episodes 2", 1, "at least the number of seeds, 4, received 2"),
+        ("random --seeds -1", 2, "'--seeds': -1 is not in the range"),
+        ("random --seeds 0 1 -1", 2, "'--seeds': -1 is not in the range"),
+        ("random --seeds 1 1", 1, "received [1, 1]"),
+        ("random --env CartPole-v1", 1, "received 'CartPole-v1'"),
+        ("random --protocols v5", 2, "'v5' is not one of 'v4', 'sticky'"),
+        ("", 2, "Missing argument 'AGENT'"),
     ],
 )
-def test_says_what_is_wrong(script, tmp_path, capsys, words, message):
+def test_says_what_is_wrong(script, tmp_path, capsys, words, code, message):
     (tmp_path / "garbage.zip").write_text("no zip file")
     with pytest.raises(SystemExit) as stopped:
         script("evaluate", *words.split())
-    assert stopped.value.code == 2
+    assert stopped.value.code == code
     assert message in capsys.readouterr().err.splitlines()[-1]

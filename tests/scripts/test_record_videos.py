@@ -1,7 +1,6 @@
 """``scripts/record_videos.py``: which files it makes, and which it leaves alone."""
 
 import json
-import runpy
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -10,7 +9,7 @@ import pytest
 from sb3_breakout import DDQN
 from sb3_breakout.evaluation import evaluation_env
 from sb3_breakout.files import HOST
-from tests.scripts.conftest import SCRIPTS
+from sb3_breakout.video.bulk import number_random
 from tests.test_files import NOBODY
 
 SHORT = ("--max_steps", 15, "--device", "cpu")
@@ -79,7 +78,7 @@ def test_other_settings_do_not_mix_with_recorded_videos(bulk, tmp_path, capsys):
         with pytest.raises(SystemExit) as end:
             bulk(*changed)
         assert end.value.code == 1
-        assert "bulk_videos holds videos of the random agent that were recorded with {'seed': 0" in capsys.readouterr().err
+        assert "bulk_videos holds videos of the random agent that were recorded with {" in capsys.readouterr().err
     assert tree(tmp_path) == before
 
 
@@ -111,19 +110,40 @@ def test_one_video(script, checkpoint, tmp_path, agent, name):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "code", "message"),
     [
-        (("--agent", "nobody.zip"), "there is no trained agent nobody.zip: name one with --checkpoint"),
-        (("--bulk", "--checkpoint", "nobody.zip"), "there is no trained agent nobody.zip"),
-        (("--bulk", "--agent", "random"), "--bulk records both agents"),
-        (("--bulk", "--total_videos", 0), "--total_videos must be at least 1, received 0"),
-        (("--bulk", "--percent_random", 101), "--percent_random must be between 0 and 100, received 101"),
-        (("--agent", "random", "--max_steps", 1), "A game of 4 frames"),
+        (("--agent", "nobody.zip"), 1, "There is no agent nobody.zip"),
+        (("--agent", "nobody"), 1, "An agent is random, trained, ddqn_per/BreakoutNoFrameskip-v4_1"),
+        (("--bulk", "--checkpoint", "nobody.zip"), 1, "There is no agent nobody.zip"),
+        (("--bulk", "--agent", "random"), 2, "--bulk records both agents"),
+        (("--bulk", "--total_videos", 0), 2, "'--total-videos': 0 is not in the range x>=1"),
+        (("--bulk", "--percent_random", 101), 2, "'--percent-random': 101.0 is not in the range 0<=x<=100"),
+        (("--agent", "random", "--max_steps", 0), 2, "'--max-steps': 0 is not in the range x>=1"),
+        (("--agent", "random", "--max_steps", 1), 1, "A game of 4 frames"),
+        (("--seed", -1), 2, "'--seed': -1 is not in the range 0<=x<=4294967295"),
+        (("--algo", "dqn"), 2, "'dqn' is not one of 'c51_per', 'ddqn_per', 'ddqn_rnd'"),
+        (("--agent", "random", "--env", "CartPole-v1"), 1, "received 'CartPole-v1'"),
     ],
 )
-def test_what_cannot_be_done_is_said(script, tmp_path, capsys, options, message):
+def test_what_cannot_be_done_is_said(script, tmp_path, capsys, options, code, message):
     with pytest.raises(SystemExit) as end:
         script("record_videos", *options)
+    assert end.value.code == code
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert list(tmp_path.rglob("*.mp4")) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--algo", "c51_per"), "small.zip was saved by ddqn_per, received --algo c51_per"),
+        (("--device", "foo"), "device must be 'auto', 'cpu', 'cuda' or 'mps', received 'foo'"),
+        (("--env", "PongNoFrameskip-v4"), "The agent knows the actions Discrete(4), PongNoFrameskip-v4 shows Discrete(6)"),
+    ],
+)
+def test_what_does_not_fit_the_agent_is_said(script, checkpoint, tmp_path, capsys, options, message):
+    with pytest.raises(SystemExit) as end:
+        script("record_videos", "--agent", checkpoint, "--max_steps", 15, *options)
     assert end.value.code == 1
     assert message in capsys.readouterr().err
     assert list(tmp_path.rglob("*.mp4")) == []
@@ -135,5 +155,4 @@ def test_what_cannot_be_done_is_said(script, tmp_path, capsys, options, message)
 )
 def test_share_of_the_random_agent(total, percent, expected):
     """A half is rounded up, where Python's round() would make 2.5 a 2."""
-    script = runpy.run_path(str(SCRIPTS / "record_videos.py"))
-    assert script["number_random"](total, percent) == expected
+    assert number_random(total, percent) == expected

@@ -15,7 +15,7 @@ from tests.zoo.command_line import run
 
 CHECKOUT = Path(sb3_breakout.__file__).parent.parent
 HOOK = ("sb3_breakout.pth", "sb3_breakout.start", "sb3_breakout_startup.py")
-PARTS = ("sb3_breakout", "hyperparams", *HOOK, "pyproject.toml", "README.md", "LICENSE")
+PARTS = ("sb3_breakout", "hyperparams", "rl-trained-agents", *HOOK, "pyproject.toml", "README.md", "LICENSE")
 
 pytestmark = [
     pytest.mark.slow,
@@ -68,6 +68,7 @@ def installed(request: pytest.FixtureRequest, source: Path, tmp_path: Path) -> I
     if request.param == "wheel":
         environment.pip("wheel", *options, "-w", tmp_path / "dist", source)
         (wheel,) = (tmp_path / "dist").iterdir()
+        assert wheel.stat().st_size <= 20_000_000
         environment.pip("install", "--no-deps", wheel)
     else:
         environment.pip("install", *options, "-e", source)
@@ -92,6 +93,14 @@ def test_installed_package_trains_plays_and_records(installed: Environment):
     run(installed.python, "-c", console, *record, folder=installed.elsewhere)
     for videos in ("by_module", "by_command"):
         assert list((installed.elsewhere / videos).glob("*.mp4"))
+
+
+def test_installed_package_brings_its_agents_and_its_command(installed: Environment):
+    command = installed.python.with_name("sb3-breakout")
+    assert "ddqn_per/BreakoutNoFrameskip-v4_1, trained for" in run(command, "agents", folder=installed.elsewhere)
+    options = ("--algo", "ddqn_per", "--env", "BreakoutNoFrameskip-v4", "-n", "30", "--no-render")
+    output = run(installed.python, "-m", "rl_zoo3.enjoy", *options, folder=installed.elsewhere)
+    assert "Copying the agent that comes with sb3_breakout" in output and "Loading rl-trained-agents" in output
 
 
 def test_editable_install_whose_folder_is_gone(source: Path, tmp_path: Path):

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,9 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_breakout.agents import RANDOM, Game, TrainedAgent, find_agent
 from sb3_breakout.envs import RandomAgent
-from sb3_breakout.evaluation import ENV_ID
-from sb3_breakout.registry import ALGORITHMS, load
-
-RANDOM = "random"
+from sb3_breakout.protocol import ENV_ID
 
 
 @dataclass(frozen=True)
@@ -27,12 +25,14 @@ class Agent:
     :param share: of the games, in (0, 1]
     :param path: its zip file; None for the random agent
     :param algo: its algorithm's name in RL Zoo
+    :param game: what it plays, and what it sees of it
     """
 
     name: str
     share: float
     path: Path | None = None
     algo: str = "ddqn_per"
+    game: Game = field(default_factory=Game)
 
     def load(self, env: VecEnv) -> Any:
         """
@@ -41,17 +41,19 @@ class Agent:
         """
         if self.path is None:
             return RandomAgent(env)
-        return load(ALGORITHMS[self.algo].algorithm_class).load(self.path)
+        return TrainedAgent(self.path, self.algo, self.game).load()
 
 
-def parse_agents(texts: Sequence[str], logs: Path) -> list[Agent]:
+def parse_agents(texts: Sequence[str], logs: Path, algo: str | None = None, env_id: str | None = None) -> list[Agent]:
     """
-    Read what was typed: ``NAME`` or ``NAME:SHARE``, the name being ``random``, ``ALGO:best``, ``ALGO:final``, ``ALGO:STEPS``
-    (a checkpoint) or the path of a zip file. Agents without a share divide what is left equally.
+    Read what was typed: ``NAME`` or ``NAME:SHARE``, the name being ``random`` or one that
+    :func:`~sb3_breakout.agents.find_agent` takes. Agents without a share divide what is left equally.
 
     :param texts: for instance ``["random:0.3", "ddqn_per:best"]``
-    :param logs: the Zoo's folder of logs; of each algorithm the latest run on Breakout is meant
-    :raises ValueError: if the shares are not 1 in total
+    :param logs: the Zoo's folder of logs
+    :param algo: of the trained agents; None for what their files say
+    :param env_id: the game; None for that of the trained agents, or Breakout
+    :raises ValueError: if the shares are not 1 in total, or the agents do not play one game and see it alike
     :raises FileNotFoundError: if there is no such agent
     """
     parsed = [_split_share(text) for text in texts]
@@ -62,7 +64,27 @@ def parse_agents(texts: Sequence[str], logs: Path) -> list[Agent]:
     rest = 1.0 - sum(share for _, share in parsed if share is not None)
     if rest < -1e-9 or (rest > 1e-9 and not open_shares) or (rest < 1e-9 and open_shares):
         raise ValueError(f"Shares must be 1 in total, received {' '.join(texts)}.")
-    return [_agent(name, rest / open_shares if share is None else share, logs) for name, share in parsed]
+    shares = [rest / open_shares if share is None else share for _, share in parsed]
+    trained = {name: find_agent(name, algo, env_id, logs) for name in names if name != RANDOM}
+    game = _common_game(trained, env_id)
+    return [_agent(name, share, trained.get(name), game) for name, share in zip(names, shares, strict=True)]
+
+
+def _common_game(trained: dict[str, TrainedAgent], env_id: str | None) -> Game:
+    """
+    :return: what all agents play, in single frames
+    :raises ValueError: if they play different games, or see them differently: a dataset has frames of one kind
+    """
+    games = {name: replace(agent.game, n_stack=1) for name, agent in trained.items()}
+    if len(set(games.values())) > 1:
+        raise ValueError(f"The agents of a dataset must play one game and see it alike, received {games}.")
+    return next(iter(games.values()), Game(env_id or ENV_ID, n_stack=1))
+
+
+def _agent(name: str, share: float, trained: TrainedAgent | None, game: Game) -> Agent:
+    if trained is None:
+        return Agent(name, share, game=game)
+    return Agent(trained.path.stem if name.endswith(".zip") else name, share, trained.path, trained.algo, trained.game)
 
 
 def agents_in_turn(agents: Sequence[Agent]) -> Iterator[Agent]:
@@ -122,26 +144,3 @@ def _split_share(text: str) -> tuple[str, float | None]:
     if name and re.fullmatch(r"[0-9]*\.?[0-9]+", last) and 0 < float(last) <= 1:
         return name, float(last)
     return text, None
-
-
-def _agent(name: str, share: float, logs: Path) -> Agent:
-    if name == RANDOM:
-        return Agent(name, share)
-    if name.endswith(".zip"):
-        path = Path(name)
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no agent {path}.")
-        return Agent(path.stem, share, path)
-    algo, _, which = name.partition(":")
-    if algo not in ALGORITHMS or not re.fullmatch(r"best|final|[0-9]+", which):
-        known = ", ".join(f"{algo}:best, {algo}:final, {algo}:STEPS" for algo in ALGORITHMS)
-        raise ValueError(f"An agent is {RANDOM}, {known} or the path of a zip file, received {name!r}.")
-    file = {"best": "best_model.zip", "final": f"{ENV_ID}.zip"}.get(which, f"rl_model_{which}_steps.zip")
-    runs = sorted((logs / algo).glob(f"{ENV_ID}_*/{file}"), key=_run_number)
-    if not runs:
-        raise FileNotFoundError(f"There is no {name}: no {logs / algo / ENV_ID}_*/{file}. --folder names the logs of RL Zoo.")
-    return Agent(name, share, runs[-1], algo)
-
-
-def _run_number(path: Path) -> int:
-    return int(path.parent.name.rpartition("_")[2])

@@ -17,8 +17,9 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
 
+from sb3_breakout.agents import Game
 from sb3_breakout.envs import AtariPreprocessing
-from sb3_breakout.evaluation import ENV_ID
+from sb3_breakout.evaluation import check_fits, check_game
 from sb3_breakout.gameplay.collect.agents import Agent, agents_in_turn, describe, file_sha256
 from sb3_breakout.gameplay.collect.play import play_game
 from sb3_breakout.gameplay.dataset.episode import Episode
@@ -117,15 +118,18 @@ def play(job: Job) -> int:
     return job.number
 
 
-def collection_env(n_stack: int, sticky: float = 0.0) -> VecEnv:
+def collection_env(game: Game, sticky: float = 0.0) -> VecEnv:
     """
-    One game as the Zoo's evaluation has it: 84x84 grey frames, frame skip 4, start no-ops, FIRE at each life's start.
+    One game as the Zoo's evaluation has it: start no-ops, FIRE at each life's start, pictures as its agent was trained on.
 
-    :param n_stack: frames in an observation
+    :param game: what is played and seen
     :param sticky: probability, per emulator frame, that the emulator repeats the last action
     """
-    env = make_vec_env(ENV_ID, wrapper_class=AtariPreprocessing, env_kwargs={"repeat_action_probability": sticky})
-    return VecTransposeImage(VecFrameStack(env, n_stack))
+    check_game(game.env_id)
+    env_kwargs = {**game.env_kwargs, "repeat_action_probability": sticky}
+    wrapper_kwargs = dict(game.wrapper_kwargs)
+    env = make_vec_env(game.env_id, wrapper_class=AtariPreprocessing, wrapper_kwargs=wrapper_kwargs, env_kwargs=env_kwargs)
+    return VecTransposeImage(VecFrameStack(env, game.n_stack))
 
 
 @cache
@@ -136,20 +140,15 @@ def load_agent(agent: Agent, sticky: float) -> tuple[Any, VecEnv, dict[str, Any]
     :param agent: the agent
     :param sticky: probability, per emulator frame, that the emulator repeats the last action
     :return: the agent, an environment that fits it, and what a dataset keeps of the agent
-    :raises ValueError: if it sees other observations than (frames, 84, 84), or has other actions than the game
+    :raises ValueError: if it sees other observations than its game shows, or has other actions
     """
-    env = collection_env(1, sticky)
+    env = collection_env(agent.game, sticky)
     model = agent.load(env)
-    shape = model.observation_space.shape
-    if shape[1:] != (84, 84) or model.action_space != env.action_space:
+    try:
+        check_fits(model, env, agent.game.env_id)
+    except ValueError as error:
         env.close()
-        raise ValueError(
-            f"The agent {agent.name} sees observations of shape {shape} and has the actions {model.action_space}; games of "
-            f"{ENV_ID} are collected, for agents of (frames, 84, 84) and {env.action_space}."
-        )
-    if shape[0] > 1:
-        env.close()
-        env = collection_env(shape[0], sticky)
+        raise ValueError(f"{agent.name}: {error}") from None
     return model, env, describe(agent, model)
 
 
@@ -168,7 +167,7 @@ def _check_played_alike(job: Job, episode: Episode) -> None:
         "--q-values": "q_values" in facts,
     }
     wanted = (
-        ENV_ID,
+        job.agent.game.env_id,
         conditions.sticky,
         job.agent.name,
         None if job.agent.path is None else file_sha256(job.agent.path),

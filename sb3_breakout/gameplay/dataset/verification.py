@@ -16,6 +16,10 @@ from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
 from sb3_breakout.gameplay.dataset.provenance import decode_state, label_of, rom_md5, rules_of_reward
 from sb3_breakout.gameplay.dataset.schema import ANY_OBJECT, SPLITS_FILE, read_json
 
+# The screen is no part of the emulator's state. The first one is drawn again where all games start with the same; elsewhere
+# it is taken as it was recorded.
+REDRAWN = ("breakout",)
+
 
 class ResumedGame(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
@@ -103,6 +107,8 @@ def _compare(episode: Episode, env: gym.Env) -> str | None:
     facts, ale = episode.facts, env.unwrapped.ale  # type: ignore[attr-defined]
     indices = {action.value: index for index, action in enumerate(env.unwrapped._action_set)}  # type: ignore[attr-defined]
     obs, _ = env.reset()
+    if env.unwrapped._game not in REDRAWN:  # type: ignore[attr-defined]
+        obs = episode.frame(0)
     if fault := _compare_frame(episode, 0, obs, ale):
         return fault
     score, ended = 0.0, (False, False)

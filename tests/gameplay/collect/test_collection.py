@@ -156,8 +156,11 @@ def test_commands_that_cannot_work(tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     output = run(*COLLECT, "--output", "mine", folder=tmp_path, code=1)
     assert "Error: mine is no dataset" in output and "Traceback" not in output
-    output = run(*COLLECT, "--output", "data", "--agents", "random:0.9", PONG, folder=tmp_path, code=1)
-    assert "Error: The agent PongNoFrameskip-v4 " in output and "has the actions Discrete(6)" in output
+    breakout = ("--env", "BreakoutNoFrameskip-v4")
+    output = run(*COLLECT, "--output", "data", "--agents", "random:0.9", PONG, *breakout, folder=tmp_path, code=1)
+    assert "Error: PongNoFrameskip-v4: The agent knows the actions Discrete(6), Breakout" in output
+    output = run(*COLLECT, "--output", "data", "--agents", "trained", PONG, folder=tmp_path, code=1)
+    assert "Error: The agents of a dataset must play one game" in output
     assert not (tmp_path / "data").exists()
     assert "there is no" in run(*VERIFY, "mine", folder=tmp_path, code=2)
 

@@ -1,0 +1,243 @@
+"""
+Trained agents as files: which algorithm saved one, which game it plays, and what it sees of the game.
+
+A model says its algorithm and the shape of its observations. The rest is what RL Zoo keeps beside it::
+
+    logs/ddqn_per/BreakoutNoFrameskip-v4_1/     a run; rl-trained-agents/ has the same layout
+      BreakoutNoFrameskip-v4.zip                the model; also best_model.zip, rl_model_STEPS_steps.zip, exploration_agent.zip
+      BreakoutNoFrameskip-v4/
+        args.yml                                algorithm, game and keywords of the game
+        config.yml                              preprocessing and frame stack
+"""
+
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from sb3_breakout.protocol import ENV_ID
+from sb3_breakout.registry import ALGORITHMS, installed, load
+
+if TYPE_CHECKING:
+    from sb3_breakout.ddqn import DDQN
+
+LOGS = Path("logs")
+SHIPPED = installed("rl-trained-agents")
+RANDOM = "random"
+TRAINED = "trained"  # the shipped agent of a game
+PREPROCESSING = ("AtariPreprocessing", "BreakoutWrapper", "AtariWrapper")  # whose arguments have the same names
+# Arguments that decide what an agent sees and does; the others are the protocol's
+SEEN = ("frame_skip", "screen_size", "grayscale", "terminal_on_life_loss", "fire_reset")
+OF_THE_PROTOCOL = ("max_num_frames_per_episode", "repeat_action_probability", "render_mode")
+
+
+@dataclass(frozen=True)
+class Game:
+    """
+    A game as an agent sees it; ``vars(game)`` are arguments of :func:`~sb3_breakout.evaluation.evaluation_env`.
+
+    :param env_id: the game
+    :param n_stack: frames in an observation
+    :param wrapper_kwargs: of ``AtariPreprocessing``
+    :param env_kwargs: of the emulator, for instance ``full_action_space``
+    """
+
+    env_id: str = ENV_ID
+    n_stack: int = 8
+    wrapper_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class TrainedAgent:
+    """
+    A trained agent before it is loaded.
+
+    :param path: its zip file
+    :param algo: the algorithm that saved it, as RL Zoo calls it
+    :param game: what it plays
+    """
+
+    path: Path
+    algo: str
+    game: Game
+
+    def load(self, device: str = "auto") -> "DDQN":
+        """
+        :param device: as PyTorch names it, or ``"auto"``
+        :return: the agent; it is built without memory for a replay buffer
+        :raises ValueError: if the file is damaged, or there is no such device
+        """
+        from sb3_breakout.common.torch_utils import choose_device  # late, as the algorithm: PyTorch takes a second
+
+        try:
+            choose_device(device)
+        except RuntimeError as error:
+            raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'mps', received {device!r}: {error}") from error
+        return load(ALGORITHMS[self.algo].algorithm_class).load(self.path, device=device)
+
+
+def find_agent(name: str, algo: str | None = None, env_id: str | None = None, logs: Path = LOGS) -> TrainedAgent:
+    """
+    :param name: path of a zip file; ``ALGO:best``, ``ALGO:final`` or ``ALGO:STEPS`` (a checkpoint) of the latest run in the
+        logs; or a shipped agent: ``trained`` (the one for the game) or a name that ``sb3-breakout agents`` lists
+    :param algo: the algorithm; None for what the file says
+    :param env_id: the game; None for what is kept beside the file
+    :param logs: RL Zoo's folder of logs
+    :return: the agent
+    :raises FileNotFoundError: if there is none
+    :raises ValueError: if the name is none, or the file no agent of that algorithm
+    """
+    return read_agent(_locate(name, algo, env_id or ENV_ID, logs), algo, env_id)
+
+
+def shipped_agents() -> dict[str, Path]:
+    """:return: zip files of the agents that come with the package, by their names ``ALGO/RUN``"""
+    return {"/".join(path.parent.parts[-2:]): path for path in sorted(SHIPPED.glob("*/*/*.zip"))}
+
+
+def read_agent(path: Path, algo: str | None = None, env_id: str | None = None) -> TrainedAgent:
+    """
+    :param path: a zip file
+    :param algo: the algorithm; None for what the file says
+    :param env_id: the game; None for what is kept beside the file, or Breakout
+    :return: the agent
+    :raises ValueError: if it is no agent of that algorithm, or nobody knows how it sees its game
+    """
+    members, data = _read_zip(path)
+    args, config = _kept_beside(path)
+    saved_by = _algorithm(path, members, data)
+    if algo not in (None, saved_by, args.get("algo")):
+        raise ValueError(f"{path} was saved by {saved_by}, received --algo {algo}.")
+    shape = tuple(map(int, re.findall("[0-9]+", str(data["observation_space"].get("_shape")))))
+    return TrainedAgent(path, saved_by, _game(path, env_id or args.get("env") or ENV_ID, shape, args, config))
+
+
+def _locate(name: str, algo: str | None, env_id: str, logs: Path) -> Path:
+    """
+    :return: the file that :func:`find_agent` describes
+    """
+    if name.endswith(".zip"):
+        path = Path(name)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no agent {path}.")
+        return path
+    shipped = shipped_agents()
+    if name in shipped:
+        return shipped[name]
+    if name == TRAINED:
+        latest = _latest(SHIPPED / (algo or "ddqn_per"), env_id, f"{env_id}.zip")
+        if latest is None:
+            raise FileNotFoundError(f"No agent is shipped for {env_id}. There are {', '.join(shipped) or 'none'}.")
+        return latest
+    algo, _, which = name.partition(":")
+    if algo not in ALGORITHMS or not re.fullmatch(r"best|final|[0-9]+", which):
+        known = ", ".join(f"{algo}:best, {algo}:final, {algo}:STEPS" for algo in ALGORITHMS)
+        names = ", ".join([RANDOM, TRAINED, *shipped])
+        raise ValueError(f"An agent is {names}, {known} or the path of a zip file, received {name!r}.")
+    file = {"best": "best_model.zip", "final": f"{env_id}.zip"}.get(which, f"rl_model_{which}_steps.zip")
+    latest = _latest(logs / algo, env_id, file)
+    if latest is None:
+        raise FileNotFoundError(f"There is no {name}: no {logs / algo / env_id}_*/{file}. --folder names the logs of RL Zoo.")
+    return latest
+
+
+def _latest(folder: Path, env_id: str, file: str) -> Path | None:
+    """
+    :param folder: with the runs of an algorithm
+    :param env_id: the game
+    :param file: name of a file in a run
+    :return: the file of the latest run that has it, if any
+    """
+    runs = folder.glob(f"{env_id}_[0-9]*/{file}")
+    return max(runs, key=lambda path: int(path.parent.name.rpartition("_")[2]), default=None)
+
+
+def _read_zip(path: Path) -> tuple[list[str], dict[str, Any]]:
+    """
+    :return: names of the files in a model, and SB3's JSON of its attributes; nothing of it is unpickled
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.namelist(), json.loads(file.read("data"))
+    except (zipfile.BadZipFile, KeyError, ValueError):
+        raise ValueError(f"{path} is not a complete checkpoint: the file is truncated or no zip file of a model.") from None
+
+
+def _kept_beside(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """
+    :param path: a zip file
+    :return: RL Zoo's ``args.yml`` and ``config.yml`` of the run; empty if there are none
+    """
+    found = sorted(path.resolve().parent.glob("*/args.yml"))
+    if not found or not found[0].with_name("config.yml").is_file():
+        return {}, {}
+    # RL Zoo writes them with Python's tags; who loads the model trusts its folder anyway, for the model is a pickle
+    args, config = (yaml.unsafe_load(file.read_text()) for file in (found[0], found[0].with_name("config.yml")))
+    return dict(args), dict(config)
+
+
+def _algorithm(path: Path, members: list[str], data: Mapping[str, Any]) -> str:
+    """
+    :return: RL Zoo's name of what saved a model, by what is in it
+    """
+    if "evaluation_epsilon" not in data:
+        raise ValueError(f"{path} was not saved by an algorithm of this package: {', '.join(ALGORITHMS)}.")
+    if any(name.startswith("explorer.") for name in members):
+        return "ddqn_rnd"
+    return "ddqn_per" if data.get("n_atoms") is None else "c51_per"
+
+
+def _game(path: Path, env_id: str, shape: tuple[int, ...], args: Mapping[str, Any], config: Mapping[str, Any]) -> Game:
+    """
+    :param path: of the model, for messages
+    :param env_id: the game
+    :param shape: of the model's observations
+    :param args: RL Zoo's ``args.yml``
+    :param config: RL Zoo's ``config.yml``
+    """
+    wrapper_kwargs = _wrapper_arguments(path, config.get("env_wrapper") or []) if config else _guess(shape)
+    env_kwargs = args.get("env_kwargs") or config.get("env_kwargs") or {}
+    channels = 1 if wrapper_kwargs.get("grayscale", True) else 3
+    return Game(
+        env_id,
+        max(shape[0] // channels, 1) if shape else 1,
+        {name: value for name, value in wrapper_kwargs.items() if name in SEEN},
+        {name: value for name, value in env_kwargs.items() if name not in OF_THE_PROTOCOL},
+    )
+
+
+def _wrapper_arguments(path: Path, wrappers: Any) -> dict[str, Any]:
+    """
+    :param path: of the model, for messages
+    :param wrappers: ``env_wrapper`` of a ``config.yml``
+    :return: arguments of ``AtariPreprocessing``
+    :raises ValueError: if a wrapper does something that an evaluation would have to do as well
+    """
+    arguments: dict[str, Any] = {}
+    for wrapper in wrappers if isinstance(wrappers, list) else [wrappers]:
+        name, kwargs = next(iter(wrapper.items())) if isinstance(wrapper, dict) else (wrapper, {})
+        kind = name.rpartition(".")[2]
+        if kind in PREPROCESSING:
+            arguments |= kwargs
+        elif kind != "RewardShapingWrapper":  # which changes nothing but the rewards of the training
+            raise ValueError(f"{path} was trained under {name}, which evaluations do not know: use `rl_zoo3 enjoy`.")
+    return arguments
+
+
+def _guess(shape: tuple[int, ...]) -> dict[str, Any]:
+    """
+    What a model sees whose run kept no settings: grey squares of 84x84 pixels, or else colour.
+
+    :param shape: of its observations
+    :return: arguments of ``AtariPreprocessing``
+    """
+    if len(shape) != 3 or shape[1:] == (84, 84):
+        return {}
+    channels, height, width = shape
+    return {"grayscale": channels % 3 != 0, "screen_size": height if height == width else None}

@@ -1,0 +1,94 @@
+"""``sb3-breakout collect``"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sb3_breakout.cli.command import SEED, STEPS, Command, agent_options
+
+
+@click.command(cls=Command)
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="New, empty, or a dataset to resume.")
+@click.option("--episodes", type=STEPS, default=100, help="Games in the dataset at the end, those already there included.")
+@click.option("--agents", "names", multiple=True, default=("random",), metavar="AGENT[:SHARE]", help="One or several.")
+@agent_options
+@click.option("-f", "--folder", "logs", type=click.Path(path_type=Path), default=Path("logs"), help="Logs of RL Zoo.")
+@click.option("--workers", type=STEPS, default=1, help="Processes.")
+@click.option("--ray", metavar="ADDRESS", help="Play on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT or local.")
+@click.option("--seed", type=SEED, default=0)
+@click.option(
+    "--sticky",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    help="Probability that the emulator repeats the last action, per frame.",
+)
+@click.option("--resolution", type=click.Choice(["agent", "native"]), default="agent", help="native: RGB 210x160 as well.")
+@click.option("--q-values", is_flag=True, help="Keep the Q-values of trained agents.")
+def collect(
+    output: Path,
+    episodes: int,
+    names: tuple[str, ...],
+    algo: str | None,
+    env: str | None,
+    logs: Path,
+    workers: int,
+    ray: str | None,
+    seed: int,
+    sticky: float,
+    resolution: str,
+    q_values: bool,
+) -> None:
+    """
+    Collect whole games with exact labels.
+
+    An agent is 'random', 'trained' (the one shipped), a zip file, or ALGO:best, ALGO:final or ALGO:STEPS from the logs of RL
+    Zoo, each with a share of the games (:0.3); those without divide the rest. Re-run the same command to resume; with other
+    settings it refuses to. With --ray the nodes of a cluster play; the dataset is the same, and it is written here.
+
+    \b
+    sb3-breakout collect --episodes 100 --output data --agents random:0.3 trained
+    """
+    if ray is not None and workers != 1:
+        raise click.UsageError(f"--ray plays on all CPUs of a cluster, without --workers: received --workers {workers}")
+
+    from rich.progress import track
+
+    from sb3_breakout.gameplay.collect.agents import parse_agents
+    from sb3_breakout.gameplay.collect.collection import Conditions, load_agent, missing_games
+    from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
+    from sb3_breakout.gameplay.dataset.layout import GameplayFolder
+
+    folder = GameplayFolder(output)
+    agents = parse_agents(names, logs, algo, env)
+    conditions = Conditions(sticky, resolution == "native", q_values, seed)
+    jobs = missing_games(folder, agents, episodes, conditions)
+    for agent in dict.fromkeys(job.agent for job in jobs):
+        load_agent(agent, sticky)  # one that does not fit its game says so before anything is played
+    folder.claim()
+    try:
+        for _ in track(_player(workers, ray)(jobs), "Playing", total=episodes, completed=episodes - len(jobs)):
+            pass
+    except KeyboardInterrupt:
+        raise click.ClickException("Stopped. Re-run the same command to resume.") from None
+    finally:
+        card = rebuild_indexes(folder, seed)
+        click.echo(f"{output}: {card['episodes']} episodes, {card['frames']} frames, {card['actions']}")
+
+
+def _player(workers: int, ray: str | None) -> Callable[[Sequence[Any]], Iterator[int]]:
+    """
+    :param workers: number of processes
+    :param ray: address of a cluster; None to play here
+    :return: what plays jobs
+    :raises ImportError: if Ray is asked for and not installed
+    """
+    if ray is None:
+        from sb3_breakout.gameplay.collect.collection import collect as play_here
+
+        return partial(play_here, workers=workers)
+    from sb3_breakout.gameplay.collect.ray_cluster import collect_on_ray
+
+    return partial(collect_on_ray, address=ray)

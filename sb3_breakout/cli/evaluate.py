@@ -1,0 +1,66 @@
+"""``sb3-breakout evaluate``"""
+
+import json
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+import click
+
+from sb3_breakout.cli.command import SEED, STEPS, Command, agent_options
+from sb3_breakout.protocol import MAX_STEPS, SEEDS, STICKINESS
+
+
+@click.command(cls=Command)
+@click.argument("agent")
+@agent_options
+@click.option("--episodes", type=STEPS, default=100, help="Games per protocol, over all seeds.")
+@click.option("--seeds", type=SEED, multiple=True, default=SEEDS, help="The games are divided among them.")
+@click.option("--protocols", type=click.Choice(list(STICKINESS)), multiple=True, default=list(STICKINESS))
+@click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is cut.")
+@click.option("--deterministic", is_flag=True, help="No random actions at all.  [default: 1 %]")
+@click.option("--num-threads", type=STEPS, help="Of PyTorch.")
+@click.option("--device", default="auto")
+@click.option("--json", "output", type=click.Path(path_type=Path), help="Write every score there as well.")
+def evaluate(
+    agent: str,
+    algo: str | None,
+    env: str | None,
+    episodes: int,
+    seeds: tuple[int, ...],
+    protocols: tuple[str, ...],
+    max_steps: int,
+    deterministic: bool,
+    num_threads: int | None,
+    device: str,
+    output: Path | None,
+) -> None:
+    """
+    Evaluate AGENT over whole games.
+
+    AGENT is 'trained' (the one shipped), a name of `sb3-breakout agents`, a zip file, ALGO:best, ALGO:final or ALGO:STEPS from
+    the logs, or 'random'.
+
+    Prints the mean raw score with its 95 % bootstrap interval, median, interquartile mean, best and worst, how many games were
+    distinct, and for Breakout how many balls were missed at which speed. Under both protocols: v4 (every action is executed)
+    and sticky actions (each emulator frame repeats the last action with probability 0.25). The same command prints the same
+    figures.
+
+    \b
+    sb3-breakout evaluate logs/ddqn_per/BreakoutNoFrameskip-v4_1/best_model.zip --json scores.json
+    """
+    import torch as th
+
+    from sb3_breakout.evaluation import evaluate_under, load_player
+    from sb3_breakout.files import written_aside
+
+    if num_threads is not None:
+        th.set_num_threads(num_threads)
+    model, game = load_player(agent, algo, env, device)
+    report: dict[str, Any] = {"agent": agent, "trained_steps": getattr(model, "num_timesteps", 0)}
+    click.echo(f"{agent}, trained for {report['trained_steps']} agent steps")
+    how = dict(episodes=episodes, deterministic=deterministic, seeds=seeds, max_steps=max_steps, **vars(game))
+    report |= evaluate_under(protocols, model, lambda text: click.echo(indent(text, "  ")), **how)
+    if output is not None:
+        with written_aside(output) as aside:
+            aside.write_text(json.dumps(report, indent=1))

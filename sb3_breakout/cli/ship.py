@@ -1,0 +1,52 @@
+"""``sb3-breakout ship``"""
+
+from pathlib import Path
+
+import click
+
+from sb3_breakout.agents import read_agent
+from sb3_breakout.cli.command import STEPS, Command, agent_options
+
+
+@click.command(cls=Command)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--checkpoint", help="File in the last folder.  [default: the final model]")
+@agent_options
+@click.option("--output", type=click.Path(path_type=Path), default=Path("rl-trained-agents"))
+@click.option("--name", help="Name of the folder to write.  [default: that of the run]")
+@click.option("--episodes", type=STEPS, default=100, help="Games of the evaluation, per protocol.")
+@click.option("--force", is_flag=True, help="Replace an agent that was shipped before.")
+def ship(
+    runs: tuple[Path, ...],
+    checkpoint: str | None,
+    algo: str | None,
+    env: str | None,
+    output: Path,
+    name: str | None,
+    episodes: int,
+    force: bool,
+) -> None:
+    """
+    Make a trained agent small enough to ship.
+
+    RUN is the log folder of its training; of one that was continued with -i, give the folders of all its runs, the latest one
+    last.
+
+    Writes to rl-trained-agents/, where `rl_zoo3 enjoy` and `record_video` look by default: the network, the settings of the
+    training, its scores game by game, and an evaluation under both protocols.
+
+    \b
+    sb3-breakout ship logs/ddqn_per/BreakoutNoFrameskip-v4_1
+    """
+    run = runs[-1]
+    source = run / (checkpoint or f"{env or run.name.rpartition('_')[0]}.zip")
+    if not source.is_file():
+        raise click.UsageError(f"there is no model {source}")
+    target = output / run.parent.name / (name or run.name)
+    if target.exists() and not force:
+        raise click.UsageError(f"{target} exists already; --force replaces it")
+
+    from sb3_breakout.publish.ship import ship_agent
+
+    ship_agent(read_agent(source, algo, env), runs, target, episodes, click.echo)
+    click.echo(f"Wrote {target}")

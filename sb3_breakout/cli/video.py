@@ -1,0 +1,60 @@
+"""``sb3-breakout video``"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sb3_breakout.agents import RANDOM, TRAINED
+from sb3_breakout.cli.command import SEED, STEPS, Command, agent_options
+from sb3_breakout.protocol import MAX_STEPS, STICKINESS
+
+
+@click.command(cls=Command)
+@click.option("--agent", help="Of a single video: 'random', 'trained' (default), or as --checkpoint.")
+@click.option("--checkpoint", default=TRAINED, help="The trained agent: a zip file, or a name of `sb3-breakout agents`.")
+@agent_options
+@click.option("--bulk", is_flag=True, help="Record many videos, with their frames.")
+@click.option("--output-dir", type=click.Path(path_type=Path), help="[default: bulk_videos with --bulk, else videos]")
+@click.option("--total-videos", type=STEPS, default=20, help="With --bulk.")
+@click.option("--percent-random", type=click.FloatRange(0, 100), default=30, help="With --bulk: videos of the random agent.")
+@click.option("--seed", type=SEED, default=0, help="Of the first game.")
+@click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is cut.")
+@click.option("--protocol", type=click.Choice(list(STICKINESS)), default="v4", help="sticky: games differ more.")
+@click.option("--device", default="auto")
+def video(
+    agent: str | None,
+    checkpoint: str,
+    algo: str | None,
+    env: str | None,
+    bulk: bool,
+    output_dir: Path | None,
+    total_videos: int,
+    percent_random: float,
+    device: str,
+    **how: Any,
+) -> None:
+    """
+    Record annotated videos of whole games.
+
+    With --bulk each video has a folder of the same name beside it with its pictures, without text and lossless: 0.png, 1.png
+    and so on. Game k of each agent has the seed SEED + k - 1. Re-run the same command to resume.
+
+    \b
+    sb3-breakout video --agent trained
+    sb3-breakout video --bulk --total-videos 20 --percent-random 30
+    """
+    from sb3_breakout.evaluation import load_player
+    from sb3_breakout.video.bulk import record_bulk, record_one
+
+    if bulk and agent is not None:
+        raise click.UsageError("--bulk records both agents: --agent is for a single video, --percent-random for their shares.")
+    if bulk:
+        folder = output_dir or Path("bulk_videos")
+        record_bulk(folder, total_videos, percent_random, checkpoint, algo, env, device, click.echo, **how)
+        return
+    agent = agent or TRAINED
+    model, game = load_player(checkpoint if agent == TRAINED else agent, algo, env, device)
+    name = agent if agent in (RANDOM, TRAINED) else Path(agent).stem
+    path = (output_dir or Path("videos")) / f"{name}_agent.mp4"
+    click.echo(record_one(model, path, **how, **vars(game)))

@@ -1,0 +1,1 @@
+"""Trained agents for others: made small, evaluated, described and uploaded."""

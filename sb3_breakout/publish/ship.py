@@ -1,0 +1,93 @@
+"""A trained agent as small as it can be, with what is known of it."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sb3_breakout.agents import TrainedAgent, read_agent
+from sb3_breakout.ddqn import DDQN
+from sb3_breakout.evaluation import evaluate_under
+from sb3_breakout.protocol import STICKINESS
+
+OF_THIS_MACHINE = {"log_folder": "logs", "tensorboard_log": "", "trained_agent": "", "uuid": False}  # in args.yml
+OF_THE_RUN = ("_last_obs", "_last_original_obs", "_last_episode_starts")  # of no use without the games that they belong to
+EVALUATION = "evaluation.json"
+
+
+def ship_agent(
+    source: TrainedAgent, runs: Sequence[Path], target: Path, episodes: int = 100, say: Callable[[str], None] = print
+) -> None:
+    """
+    Write a folder that has the layout of an RL Zoo run: the network, the settings of its training, its scores game by game,
+    and an evaluation under all protocols.
+
+    :param source: the agent
+    :param runs: folders of its training, in their order: of one that was continued with ``-i``, all; the last has the settings
+    :param target: the folder to write; what is there is replaced
+    :param episodes: games of the evaluation, per protocol
+    :param say: takes the result of each protocol as text
+    """
+    env_id, run = source.game.env_id, runs[-1]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        aside = Path(folder) / target.name
+        (aside / env_id).mkdir(parents=True)
+        save_small(source, aside / f"{env_id}.zip")
+        copy_settings(run / env_id, aside / env_id)
+        copy_scores(runs, aside)
+        (aside / EVALUATION).write_text(json.dumps(evaluation(aside / f"{env_id}.zip", episodes, say), indent=1))
+        shutil.rmtree(target, ignore_errors=True)
+        aside.rename(target)
+
+
+def save_small(source: TrainedAgent, target: Path) -> None:
+    """
+    Save a model without what only a training needs: the state of the optimizer, a target network of its own, the explorer.
+
+    :param source: the agent
+    :param target: where to save it
+    """
+    model = source.load("cpu")
+    own: Any = DDQN.get_parameters(model)  # without those of an explorer
+    model.set_parameters(own, device="cpu")
+    model.policy.optimizer.state.clear()  # SB3 insists on an optimizer, not on what is in it
+    # One tensor under two names is stored once: the target network is loaded as synchronised with the online network
+    model.q_net_target.load_state_dict(model.q_net.state_dict(), assign=True)
+    model.tensorboard_log = None
+    model.save(target, exclude=OF_THE_RUN)
+
+
+def copy_settings(source: Path, target: Path) -> None:
+    """
+    :param source: folder with what the RL Zoo keeps of a training
+    :param target: folder to copy it to, without the paths of this machine
+    """
+    shutil.copy(source / "config.yml", target)
+    settings = yaml.unsafe_load((source / "args.yml").read_text())
+    settings |= OF_THIS_MACHINE
+    (target / "args.yml").write_text(yaml.dump(settings))
+
+
+def copy_scores(runs: Sequence[Path], target: Path) -> None:
+    """
+    :param runs: log folders of a training, in their order
+    :param target: folder to copy the scores of every game to, and the Zoo's evaluations
+    """
+    for number, run in enumerate(runs):
+        for scores in run.glob("*monitor.csv"):
+            shutil.copy(scores, target / (f"{number}.{scores.name}" if len(runs) > 1 else scores.name))
+    if (runs[-1] / "evaluations.npz").exists():
+        shutil.copy(runs[-1] / "evaluations.npz", target)
+
+
+def evaluation(path: Path, episodes: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """:return: scores under all protocols, and for how many steps the agent was trained"""
+    agent = read_agent(path)
+    model = agent.load("cpu")
+    arguments = dict(episodes=episodes, **vars(agent.game))
+    return {"trained_steps": model.num_timesteps, **evaluate_under(list(STICKINESS), model, say, **arguments)}

@@ -1,0 +1,113 @@
+"""Videos as files: one, or many with their frames, of a random and a trained agent."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.utils import set_random_seed
+
+from sb3_breakout.agents import RANDOM, TRAINED, Game, TrainedAgent, find_agent
+from sb3_breakout.evaluation import load_player
+from sb3_breakout.files import written_aside
+from sb3_breakout.protocol import ENV_ID
+from sb3_breakout.video.record import is_recorded, record_video
+
+SETTINGS = "bulk_videos.json"  # in the output folder: what its videos were recorded with
+
+
+def record_one(agent: Any, path: Path, seed: int, **how: Any) -> str:
+    """
+    :param agent: who plays
+    :param path: of the video
+    :param seed: of the game and the agent
+    :param how: further arguments of :func:`~sb3_breakout.gameplay.video.record_video`
+    :return: what was recorded, for people
+    """
+    set_random_seed(seed)
+    agent.action_space.seed(seed)  # a RandomAgent's
+    last = record_video(agent, path, seed=seed, **how)
+    return f"{path}: {last.number + 1} frames, score {last.score:g}, seed {seed}"
+
+
+def record_bulk(
+    folder: Path,
+    total: int,
+    percent_random: float,
+    checkpoint: str = TRAINED,
+    algo: str | None = None,
+    env_id: str | None = None,
+    device: str = "auto",
+    say: Callable[[str], None] = print,
+    **how: Any,
+) -> None:
+    """
+    Record the videos that are missing, each with a folder of its frames. Game k of each agent has the seed ``seed + k - 1``.
+
+    :param folder: of the videos
+    :param total: number of videos, those already there included
+    :param percent_random: of them that the random agent plays, 0 to 100; a half is rounded up
+    :param checkpoint: the trained agent, as :func:`~sb3_breakout.agents.find_agent` takes it; sought if it has a video
+    :param algo: its algorithm; None for what its file says
+    :param env_id: its game; None for what is kept beside its file
+    :param device: of the trained agent
+    :param say: takes a line about each video
+    :param how: ``seed``, ``max_steps`` and ``protocol`` of the games
+    :raises FileExistsError: if a file is in the way that other settings have made, or another program
+    """
+    n_random = number_random(total, percent_random)
+    counts = {RANDOM: n_random, TRAINED: total - n_random}
+    trained = find_agent(checkpoint, algo, env_id) if counts[TRAINED] else None
+    game = Game(env_id or ENV_ID) if trained is None else trained.game
+    plan = [(kind, k, folder / f"bulk_{kind}_agent_{k}.mp4") for kind, count in counts.items() for k in range(1, count + 1)]
+    keep_settings(folder, _settings(trained, **how, env_id=game.env_id), [path for *_, path in plan])
+
+    agents = {RANDOM: load_player(RANDOM, env_id=game.env_id), TRAINED: (trained and trained.load(device), game)}
+    for number, (kind, k, path) in enumerate(plan, start=1):
+        if is_recorded(path):
+            done = f"{path}: recorded before"
+        else:
+            agent, seen = agents[kind]
+            done = record_one(agent, path, with_frames=True, **{**how, **vars(seen), "seed": how["seed"] + k - 1})
+        say(f"[{number}/{len(plan)}] {done}")
+
+
+def number_random(total: int, percent: float) -> int:
+    """
+    :param total: number of videos
+    :param percent: of them that the random agent plays, 0 to 100
+    :return: how many that is, a half rounded up
+    """
+    return int(total * percent / 100 + 0.5)
+
+
+def keep_settings(folder: Path, settings: dict[str, dict[str, Any]], videos: list[Path]) -> None:
+    """
+    Write down what an agent's videos are recorded with, or see that it is what they were recorded with.
+
+    :param folder: of the videos
+    :param settings: of each agent
+    :param videos: that will be recorded
+    :raises FileExistsError: if it holds videos that were recorded otherwise
+    """
+    file = folder / SETTINGS
+    known = json.loads(file.read_text()) if file.exists() else {}
+    for kind, wanted in settings.items():
+        if known.get(kind, wanted) != wanted:
+            raise FileExistsError(
+                f"{folder} holds videos of the {kind} agent that were recorded with {known[kind]}, received {wanted}: "
+                "use the same settings, or another --output-dir."
+            )
+    foreign = [video for video in videos if video.exists() and not known]
+    if foreign:
+        raise FileExistsError(f"{foreign[0]} was not recorded by --bulk (there is no {file}): choose another --output-dir.")
+    with written_aside(file) as aside:
+        aside.write_text(json.dumps(known | settings, indent=1))
+
+
+def _settings(trained: TrainedAgent | None, **how: Any) -> dict[str, dict[str, Any]]:
+    """:return: what the videos of each agent depend on"""
+    if trained is None:
+        return {RANDOM: how}
+    return {RANDOM: how, TRAINED: how | {"sha256": hashlib.sha256(trained.path.read_bytes()).hexdigest()}}

@@ -1,0 +1,46 @@
+"""What answers at once: help, errors of the command line, and the list of agents."""
+
+import subprocess
+import sys
+
+import pytest
+
+from sb3_breakout.cli import main
+from sb3_breakout.cli.dataset import FORMATS
+from sb3_breakout.gameplay.dataset.exporters import EXPORTERS
+
+HEAVY = ("torch", "numpy", "stable_baselines3", "gymnasium", "rl_zoo3")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["evaluate", "--help"], ["agents"], ["--version"]], ids=" ".join)
+def test_nothing_that_takes_long_is_imported(words):
+    code = f"""
+import sys
+from sb3_breakout.cli import main
+try:
+    main({words})
+finally:
+    print("imported:", [name for name in {HEAVY} if name in sys.modules])
+"""
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.splitlines()[-1] == "imported: []"
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_help_has_an_example(name, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([name, "--help"], prog_name="sb3-breakout")
+    assert end.value.code == 0
+    assert f"\n  sb3-breakout {name}" in capsys.readouterr().out
+
+
+def test_python_m_is_the_same_command():
+    output = subprocess.run(
+        [sys.executable, "-m", "sb3_breakout", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert output.startswith("Usage: sb3-breakout [OPTIONS] COMMAND")
+    assert {line.split()[0] for line in output.split("Commands:\n")[1].splitlines()} == set(main.commands)
+
+
+def test_every_exporter_has_a_format():
+    assert set(EXPORTERS) <= set(FORMATS)
