@@ -17,6 +17,7 @@ import torch as th
 from stable_baselines3.common.utils import set_random_seed
 
 from sb3_breakout import DDQN
+from sb3_breakout.agents import Game
 from sb3_breakout.envs import RandomAgent
 from sb3_breakout.gameplay import GameplayDataset
 from sb3_breakout.gameplay.collect.collection import collection_env
@@ -45,7 +46,7 @@ def main() -> None:
 
 def measure_writing(folder: GameplayFolder, agent: Path | None, games: int, native: bool) -> None:
     """Print steps per second with and without recording, and their ratio."""
-    env = collection_env(8)
+    env = collection_env(Game())
     model: Any = RandomAgent(env) if agent is None else DDQN.load(agent, device="cpu")
     steps = 0
     seconds = np.zeros((2, 2))  # (plain or recorded, wall or processor)

@@ -40,11 +40,12 @@ OTHER_PROGRAMS = {"export", "ray", "source"}
 
 
 def blocks(language: str) -> list[Any]:
-    """All code blocks in a language, each a parameter of a test."""
+    """All code blocks in a language, each a parameter of a test. ``<!-- not run -->`` above one says that it needs more."""
+    pattern = re.compile(rf"(<!-- not run -->\n)?```{language}\n(.*?)```", flags=re.DOTALL)
     return [
-        pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
+        pytest.param(block, not mark, id=f"{page.relative_to(ROOT)}-{number}")
         for page in PAGES
-        for number, block in enumerate(re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL), start=1)
+        for number, (mark, block) in enumerate(pattern.findall(page.read_text()), start=1)
     ]
 
 
@@ -66,7 +67,8 @@ def commands() -> list[Any]:
 
 def shlex_lines(line: str) -> list[str]:
     """The commands of a line, without its comment."""
-    return [part.strip() for part in shlex.join(shlex.split(line, comments=True)).split("'&&'")]
+    words = shlex.split(re.sub(r"\$[A-Z_]+", "0", line), comments=True)
+    return [part.strip() for part in shlex.join(words).split("'&&'")]
 
 
 @pytest.fixture(scope="module")
@@ -78,17 +80,24 @@ def ten_games(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("example", blocks("python"))
+@pytest.mark.parametrize(("example", "can_run"), blocks("python"))
 def test_example_runs(
-    example: str, ten_games: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    example: str,
+    can_run: bool,
+    ten_games: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ten_games, "data")
-    exec(compile(example, request.node.name, "exec"), {"__name__": "__main__"})
+    code = compile(example, request.node.name, "exec")
+    if can_run:
+        exec(code, {"__name__": "__main__"})
 
 
-@pytest.mark.parametrize("example", blocks("yaml"))
-def test_yaml_parses(example: str) -> None:
+@pytest.mark.parametrize(("example", "_"), blocks("yaml"))
+def test_yaml_parses(example: str, _: bool) -> None:
     assert isinstance(yaml.safe_load(example), dict)
 
 
@@ -145,15 +154,18 @@ def options_of_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> argp
     monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", parse)
     name, options = (words[1], words[2:]) if words[0] == "-m" else (words[0], words[1:])
     monkeypatch.setattr(sys, "argv", [name, *options])
-    with warnings.catch_warnings(), pytest.raises(Parsed) as parsed:
+    with warnings.catch_warnings(), pytest.raises((Parsed, SystemExit)) as ended:
         warnings.simplefilter("ignore")
         if words[0] != "-m":
-            runpy.run_path(str(DOCS / name if name.startswith("..") else ROOT / name), run_name="__main__")
+            runpy.run_path(str(ROOT / name), run_name="__main__")
         elif name == "rl_zoo3.train":  # the module only imports what starts it
             importlib.import_module(name).train()
         else:
             runpy.run_module(name, run_name="__main__")
-    return parsed.value.args[0]
+    if isinstance(ended.value, SystemExit):
+        assert ended.value.code == 0 and words[-1] == "--help"
+        return argparse.Namespace()
+    return ended.value.args[0]
 
 
 def anchors(page: Path) -> set[str]:

@@ -64,6 +64,16 @@ def test_content_is_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: pyt
     assert done == [("flush", inode), ("rename", inode)]
 
 
+@pytest.mark.skipif(not hasattr(os, "sync"), reason="needs sync")
+def test_content_of_a_folder_is_on_the_disk_before_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = []
+    sync = os.sync
+    monkeypatch.setattr(os, "sync", lambda: there.append(sorted(path.name for path in tmp_path.glob("[!.]*"))) or sync())
+    with folder_written_aside(tmp_path / "folder") as aside:
+        (aside / "file").write_text("new")
+    assert there == [[]]
+
+
 def test_killed_writers_leave_one_file_at_most(tmp_path: Path) -> None:
     for number in range(3):
         killed = subprocess.run([sys.executable, "-c", WRITER, str(tmp_path / f"file_{number}"), "is killed"])

@@ -7,7 +7,7 @@ import click
 
 from sb3_breakout.agents import RANDOM, TRAINED
 from sb3_breakout.cli.command import SEED, STEPS, Command, agent_options
-from sb3_breakout.protocol import MAX_STEPS, STICKINESS
+from sb3_breakout.protocol import MAX_STEPS, STICKINESS, VIDEO_SCALE
 
 
 @click.command(cls=Command)
@@ -21,6 +21,8 @@ from sb3_breakout.protocol import MAX_STEPS, STICKINESS
 @click.option("--seed", type=SEED, default=0, help="Of the first game.")
 @click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is cut.")
 @click.option("--protocol", type=click.Choice(list(STICKINESS)), default="v4", help="sticky: games differ more.")
+@click.option("--scale", type=STEPS, default=VIDEO_SCALE, help="Pixels of the video per pixel of the screen.")
+@click.option("--q-values", "with_q_values", is_flag=True, help="Draw the trained agent's Q-values.")
 @click.option("--device", default="auto")
 def video(
     agent: str | None,

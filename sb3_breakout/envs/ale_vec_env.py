@@ -7,12 +7,13 @@ from typing import Any, cast
 import gymnasium as gym
 import numpy as np
 from ale_py import ALEVectorInterface, roms
-from stable_baselines3.common.env_util import unwrap_wrapper
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_breakout.envs.preprocessing import AtariPreprocessing
+
+NO_LIMIT = 2**31 - 1  # emulator frames; to the emulator's other interface it is 0
 
 
 class AleVecEnv(DummyVecEnv):
@@ -65,7 +66,7 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         self.observation_space = wrapper.observation_space
         height, width, channels = wrapper.observation_space.shape  # type: ignore[misc]
         # The stub of the class asks for every argument, and for arrays
-        self._interface: Any = cast(Any, ALEVectorInterface)(
+        self._threads: Any = cast(Any, ALEVectorInterface)(
             rom_path=roms.get_rom_path(game._game),
             num_envs=1,
             frame_skip=wrapper.frame_skip,
@@ -77,7 +78,7 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
             noop_max=wrapper.noop_max + 1 if wrapper.noop_max else 0,  # it draws from 0 to noop_max - 1
             use_fire_reset=False,
             reward_clipping=False,
-            max_episode_steps=game.ale.getInt("max_num_frames_per_episode"),
+            max_episode_steps=game.ale.getInt("max_num_frames_per_episode") or NO_LIMIT,
             repeat_action_probability=wrapper.action_repeat_probability or game.ale.getFloat("repeat_action_probability"),
             full_action_space=bool(self.action_space.n != len(game.ale.getMinimalActionSet())),  # type: ignore[attr-defined]
             num_threads=1,
@@ -152,8 +153,15 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     def close(self) -> None:
         """Stop the thread and close the files of ``Monitor``."""
-        del self._interface
+        self._threads = None
         super().close()
+
+    @property
+    def _interface(self) -> Any:
+        """:raises ClosedEnvironmentError: after ``close``"""
+        if self._threads is None:
+            raise gym.error.ClosedEnvironmentError("This AleVecEnv is closed: make a new one to go on playing.")
+        return self._threads
 
     def _picture(self, frames: np.ndarray) -> np.ndarray:
         # (1, 1, height, width) or (1, 1, height, width, 3)
@@ -185,11 +193,7 @@ def _put_into_thread(env: gym.Env) -> GameInThread:
     :return: the game
     :raises ValueError: if it is not built as ``AleVecEnv`` needs it
     """
-    wrapper = unwrap_wrapper(env, AtariPreprocessing)
-    if not isinstance(wrapper, AtariPreprocessing):
-        raise ValueError(
-            f"AleVecEnv needs games under AtariPreprocessing, received {env}: use DummyVecEnv, or add the wrapper."
-        )
+    wrapper = AtariPreprocessing.of(env)
     monitor = wrapper.below
     if not isinstance(monitor, Monitor):
         raise ValueError(

@@ -1,7 +1,8 @@
 """What the learner sees of the game: pictures, episodes and rewards, every choice a keyword."""
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -9,13 +10,14 @@ from ale_py.env import AtariEnv
 from gymnasium import spaces
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, ResizeObservation
 from stable_baselines3.common.atari_wrappers import ClipRewardEnv, MaxAndSkipEnv, NoopResetEnv, StickyActionEnv, WarpFrame
-from stable_baselines3.common.env_util import is_wrapped
+from stable_baselines3.common.env_util import is_wrapped, unwrap_wrapper
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 
 from sb3_breakout.envs.atari_wrappers import EpisodicLife, FireReset, GameRecords, MaxAndSkip
 
 WATCHING = (Monitor, OrderEnforcing, PassiveEnvChecker)  # wrappers that leave the game as it is
+Inserted = TypeVar("Inserted", bound=gym.Wrapper)
 SMALLEST_SCREEN = 36  # pixels; below it the third convolution of SB3's NatureCNN has nothing left to look at
 
 
@@ -117,6 +119,31 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         while isinstance(env, WATCHING):
             env = env.env
         return env if isinstance(env, gym.Wrapper) else None
+
+    def insert(self, wrap: Callable[[gym.Env], Inserted]) -> Inserted:
+        """
+        Put a wrapper directly above frame skipping, where everything that is executed passes: the agent's actions and the
+        presses of these wrappers. Rewards are raw there. Of all games in a ``DummyVecEnv``:
+        ``env.env_method("insert", wrap)``.
+
+        :param wrap: makes the wrapper; it leaves observations as they are
+        :return: the wrapper
+        """
+        wrapper = wrap(self.game)
+        self.stack_on(wrapper)
+        return wrapper
+
+    @classmethod
+    def of(cls, env: gym.Env) -> "AtariPreprocessing":
+        """
+        :param env: a game under this wrapper and whatever is above it
+        :return: the wrapper
+        :raises ValueError: if there is none
+        """
+        wrapper = unwrap_wrapper(env, cls)
+        if not isinstance(wrapper, cls):
+            raise ValueError(f"{env} must be a game under {cls.__name__}: add it to the environment's wrappers.")
+        return wrapper
 
     @property
     def game(self) -> gym.Env:

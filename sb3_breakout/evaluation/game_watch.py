@@ -7,7 +7,6 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 
-from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.evaluation.balls import BALL_HEIGHT
 
 OPENING = 10  # agent steps; in ten every ball of Breakout is on its way, and few agents have done something at random
@@ -82,12 +81,3 @@ class GameWatch(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
             self.heights.append(int(emulator.getRAM()[BALL_HEIGHT]))
             self.lives.append(emulator.lives())
         return self._picture, reward, terminated, truncated, info
-
-
-class WatchedBreakout(AtariPreprocessing):
-    """``AtariPreprocessing`` with a :class:`GameWatch` below its handling of lives and FIRE, above its frame skipping."""
-
-    def stack_on(self, game: gym.Env) -> None:
-        """:param game: environment with observations of this wrapper's space"""
-        self.watch = GameWatch(game)
-        super().stack_on(self.watch)

@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack,
 from sb3_breakout.arguments import check_at_least, check_choice
 from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.evaluation.balls import balls_at_paddle, miss_rates
-from sb3_breakout.evaluation.game_watch import GameWatch, WatchedBreakout
+from sb3_breakout.evaluation.game_watch import GameWatch
 from sb3_breakout.evaluation.scores import INTERVAL, Scores
 from sb3_breakout.protocol import ENV_ID, FRAME_SKIP, MAX_STEPS, NOOP_MAX, SEEDS, STICKINESS
 
@@ -28,7 +28,6 @@ def evaluation_env(
     noop_max: int = NOOP_MAX,
     seed: int = 0,
     env_id: str = ENV_ID,
-    wrapper_class: Callable[..., gym.Env] = AtariPreprocessing,
     wrapper_kwargs: Mapping[str, Any] | None = None,
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> VecEnv:
@@ -45,8 +44,7 @@ def evaluation_env(
     :param noop_max: largest number of start no-ops
     :param seed: of the games
     :param env_id: a ``NoFrameskip-v4`` game
-    :param wrapper_class: what wraps each game, called with the game and keywords of ``AtariPreprocessing``
-    :param wrapper_kwargs: further keywords, for instance ``dict(grayscale=False, screen_size=None)``
+    :param wrapper_kwargs: further keywords of ``AtariPreprocessing``, for instance ``dict(grayscale=False, screen_size=None)``
     :param env_kwargs: of the emulator, for instance ``dict(full_action_space=True)``
     :raises ValueError: for another protocol, no steps, or what is no such game
     """
@@ -59,7 +57,7 @@ def evaluation_env(
         env_id,
         n_envs,
         seed=seed,
-        wrapper_class=wrapper_class,
+        wrapper_class=AtariPreprocessing,
         wrapper_kwargs=wrapper_kwargs,
         env_kwargs={
             **(env_kwargs or {}),
@@ -119,7 +117,7 @@ def evaluate(
     :param episodes: number of games over all seeds
     :param deterministic: without that epsilon
     :param seeds: of the games and of the agent's random actions, each with an equal share of the games
-    :param env_arguments: of :func:`evaluation_env`, without ``n_envs``, ``seed`` and ``wrapper_class``
+    :param env_arguments: of :func:`evaluation_env`, without ``n_envs`` and ``seed``
     :return: the scores
     :raises ValueError: if a seed has no game to be played, or the agent does not fit the games
     """
@@ -127,14 +125,15 @@ def evaluate(
     frame_skip = dict(env_arguments.get("wrapper_kwargs") or {}).get("frame_skip", FRAME_SKIP)
     arguments: dict[str, Any] = {"protocol": "v4", "env_id": ENV_ID, "noop_max": NOOP_MAX, "max_steps": MAX_STEPS}
     arguments |= env_arguments
-    env = env_for(model, n_envs=shares[0], wrapper_class=WatchedBreakout, **arguments)
+    env = env_for(model, n_envs=shares[0], **arguments)
+    watches = env.env_method("insert", GameWatch)
     games, openings, moves, balls = [], set(), set(), []
     try:
         for seed, share in zip(seeds, shares, strict=True):
             set_random_seed(seed)
             model.action_space.seed(seed)  # a RandomAgent's
             env.seed(GAMES_OF_A_SEED * seed)
-            for game in _play(model, env, share, deterministic):
+            for game in _play(model, env, watches[:share], deterministic):
                 games.append((game.score, game.length))
                 openings.add(game.opening)
                 moves.add(game.moves)
@@ -176,15 +175,14 @@ def evaluate_under(
     return results
 
 
-def _play(model: Any, env: VecEnv, count: int, deterministic: bool) -> list[GameWatch]:
+def _play(model: Any, env: VecEnv, games: list[GameWatch], deterministic: bool) -> list[GameWatch]:
     """
     :param model: who plays
-    :param env: games under ``WatchedBreakout``
-    :param count: number of games to be played, at most as many as there are
+    :param env: where
+    :param games: those to be played, the first ones of ``env``
     :param deterministic: passed to ``predict``
     :return: what was seen of them, valid until the next reset
     """
-    games: list[GameWatch] = env.get_attr("watch")[:count]
     observations: Any = env.reset()
     actions = np.zeros(env.num_envs, dtype=int)
     while playing := [number for number, game in enumerate(games) if not game.over]:

@@ -22,7 +22,7 @@ def record_one(agent: Any, path: Path, seed: int, **how: Any) -> str:
     :param agent: who plays
     :param path: of the video
     :param seed: of the game and the agent
-    :param how: further arguments of :func:`~sb3_breakout.gameplay.video.record_video`
+    :param how: further arguments of :func:`~sb3_breakout.video.record.record_video`
     :return: what was recorded, for people
     """
     set_random_seed(seed)
@@ -53,7 +53,7 @@ def record_bulk(
     :param env_id: its game; None for what is kept beside its file
     :param device: of the trained agent
     :param say: takes a line about each video
-    :param how: ``seed``, ``max_steps`` and ``protocol`` of the games
+    :param how: ``seed``, ``max_steps`` and ``protocol`` of the games, ``scale`` and ``with_q_values`` of the videos
     :raises FileExistsError: if a file is in the way that other settings have made, or another program
     """
     n_random = number_random(total, percent_random)

@@ -1,146 +1,71 @@
-"""
-Whole games as annotated videos, and as lossless pictures beside them.
-
-Every action that reaches the emulator's frame skipping makes a picture, presses by the wrappers (FIRE, the NOOP after a
-lost life) included. A game of T such actions has T + 1 pictures: picture t is the screen that action t answered, its text
-says which action that was and how many points had been scored before it; the last one shows how the game ended::
-
-    text of picture     0: FIRE      1: RIGHT     2: NOTHING            T: END
-                        screen ----> screen ----> screen ----> ... ---> screen
-"""
+"""Whole games as annotated videos, and as lossless pictures beside them."""
 
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
-import gymnasium as gym
 import numpy as np
-from stable_baselines3.common.type_aliases import AtariStepReturn
 
-from sb3_breakout.envs import AtariPreprocessing
-from sb3_breakout.evaluation import env_for
+from sb3_breakout.arguments import check_at_least
+from sb3_breakout.files import name_folder
 from sb3_breakout.gameplay.dataset import png
+from sb3_breakout.protocol import VIDEO_SCALE
+from sb3_breakout.video.camera import Moment, play_game
 from sb3_breakout.video.encoder import open_video
 
 FPS = 30
 WIDTH, HEIGHT = 160, 210  # the screen's own size
-LINE_HEIGHT = 15  # of the text, in pixels
+LINE_HEIGHT = 15  # of the text; as all lengths here in pixels of the screen
 TEXT_HEIGHT = 46  # three lines; with the screen 256 rows, which H.264's blocks of 16 divide evenly
+BARS_AT, BAR_HEIGHT = 92, 30  # column and height of the Q-values
 TEXT_COLOUR = (255, 255, 255)
-ACTION_NAMES = {"NOOP": "NOTHING"}  # the others keep the emulator's
-END = "END"
+BAR_COLOUR, BEST_COLOUR = (86, 180, 233), (230, 159, 0)  # blue and orange, which everybody can tell apart (Okabe and Ito)
 
 
-class Moment(NamedTuple):
-    """
-    One picture of a game.
-
-    :param number: 0 for the first picture
-    :param screen: (210, 160, 3) uint8 RGB, the emulator's
-    :param action: what was executed next, in words: LEFT, RIGHT, NOTHING or FIRE; END on the last picture
-    :param score: raw points before that action
-    """
-
-    number: int
-    screen: np.ndarray
-    action: str
-    score: float
-
-
-class Camera(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
-    """
-    Films the first game that is played below it; sits directly above frame skipping.
-
-    :param env: a game that skips frames and clips no reward
-    """
-
-    def __init__(self, env: gym.Env) -> None:
-        super().__init__(env)
-        self.game_over = False
-        self._names = [ACTION_NAMES.get(name, name) for name in env.unwrapped.get_action_meanings()]  # type: ignore[attr-defined]
-        self._moments: list[Moment] = []
-        self._number = 0
-        self._score = 0.0
-
-    def step(self, action: int) -> AtariStepReturn:
-        """
-        Film the screen and the action, then execute it.
-
-        :param action: the action
-        :return: what the game returns
-        """
-        if self.game_over:  # the vectorised environment has begun another game
-            return self.env.step(action)
-        self._film(self._names[action])
-        obs, reward, terminated, truncated, info = self.env.step(action)
-        self._score += float(reward)
-        if terminated or truncated:
-            self._film(END)
-            self.game_over = True
-        return obs, reward, terminated, truncated, info
-
-    def take(self) -> list[Moment]:
-        """:return: what was filmed since the last call"""
-        taken, self._moments = self._moments, []
-        return taken
-
-    def _film(self, action: str) -> None:
-        screen = self.unwrapped.ale.getScreenRGB()  # type: ignore[attr-defined]
-        self._moments.append(Moment(self._number, screen, action, self._score))
-        self._number += 1
-
-
-class FilmedBreakout(AtariPreprocessing):
-    """``AtariPreprocessing`` with a :class:`Camera` below its handling of lives and FIRE, above its frame skipping."""
-
-    def stack_on(self, game: gym.Env) -> None:
-        """:param game: environment with observations of this wrapper's space"""
-        self.camera = Camera(game)
-        super().stack_on(self.camera)
-
-
-def play_game(agent: Any, deterministic: bool = False, **env_arguments: Any) -> Iterator[Moment]:
-    """
-    Play one whole game, all its lives, under the protocol of an evaluation, picture by picture.
-
-    :param agent: anything with SB3's ``predict`` and spaces: a model, a ``RandomAgent``
-    :param deterministic: passed to ``predict``
-    :param env_arguments: of :func:`sb3_breakout.evaluation.evaluation_env`: seed, max_steps, protocol, ...
-    :return: the game's moments; no more than one step of the agent is held in memory
-    :raises ValueError: if the agent does not fit the game
-    """
-    env = env_for(agent, n_envs=1, wrapper_class=FilmedBreakout, **env_arguments)
-    try:
-        (camera,) = env.get_attr("camera")
-        obs, state, starts = env.reset(), None, np.ones(1, dtype=bool)
-        yield from camera.take()
-        while not camera.game_over:
-            actions, state = agent.predict(obs, state=state, episode_start=starts, deterministic=deterministic)
-            obs, _, starts, _ = env.step(actions)
-            yield from camera.take()
-    finally:
-        env.close()
-
-
-def annotate(moment: Moment) -> np.ndarray:
+def annotate(moment: Moment, scale: int = VIDEO_SCALE) -> np.ndarray:
     """
     Put the text area below the screen.
 
     :param moment: a picture of a game
-    :return: (256, 160, 3) uint8 RGB: the screen as it is, then frame number, action and score
+    :param scale: pixels of the video per pixel of the screen, a whole number, so that each stays a sharp square
+    :return: (256 * scale, 160 * scale, 3) uint8 RGB: the screen, then frame number and lives, action, score, and a bar for
+        each Q-value, from the lowest (no bar) to the highest (orange)
     """
-    text = np.zeros((TEXT_HEIGHT, WIDTH, 3), dtype=np.uint8)
-    lines = (f"frame {moment.number}", f"action {moment.action}", f"reward {moment.score:g}")
+    text = np.zeros((TEXT_HEIGHT * scale, WIDTH * scale, 3), dtype=np.uint8)
+    lines = (f"frame {moment.number}", f"{moment.action}", f"score {moment.score:g}")
     for row, line in enumerate(lines, start=1):
-        cv2.putText(text, line, (4, row * LINE_HEIGHT - 3), cv2.FONT_HERSHEY_SIMPLEX, 0.42, TEXT_COLOUR, 1, cv2.LINE_AA)
-    return np.concatenate([moment.screen, text])
+        _write(text, line, 4, row * LINE_HEIGHT - 3, scale)
+    _write(text, f"lives {moment.lives}", BARS_AT, LINE_HEIGHT - 3, scale)
+    if moment.q_values is not None:
+        _draw_bars(text, moment.q_values, scale)
+    return np.concatenate([moment.screen.repeat(scale, axis=0).repeat(scale, axis=1), text])
 
 
-def record_video(agent: Any, path: str | os.PathLike[str], with_frames: bool = False, **game: Any) -> Moment:
+def _write(picture: np.ndarray, text: str, x: int, y: int, scale: int, size: float = 0.42) -> None:
+    cv2.putText(
+        picture, text, (x * scale, y * scale), cv2.FONT_HERSHEY_SIMPLEX, size * scale, TEXT_COLOUR, scale // 2 + 1, cv2.LINE_AA
+    )
+
+
+def _draw_bars(picture: np.ndarray, q_values: dict[str, float], scale: int) -> None:
+    low, high = min(q_values.values()), max(q_values.values())
+    width = (WIDTH - 4 - BARS_AT) // len(q_values)
+    bottom = TEXT_HEIGHT - 8
+    for column, (name, value) in enumerate(q_values.items()):
+        x = BARS_AT + column * width
+        height = (value - low) / (high - low or 1.0) * (BAR_HEIGHT - 8)
+        corners = (x * scale, round((bottom - height) * scale)), ((x + max(width - 3, 1)) * scale, bottom * scale)
+        cv2.rectangle(picture, *corners, BEST_COLOUR if value == high else BAR_COLOUR, cv2.FILLED)
+        _write(picture, name[0], x + max(width // 2 - 4, 0), TEXT_HEIGHT - 1, scale, size=0.22)
+
+
+def record_video(
+    agent: Any, path: str | os.PathLike[str], with_frames: bool = False, scale: int = VIDEO_SCALE, **game: Any
+) -> Moment:
     """
     Record one whole game as an annotated video.
 
@@ -148,22 +73,24 @@ def record_video(agent: Any, path: str | os.PathLike[str], with_frames: bool = F
     :param path: the MP4 file, at 30 pictures per second; its folder is created if needed
     :param with_frames: whether to write every screen as well, without text and lossless: ``0.png``, ``1.png``, ... in a
         folder named like the video. It appears when it is complete, after the video.
-    :param game: of :func:`play_game`
+    :param scale: pixels of the video per pixel of the screen
+    :param game: of :func:`~sb3_breakout.video.camera.play_game`
     :return: the last moment: number of pictures less one, final score
     :raises FileExistsError: if there is such a file or folder already; nothing is overwritten
     :raises ValueError: if the agent does not fit the game
     :raises OSError: if something cannot be written
     """
+    check_at_least("scale", scale, 1)
     path, frames, unfinished = _places(path)
     for place in (path, frames) if with_frames else (path,):
         if place.exists():
             raise FileExistsError(f"{place} exists already: remove it, or choose another name.")
     with (
         _folder_aside(frames, unfinished) if with_frames else nullcontext() as folder,
-        open_video(path, WIDTH, HEIGHT + TEXT_HEIGHT, FPS) as video,
+        open_video(path, scale * WIDTH, scale * (HEIGHT + TEXT_HEIGHT), FPS) as video,
     ):
         for moment in play_game(agent, **game):
-            video.write(annotate(moment))
+            video.write(annotate(moment, scale))
             if folder is not None:
                 _write_png(folder / f"{moment.number}.png", moment.screen)
     return moment
@@ -207,7 +134,7 @@ def _folder_aside(path: Path, unfinished: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    unfinished.rename(path)
+    name_folder(unfinished, path)
 
 
 def _write_png(path: Path, screen: np.ndarray) -> None:

@@ -182,6 +182,28 @@ def test_what_the_zoo_asks_of_a_vec_env() -> None:
     dummy.close()
 
 
+def test_games_without_a_limit() -> None:
+    """ALE's limit of 0 frames means none; ale-py's vector interface would end each game at once."""
+    ale, dummy = both(1, env_kwargs={"max_num_frames_per_episode": 0})
+    np.testing.assert_array_equal(ale.reset(), dummy.reset())
+    for action in np.random.default_rng(0).integers(4, size=(100, 1)):
+        seen, expected = ale.step(action), dummy.step(action)
+        np.testing.assert_array_equal(seen[0], expected[0])
+        assert seen[2] == expected[2]
+    ale.close()
+    dummy.close()
+
+
+def test_closed_environment() -> None:
+    env = both(1)[0]
+    env.reset()
+    env.close()
+    env.close()
+    for use in (env.reset, lambda: env.step(np.array([0]))):
+        with pytest.raises(gym.error.ClosedEnvironmentError, match="closed: make a new one"):
+            use()
+
+
 @pytest.mark.parametrize("action", [7, -1, 1.5])
 def test_impossible_actions(action: float) -> None:
     """The emulator's thread would wait for ever."""
@@ -195,7 +217,7 @@ def test_impossible_actions(action: float) -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda env: AtariWrapper(Monitor(env)), "needs games under AtariPreprocessing"),
+        (lambda env: AtariWrapper(Monitor(env)), "must be a game under AtariPreprocessing"),
         (lambda env: AtariPreprocessing(env), "Monitor directly below"),
         (lambda env: AtariPreprocessing(Monitor(TimeLimit(env, 1000))), "cannot keep TimeLimit"),
         (lambda env: AtariPreprocessing(Monitor(env, reset_keywords=("seed",))), "reset_keywords"),

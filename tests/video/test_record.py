@@ -15,10 +15,12 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3.common.evaluation import evaluate_policy
 
+from sb3_breakout import DDQN
 from sb3_breakout.envs import RandomAgent
 from sb3_breakout.evaluation import STICKINESS, evaluation_env
 from sb3_breakout.files import HOST
-from sb3_breakout.video.record import Moment, annotate, is_recorded, play_game, record_video
+from sb3_breakout.video.camera import Moment, play_game
+from sb3_breakout.video.record import annotate, is_recorded, record_video
 from tests.test_files import NOBODY
 
 MEANINGS = {"NOTHING": 0, "FIRE": 1, "RIGHT": 2, "LEFT": 3}
@@ -44,7 +46,7 @@ def recorded(random_agent, tmp_path_factory) -> tuple[Path, list[Moment]]:
     """A video with its folder of frames, and the moments of the same game."""
     path = tmp_path_factory.mktemp("videos") / "game.mp4"
     game = dict(seed=1, max_steps=STEPS)
-    last = record_video(random_agent(1), path, with_frames=True, **game)
+    last = record_video(random_agent(1), path, with_frames=True, scale=1, **game)
     moments = list(play_game(random_agent(1), **game))
     assert (last.number, last.action, last.score) == (moments[-1].number, "END", moments[-1].score)
     return path, moments
@@ -60,6 +62,7 @@ def test_the_actions_of_a_video_play_the_same_game_again(random_agent, protocol)
     for number, moment in enumerate(moments):
         np.testing.assert_array_equal(moment.screen, screen)
         assert (moment.number, moment.score, moment.action == "END") == (number, score, over)
+        assert moment.lives == plain.unwrapped.ale.lives()
         for _ in range(4 * (not over)):
             screen, reward, over, _, info = plain.step(MEANINGS[moment.action])
             score += reward
@@ -118,7 +121,7 @@ def test_the_video_shows_what_was_played(recorded):
     assert video.read()[0] is False
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == len(moments)
     video.release()
-    played = np.array([annotate(moment) for moment in moments], dtype=np.float32)
+    played = np.array([annotate(moment, 1) for moment in moments], dtype=np.float32)
     for number, picture in enumerate(decoded):
         differences = np.abs(played - picture).mean(axis=(1, 2, 3))
         assert differences[number] < 3 and differences.argmin() == number  # its own picture, not one before or after
@@ -134,17 +137,43 @@ def test_the_folder_holds_every_screen_losslessly(recorded):
         np.testing.assert_array_equal(cv2.imread(str(folder / f"{moment.number}.png"))[:, :, ::-1], moment.screen)
 
 
-def test_text_lies_below_the_screen_and_says_three_things():
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_text_lies_below_the_screen(scale):
     screen = np.random.default_rng(0).integers(256, size=(210, 160, 3), dtype=np.uint8)
-    moment = Moment(7, screen, "LEFT", 3.0)
-    picture = annotate(moment)
-    assert (picture.shape, picture.dtype) == ((256, 160, 3), np.uint8)
-    np.testing.assert_array_equal(picture[:210], screen)
-    for line, other in enumerate([moment._replace(number=8), moment._replace(action="RIGHT"), moment._replace(score=4.0)]):
-        (rows,) = np.nonzero((annotate(other) != picture).any(axis=(1, 2)))
-        assert 210 + 15 * line <= rows.min() and rows.max() < 210 + 15 * (line + 1) + 1
-    longest = annotate(Moment(107_999, screen, "NOTHING", 864.0))
-    assert longest[210:].max() > 200 and not longest[210:, -4:].any()  # nothing is cut off
+    moment = Moment(7, screen, "LEFT", 3.0, 5)
+    picture = annotate(moment, scale)
+    assert (picture.shape, picture.dtype) == ((256 * scale, 160 * scale, 3), np.uint8)
+    for row, column in np.ndindex(scale, scale):  # nearest neighbour: each pixel a square
+        np.testing.assert_array_equal(picture[row : 210 * scale : scale, column::scale], screen)
+    others = [dict(number=8), dict(lives=4), dict(action="RIGHT"), dict(score=4.0)]
+    for line, other in zip([0, 0, 1, 2], others, strict=True):
+        (rows,) = np.nonzero((annotate(moment._replace(**other), scale) != picture).any(axis=(1, 2)))
+        assert (210 + 15 * line) * scale <= rows.min() and rows.max() <= (210 + 15 * (line + 1)) * scale
+    longest = annotate(Moment(107_999, screen, "DOWNRIGHTFIRE", 864.0, 5), scale)
+    assert longest[210 * scale :].max() > 200 and not longest[210 * scale :, -4 * scale :].any()  # nothing is cut off
+
+
+def test_bars_show_which_action_is_best():
+    moment = Moment(7, np.zeros((210, 160, 3), dtype=np.uint8), "LEFT", 3.0, 5)
+    plain = annotate(moment)
+    for best, column in [("NOTHING", 92), ("FIRE", 108), ("RIGHT", 124), ("LEFT", 140)]:
+        values = {"NOTHING": 1.0, "FIRE": 1.0, "RIGHT": 1.0, "LEFT": 1.0} | {best: 2.0}
+        changed = annotate(moment._replace(q_values=values)) != plain
+        heights = changed[: (256 - 9) * 3].any(axis=2).sum(axis=0).reshape(160, 3).max(axis=1)
+        assert heights[column : column + 13].min() == heights.max() > 60  # the others lie on the ground
+        assert np.flatnonzero(heights > 6).tolist() == list(range(column, column + 14))
+    assert (annotate(moment._replace(q_values=dict.fromkeys("ABCDEFGHIJKLMNOPQR", 0.0))) != plain).any()
+
+
+def test_q_values_are_those_of_the_states_shown():
+    env = evaluation_env(n_envs=1, max_steps=STEPS)
+    model = DDQN("CnnPolicy", env, buffer_size=10, seed=0, device="cpu")
+    env.close()
+    moments = list(play_game(model, with_q_values=True, deterministic=True, max_steps=STEPS))
+    chosen = [moment for moment in moments if moment.q_values is not None]
+    assert len(chosen) > STEPS // 2
+    assert all(max(moment.q_values, key=moment.q_values.get) == moment.action for moment in chosen)
+    assert moments[0].q_values is None  # FIRE, which a wrapper presses
 
 
 def test_nothing_is_left_of_a_recording_that_fails(random_agent, tmp_path):

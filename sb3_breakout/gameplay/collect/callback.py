@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_breakout.gameplay.collect.agents import describe_model
-from sb3_breakout.gameplay.collect.play import play_game
+from sb3_breakout.gameplay.collect.play import play_game, recorder_of
 from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
@@ -25,6 +26,8 @@ class RecordGameplayCallback(BaseCallback):
     RL Zoo's YAML files name it under ``callback:``, and the games go into the run's log folder, under ``gameplay``.
     Elsewhere, give it a folder and an environment; without them (as in the Zoo's search for hyperparameters) it does
     nothing. A game that cannot be written is no reason to end a training: a warning says so.
+
+    Before the training starts, a ValueError says if these games do not fit the model or cannot be recorded.
 
     :param every: agent steps between two games
     :param folder: of the dataset, new, empty or a dataset to go on with
@@ -52,14 +55,21 @@ class RecordGameplayCallback(BaseCallback):
         self._folder = None if folder is None else GameplayFolder(folder)
         self._make_env = make_env
 
+    def _init_callback(self) -> None:
+        if self._folder is not None and self._make_env is not None and self._env is None:
+            with random_state_kept():
+                self._env = self._make_env()
+            check_for_correct_spaces(self._env, self.model.observation_space, self.model.action_space)
+            recorder_of(self._env)
+
     def _on_training_start(self) -> None:
         self._next = (self.num_timesteps // self.every + 1) * self.every
 
     def _on_step(self) -> bool:
-        if self._folder is not None and self._make_env is not None and self.num_timesteps >= self._next:
+        if self._folder is not None and self._env is not None and self.num_timesteps >= self._next:
             self._next = (self.num_timesteps // self.every + 1) * self.every
             with random_state_kept():
-                self._record(self._folder, self._make_env)
+                self._record(self._folder, self._env)
         return True
 
     def _on_training_end(self) -> None:
@@ -67,14 +77,12 @@ class RecordGameplayCallback(BaseCallback):
             self._env.close()
             self._env = None
 
-    def _record(self, folder: GameplayFolder, make_env: Callable[[], VecEnv]) -> None:
-        if self._env is None:
-            self._env = make_env()
+    def _record(self, folder: GameplayFolder, env: VecEnv) -> None:
         about = {"name": f"{type(self.model).__name__} after {self.num_timesteps} steps", **describe_model(self.model)}
         try:
             folder.claim()
             number = max(folder.numbers(), default=0) + 1
-            play_game(self.model, self._env, EpisodeWriter(folder.episode(number)), about, self._seed())
+            play_game(self.model, env, EpisodeWriter(folder.episode(number)), about, self._seed())
             rebuild_indexes(folder)
         except OSError as error:
             warnings.warn(f"A game was not recorded ({error}); training goes on.", stacklevel=2)

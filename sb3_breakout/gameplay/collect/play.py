@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from stable_baselines3.common.env_util import unwrap_wrapper
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_breakout.envs import AtariPreprocessing
@@ -21,10 +20,8 @@ def recorder_of(env: VecEnv) -> GameRecorder:
     games = env.unwrapped
     if not isinstance(games, DummyVecEnv) or games.num_envs != 1:
         raise ValueError(f"Games are recorded one at a time, from a DummyVecEnv with one of them; received {games}.")
-    wrapper = unwrap_wrapper(games.envs[0], AtariPreprocessing)
-    if isinstance(wrapper, AtariPreprocessing) and isinstance(wrapper.game, GameRecorder):
-        return wrapper.game
-    return GameRecorder.put_into(games.envs[0])
+    game = AtariPreprocessing.of(games.envs[0]).game
+    return game if isinstance(game, GameRecorder) else GameRecorder.put_into(games.envs[0])
 
 
 def play_game(

@@ -4,11 +4,13 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from ale_py import ALEInterface
 from stable_baselines3.common.env_util import unwrap_wrapper
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 
 from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
 from sb3_breakout.gameplay.dataset.layout import FORMAT
+from sb3_breakout.gameplay.dataset.png import ScreenEncoder
 from sb3_breakout.gameplay.dataset.provenance import encode_state, game_facts, label_of, rules_of_reward, versions
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
@@ -27,7 +29,9 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     def __init__(self, game: gym.Env, facts: dict[str, Any]) -> None:
         super().__init__(game)
         self._game_facts = facts
-        self._actions = game.unwrapped._action_set  # type: ignore[attr-defined]
+        emulated: Any = game.unwrapped
+        self._actions = [(label_of(action.name), action.value) for action in emulated._action_set]
+        self._ale: ALEInterface = emulated.ale
         self._writer: EpisodeWriter | None = None
         self._about: dict[str, Any] = {}
         self._steps: dict[str, list[Any]] | None = None  # None: no recorded game is running
@@ -43,14 +47,11 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         :return: the recorder
         :raises ValueError: if a game of this environment could not be played again
         """
-        wrapper = unwrap_wrapper(env, AtariPreprocessing)
-        if not isinstance(wrapper, AtariPreprocessing):
-            raise ValueError(f"Only games under AtariPreprocessing can be recorded, received {env}.")
+        wrapper = AtariPreprocessing.of(env)
         shaping = unwrap_wrapper(env, RewardShapingWrapper)
         assert shaping is None or isinstance(shaping, RewardShapingWrapper)
-        recorder = cls(wrapper.game, game_facts(wrapper, shaping))
-        wrapper.stack_on(recorder)
-        return recorder
+        facts = game_facts(wrapper, shaping)
+        return wrapper.insert(lambda game: cls(game, facts))
 
     def record(self, writer: EpisodeWriter, **about: Any) -> None:
         """
@@ -94,7 +95,8 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         if self._writer is not None:
             self._start = encode_state(self.unwrapped.clone_state(include_rng=True))  # type: ignore[attr-defined]
             self._steps = {name: [] for name in ("actions", "ale_actions", "rewards", "shaped_rewards", "life_lost")}
-            self._steps |= {"lives": [self._lives()], "q_values": []}
+            self._steps |= {"lives": [self._ale.lives()], "q_values": []}
+            self._screens = ScreenEncoder(self._ale)
             self._add(obs)
         return obs, info
 
@@ -119,10 +121,10 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         super().close()
 
     def _keep(self, steps: dict[str, list[Any]], action: int, reward: float) -> None:
-        executed, lives = self._actions[action], self._lives()
+        (label, executed), lives = self._actions[action], self._ale.lives()
         lost = max(steps["lives"][-1] - lives, 0)
-        steps["actions"].append(label_of(executed.name))
-        steps["ale_actions"].append(executed.value)
+        steps["actions"].append(label)
+        steps["ale_actions"].append(executed)
         steps["rewards"].append(reward)
         steps["shaped_rewards"].append(rules_of_reward(self._game_facts, reward, lost))
         steps["life_lost"].append(lost > 0)
@@ -132,9 +134,8 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     def _add(self, obs: np.ndarray) -> None:
         assert self._writer is not None
-        screen = self.unwrapped.ale.getScreenRGB() if self._writer.native else None  # type: ignore[attr-defined]
         try:
-            self._writer.add(obs, screen)
+            self._writer.add(obs, self._screens.encode() if self._writer.native else None)
         except OSError:
             self._writer = self._steps = None
             raise
@@ -159,6 +160,3 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
                 **steps,
             }
         )
-
-    def _lives(self) -> int:
-        return self.unwrapped.ale.lives()  # type: ignore[attr-defined]

@@ -15,13 +15,15 @@ import numpy as np
 
 from sb3_breakout.arguments import check_choice
 from sb3_breakout.files import folder_written_aside
+from sb3_breakout.gameplay.dataset import png
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import read_splits
-from sb3_breakout.gameplay.dataset.layout import LABELS, GameplayFolder
+from sb3_breakout.gameplay.dataset.layout import EMULATOR_FRAMES_PER_SECOND, LABELS, GameplayFolder
+from sb3_breakout.gameplay.dataset.provenance import env_spec
 from sb3_breakout.video.encoder import open_video
 
-EMULATOR_FRAMES_PER_SECOND = 60
 NOTHING = LABELS.index("NOTHING")
+DESCRIPTION = "Whole games. Actions are 0 LEFT, 1 NOTHING, 2 RIGHT; infos have the emulator's own (ale_action) and lives."
 
 
 def export(folder: GameplayFolder, form: str, target: Path) -> None:
@@ -102,14 +104,17 @@ def export_minari(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
     Dataset ``breakout/SPLIT-v0`` of Minari, for ``MINARI_DATASETS_PATH=root``: observations (T + 1, height, width, channels)
     without JPEG, actions 0 LEFT, 1 NOTHING, 2 RIGHT, raw rewards; in ``infos``, where the first entry is the reset's,
-    ``lives`` and ``ale_action`` (first -1).
+    ``lives`` and ``ale_action`` (first -1). The environment that Minari recovers shows the same observations, and has the
+    emulator's actions.
     """
     import minari
     from gymnasium import spaces
     from minari.data_collector import EpisodeBuffer
 
     dataset = None
+    agents = set()
     for number, episode in enumerate(episodes):
+        agents.add(episode.facts["agent"]["name"])
         end = np.arange(len(episode)) == len(episode) - 1
         buffer = EpisodeBuffer(
             id=number,
@@ -125,14 +130,19 @@ def export_minari(episodes: Iterable[Episode], root: Path, split: str) -> None:
             dataset.update_dataset_from_buffer([buffer])
             continue
         with warnings.catch_warnings(), _environment_variable("MINARI_DATASETS_PATH", str(root)):
-            warnings.simplefilter("ignore")  # it misses the author's e-mail address and the like
+            warnings.simplefilter("ignore")  # it misses an e-mail address and the like
             dataset = minari.create_dataset_from_buffers(
                 f"breakout/{split}-v0",
                 [buffer],
+                env=env_spec(episode.facts["game"]),
+                author=f"sb3_breakout {episode.facts['versions'].get('sb3-breakout', '')}".strip(),
+                description=DESCRIPTION,
                 observation_space=spaces.Box(0, 255, tuple(episode.facts["game"]["frame_shape"]), np.uint8),
                 action_space=spaces.Discrete(len(LABELS)),
                 jpeg_encoding=False,
             )
+    if dataset is not None:
+        dataset.storage.update_metadata({"algorithm_name": ", ".join(sorted(agents))})
 
 
 def export_arrayrecord(episodes: Iterable[Episode], root: Path, split: str) -> None:
@@ -159,11 +169,65 @@ def export_arrayrecord(episodes: Iterable[Episode], root: Path, split: str) -> N
         writer.close()
 
 
+def export_huggingface(episodes: Iterable[Episode], root: Path, split: str) -> None:
+    """
+    ``data/SPLIT-00000-of-00001.parquet`` for ``datasets.load_dataset``, a row for each frame: ``frame`` (a PNG picture),
+    ``action`` (a ``ClassLabel``: 0 LEFT, 1 NOTHING, 2 RIGHT), ``ale_action``, ``reward`` and ``life_lost`` of the step that
+    answered it (None for a game's last frame), ``lives``, ``episode``, ``step``, ``agent``, and ``native``, the emulator's
+    screen, where the first episode has one.
+    """
+    from datasets import ClassLabel, Features, Image, Value
+    from pyarrow import Table
+    from pyarrow.parquet import ParquetWriter
+
+    first = next(episodes := iter(episodes), None)
+    if first is None:
+        return
+    columns = {
+        "episode": Value("string"),
+        "step": Value("int64"),
+        "agent": Value("string"),
+        "frame": Image(),
+        "action": ClassLabel(names=list(LABELS)),
+        "ale_action": Value("int64"),
+        "reward": Value("float32"),
+        "life_lost": Value("bool"),
+        "lives": Value("int64"),
+    }
+    if first.facts["native"]:
+        columns["native"] = Image()
+    schema = Features(columns).arrow_schema
+    (root / "data").mkdir(exist_ok=True)
+    with ParquetWriter(root / "data" / f"{split}-00000-of-00001.parquet", schema) as writer:
+        for episode in chain([first], episodes):
+            writer.write_table(Table.from_pydict(_columns(episode, "native" in columns), schema))
+
+
+def _columns(episode: Episode, native: bool) -> dict[str, list[Any]]:
+    """:return: what :func:`export_huggingface` writes of an episode, T + 1 entries each"""
+    facts, frames = episode.facts, range(len(episode) + 1)
+    columns = {
+        "episode": [episode.name for _ in frames],
+        "step": list(frames),
+        "agent": [facts["agent"]["name"] for _ in frames],
+        "frame": [{"bytes": png.encode(episode.frame(step))} for step in frames],
+        "action": [*episode.actions.tolist(), None],
+        "ale_action": [*facts["ale_actions"], None],
+        "reward": [*facts["rewards"], None],
+        "life_lost": [*facts["life_lost"], None],
+        "lives": facts["lives"],
+    }
+    if native:
+        columns["native"] = [{"bytes": png.encode(episode.native(step))} if facts["native"] else None for step in frames]
+    return columns
+
+
 EXPORTERS: dict[str, Callable[[Iterable[Episode], Path, str], None]] = {
     "npz": export_npz,
     "mp4": export_mp4,
     "minari": export_minari,
     "arrayrecord": export_arrayrecord,
+    "huggingface": export_huggingface,
 }
 
 

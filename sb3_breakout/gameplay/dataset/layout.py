@@ -28,6 +28,8 @@ EPISODE_NAME = "episode_([0-9]{6}|[1-9][0-9]{6,8})"
 FORMAT = 1  # of episode.json; another number is refused
 LABELS = ("LEFT", "NOTHING", "RIGHT")  # the index of a label here is its number in tensors and exports
 
+EMULATOR_FRAMES_PER_SECOND = 60
+
 LARGEST_FILE = 2**30  # bytes
 LARGEST_SIDE = 1024  # of a picture, in pixels
 

@@ -1,16 +1,21 @@
 """Lossless pictures."""
 
 import struct
+import zlib
+from itertools import starmap
 
 import cv2
 import numpy as np
+from ale_py import ALEInterface
 
 from sb3_breakout.gameplay.dataset.layout import LARGEST_SIDE, DamagedDataset, read_file
 
 # Without filters, which do nothing for flat areas: a third of the time that OpenCV's default takes, and smaller files
 OPTIONS = (cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE, cv2.IMWRITE_PNG_COMPRESSION, 2)
-HEADER = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"  # before width, height, bits per value and colour type
-CHANNELS = {0: 1, 2: 3}  # of PNG's colour types: grey, RGB
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PALETTE = 3  # PNG's colour type
+HEADER = SIGNATURE + b"\0\0\0\rIHDR"  # before width, height, bits per value and colour type
+CHANNELS = {0: 1, 2: 3, 3: 3}  # of PNG's colour types: grey, RGB, palette
 SHORTEST = 45  # bytes: signature, header, end
 END_OF_FILE = b"IEND\xaeB`\x82"
 
@@ -22,6 +27,38 @@ def encode(picture: np.ndarray) -> bytes:
     """
     picture = picture if picture.shape[2] == 1 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".png", picture, OPTIONS)[1].tobytes()
+
+
+class ScreenEncoder:
+    """
+    Encodes the screens of a game as PNG files with a palette: the emulator's own colour numbers have a third of the bytes of
+    RGB, and take a quarter of the time. Readers expand them to RGB (Pillow: ``Image.open(path).convert("RGB")``).
+
+    :param ale: the emulator
+    """
+
+    def __init__(self, ale: ALEInterface) -> None:
+        self._ale = ale
+        height, width = ale.getScreenDims()
+        self._header = struct.pack(">IIBBBBB", width, height, 8, PALETTE, 0, 0, 0)
+        self._rows = np.zeros((height, width + 1), dtype=np.uint8)  # the first of each row: no filter
+        self._palette = np.zeros((256, 3), dtype=np.uint8)
+        self._unseen = np.ones(256, dtype=np.uint8)
+
+    def encode(self) -> bytes:
+        """:return: the content of a PNG file of the screen as it is now"""
+        screen = self._ale.getScreen()  # (height, width) uint8
+        if cv2.LUT(screen, self._unseen).any():
+            self._palette[screen] = self._ale.getScreenRGB()
+            self._unseen[screen] = 0
+        self._rows[:, 1:] = screen
+        pixels = zlib.compress(self._rows.tobytes(), 2)
+        chunks = {b"IHDR": self._header, b"PLTE": self._palette.tobytes(), b"IDAT": pixels, b"IEND": b""}
+        return SIGNATURE + b"".join(starmap(_chunk, chunks.items()))
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def read(path: str, shape: tuple[int, ...] | None = None) -> np.ndarray:

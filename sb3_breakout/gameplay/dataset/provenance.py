@@ -4,13 +4,16 @@ import base64
 import hashlib
 import platform
 import zlib
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from ale_py import ALEState, roms
+from gymnasium.envs.registration import EnvSpec, WrapperSpec
 from pydantic import ValidationError
 
 import sb3_breakout
@@ -53,6 +56,38 @@ def game_facts(wrapper: AtariPreprocessing, shaping: RewardShapingWrapper | None
     except ValidationError as error:
         raise ValueError(f"A game of {env} cannot be recorded, nobody could read it: {first_fault(error)}.") from None
     return facts
+
+
+def preprocessing_arguments(game: dict[str, Any]) -> dict[str, Any]:
+    """
+    :param game: what :func:`game_facts` gave
+    :return: arguments of ``AtariPreprocessing`` under which a game is what was recorded: every step, raw rewards, no presses
+    :raises ValueError: if no agent sees such frames
+    """
+    height, width, channels = game["frame_shape"]
+    native = (height, width) == (210, 160)
+    if not native and height != width:
+        raise ValueError(f"frame_shape is {game['frame_shape']}, which no agent sees")
+    return {
+        "noop_max": 0,
+        "frame_skip": game["frame_skip"],
+        "screen_size": None if native else height,
+        "grayscale": channels == 1,
+        "terminal_on_life_loss": False,
+        "clip_reward": False,
+        "fire_reset": False,
+    }
+
+
+def env_spec(game: dict[str, Any]) -> EnvSpec:
+    """
+    :param game: what :func:`game_facts` gave
+    :return: ``gym.make(env_spec(game))`` shows what was recorded
+    :raises ValueError: if no agent sees such frames
+    """
+    spec = gym.spec(game["env_id"])
+    wrapper = WrapperSpec("AtariPreprocessing", "sb3_breakout.envs:AtariPreprocessing", preprocessing_arguments(game))
+    return replace(spec, kwargs={**spec.kwargs, **game["env_kwargs"]}, additional_wrappers=(wrapper,))
 
 
 def rules_of_reward(game: dict[str, Any], reward: float, lives_lost: int) -> float:

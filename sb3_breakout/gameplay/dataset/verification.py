@@ -13,7 +13,7 @@ from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import build_indexes
 from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
-from sb3_breakout.gameplay.dataset.provenance import decode_state, label_of, rom_md5, rules_of_reward
+from sb3_breakout.gameplay.dataset.provenance import decode_state, label_of, preprocessing_arguments, rom_md5, rules_of_reward
 from sb3_breakout.gameplay.dataset.schema import ANY_OBJECT, SPLITS_FILE, read_json
 
 # The screen is no part of the emulator's state. The first one is drawn again where all games start with the same; elsewhere
@@ -87,20 +87,8 @@ def find_fault(episode: Episode) -> str | None:
 
 
 def _resumed(game: dict[str, Any], state: ALEState) -> gym.Env:
-    height, width, channels = game["frame_shape"]
-    native = (height, width) == (210, 160)
-    if not native and height != width:
-        raise ValueError(f"frame_shape is {game['frame_shape']}, which no agent sees")
-    return AtariPreprocessing(
-        ResumedGame(gym.make(game["env_id"], **game["env_kwargs"]), state),
-        noop_max=0,
-        frame_skip=game["frame_skip"],
-        screen_size=None if native else height,
-        grayscale=channels == 1,
-        terminal_on_life_loss=False,
-        clip_reward=False,
-        fire_reset=False,
-    )
+    env = ResumedGame(gym.make(game["env_id"], **game["env_kwargs"]), state)
+    return AtariPreprocessing(env, **preprocessing_arguments(game))
 
 
 def _compare(episode: Episode, env: gym.Env) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sb3_breakout.files import temporary_beside
+from sb3_breakout.files import name_folder, temporary_beside
 from sb3_breakout.gameplay.dataset import png
 from sb3_breakout.gameplay.dataset.layout import frame_name, native_name, write_json
 
@@ -31,18 +31,18 @@ class EpisodeWriter:
         self._aside = temporary_beside(folder)
         self._aside.mkdir(parents=True)
 
-    def add(self, picture: np.ndarray, screen: np.ndarray | None = None) -> None:
+    def add(self, picture: np.ndarray, screen: bytes | None = None) -> None:
         """
         Append a frame.
 
         :param picture: what the agent sees: (height, width, 1 or 3) uint8
-        :param screen: the emulator's screen (210, 160, 3) uint8, if it is kept
+        :param screen: content of a PNG file of the emulator's screen, if it is kept
         :raises OSError: if it cannot be written; the episode is given up then
         """
         try:
-            (self._aside / frame_name(self.frames)).write_bytes(png.encode(picture))
+            self._write(frame_name(self.frames), png.encode(picture))
             if screen is not None:
-                (self._aside / native_name(self.frames)).write_bytes(png.encode(screen))
+                self._write(native_name(self.frames), screen)
         except OSError as error:
             raise self._given_up(error) from error
         self.frames += 1
@@ -56,7 +56,7 @@ class EpisodeWriter:
         """
         try:
             write_json(self._aside / "episode.json", facts)
-            self._aside.rename(self.folder)
+            name_folder(self._aside, self.folder)
         except OSError as error:
             raise self._given_up(error) from error
 
@@ -69,8 +69,8 @@ class EpisodeWriter:
         """
         try:
             for name, content in files.items():
-                (self._aside / name).write_bytes(content)
-            self._aside.rename(self.folder)
+                self._write(name, content)
+            name_folder(self._aside, self.folder)
         except OSError as error:
             raise self._given_up(error) from error
         finally:
@@ -79,6 +79,10 @@ class EpisodeWriter:
     def give_up(self) -> None:
         """Remove what was written."""
         shutil.rmtree(self._aside, ignore_errors=True)
+
+    def _write(self, name: str, content: bytes) -> None:
+        with open(f"{self._aside}/{name}", "wb") as file:  # pathlib would take longer than some pictures take to encode
+            file.write(content)
 
     def _given_up(self, error: OSError) -> OSError:
         self.give_up()

@@ -45,6 +45,18 @@ def test_training_does_not_notice(tmp_path: Path) -> None:
     assert all(fault is None for _, fault in verify_dataset(folder))
 
 
+def test_games_that_cannot_be_recorded_are_refused_before_training(tmp_path: Path) -> None:
+    def unrecordable() -> VecEnv:
+        wrapper = {"action_repeat_probability": 0.25}
+        return VecTransposeImage(VecFrameStack(game(wrapper, max_num_frames_per_episode=200), 2))
+
+    with pytest.raises(ValueError, match=r"action_repeat_probability=0.25\) cannot be recorded"):
+        train(RecordGameplayCallback(40, tmp_path / "data", unrecordable))
+    with pytest.raises(ValueError, match="Observation spaces do not match"):
+        train(RecordGameplayCallback(40, tmp_path / "data", lambda: VecTransposeImage(VecFrameStack(game(), 3))))
+    assert not (tmp_path / "data").exists()
+
+
 def test_full_disk_does_not_end_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def add(self: EpisodeWriter, *_: object) -> None:
         self.give_up()

@@ -120,9 +120,7 @@ def test_games_that_fail(two_nodes: Any, tmp_path: Path, monkeypatch: pytest.Mon
     DDQN("MlpPolicy", "CartPole-v1", buffer_size=100, device="cpu").save(tmp_path / "cartpole")
     agents = parse_agents([str(tmp_path / "cartpole.zip")], tmp_path)
     jobs = missing_games(GameplayFolder(tmp_path / "data"), agents, 50, Conditions())
-    with pytest.raises(
-        module.ClusterError, match=r"Game \d+ .* cartpole: .* observations of shape \(4,\).* \(node .+\)"
-    ):
+    with pytest.raises(module.ClusterError, match=r"Game \d+ .* cartpole: .* observations of shape \(4,\).* \(node .+\)"):
         list(module.collect_on_ray(jobs, two_nodes.address))
 
     class Crashing(Agent):

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import gymnasium as gym
 import numpy as np
 import pytest
 
+from sb3_breakout import __version__
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.exporters import EXPORTERS, export
 from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
+from sb3_breakout.gameplay.dataset.provenance import decode_state
 from tests.gameplay.conftest import SHORT, MakeGame, record
 from tests.zoo.command_line import run
 
@@ -82,6 +85,11 @@ def test_minari(ten_short_games: Path, tmp_path: Path, monkeypatch: pytest.Monke
         expected = [episode for of, episode in episodes if of == split]
         dataset = minari.load_dataset(f"breakout/{split}-v0")
         assert dataset.total_episodes == len(expected)
+        assert dataset.storage.metadata["author"] == {f"sb3_breakout {__version__}"}
+        assert dataset.storage.metadata["algorithm_name"] == "random"
+        env = dataset.recover_environment()
+        assert env.observation_space == dataset.observation_space and env.spec.id == "BreakoutNoFrameskip-v4"
+        assert np.array_equal(_played(env, expected[0]), expected[0].frames()[1:])
         for read, episode in zip(dataset.iterate_episodes(), expected, strict=True):
             assert np.array_equal(read.observations, episode.frames())
             assert np.array_equal(read.actions, episode.actions)
@@ -89,6 +97,42 @@ def test_minari(ten_short_games: Path, tmp_path: Path, monkeypatch: pytest.Monke
             assert not read.terminations.any() and read.truncations.tolist() == [False] * (len(episode) - 1) + [True]
             assert read.infos["ale_action"].tolist() == [-1, *episode.facts["ale_actions"]]
             assert read.infos["lives"].tolist() == episode.facts["lives"]
+
+
+def _played(env: gym.Env, episode: Episode) -> np.ndarray:
+    """:return: what an environment shows, from the start of an episode, at its actions"""
+    env.reset()
+    env.unwrapped.restore_state(decode_state(episode.facts["start_state"]))
+    actions = [action.value for action in env.unwrapped._action_set]
+    return np.array([env.step(actions.index(action))[0] for action in episode.facts["ale_actions"]])
+
+
+def test_huggingface(tmp_path: Path, play_in: MakeGame) -> None:
+    datasets = pytest.importorskip("datasets")
+    record(tmp_path / "data", play_in(**SHORT), native=True)
+    record(tmp_path / "data", play_in(**SHORT), episodes=9)
+    export(GameplayFolder(tmp_path / "data"), "huggingface", tmp_path / "out")
+    read = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    assert read["train"].features["action"].names == ["LEFT", "NOTHING", "RIGHT"]
+    rows = {split: iter(read[split]) for split in ("train", "validation")}
+    for split, episode in by_split(tmp_path / "data"):
+        facts = episode.facts
+        for step in range(len(episode) + 1):
+            row = next(rows[split])
+            assert (row["episode"], row["step"], row["agent"]) == (episode.name, step, "random")
+            assert row["lives"] == facts["lives"][step]
+            assert np.array_equal(np.array(row["frame"]), episode.frame(step)[:, :, 0])
+            if facts["native"]:
+                assert np.array_equal(np.array(row["native"]), episode.native(step))
+            elif "native" in row:
+                assert row["native"] is None
+            said = [row[name] for name in ("action", "ale_action", "reward", "life_lost")]
+            if step == len(episode):
+                assert said == [None] * 4
+            else:
+                expected = [facts[name][step] for name in ("ale_actions", "rewards", "life_lost")]
+                assert said == [episode.actions[step], *expected]
+    assert all(next(left, None) is None for left in rows.values())
 
 
 def test_arrayrecord(ten_short_games: Path, tmp_path: Path) -> None:
@@ -132,6 +176,6 @@ def test_encoder_that_fails_leaves_nothing(ten_short_games: Path, tmp_path: Path
 
 
 def test_unknown_format(ten_short_games: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'npz', 'mp4', 'minari', 'arrayrecord'"):
+    with pytest.raises(ValueError, match="'npz', 'mp4', 'minari', 'arrayrecord', 'huggingface'"):
         export(GameplayFolder(ten_short_games), "gif", tmp_path / "out")
-    assert list(EXPORTERS) == ["npz", "mp4", "minari", "arrayrecord"]
+    assert list(EXPORTERS) == ["npz", "mp4", "minari", "arrayrecord", "huggingface"]

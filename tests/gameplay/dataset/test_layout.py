@@ -137,14 +137,14 @@ def test_episode_that_is_there_is_not_overwritten(data: Path, play_in: MakeGame)
 
 def test_full_disk(data: Path, play_in: MakeGame, monkeypatch: pytest.MonkeyPatch) -> None:
     before = content_of(data)
-    original = Path.write_bytes
+    original = EpisodeWriter._write
 
-    def write_bytes(self: Path, content: bytes) -> int:
-        if self.name == frame_name(10):
+    def write(self: EpisodeWriter, name: str, content: bytes) -> None:
+        if name == frame_name(10):
             raise OSError(errno.ENOSPC, "No space left on device")
-        return original(self, content)
+        original(self, name, content)
 
-    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    monkeypatch.setattr(EpisodeWriter, "_write", write)
     with pytest.raises(
         OSError, match=r"episode_000011 could not be written \(No space left on device\), and nothing of it was kept"
     ):

@@ -1,5 +1,6 @@
 """The page knows every episode and points at pictures that are there."""
 
+import html
 import json
 import re
 import shutil
@@ -7,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 from sb3_breakout.gameplay.dataset.page import write_page
+from tests.gameplay.conftest import SHORT, MakeGame, record
 from tests.zoo.command_line import run
 
 SHOW = (sys.executable, Path(__file__).parents[3] / "scripts" / "show_gameplay.py")
@@ -35,19 +38,55 @@ def test_what_the_page_knows(page: Path) -> None:
     for shown in episodes:
         episode = Episode.open(page.parent / "raw_gameplay" / "episodes" / shown["name"])
         assert shown["actions"] == "".join(label[0] for label in episode.facts["actions"])
+        assert shown["lost"] == np.flatnonzero(-np.diff(episode.facts["lives"])).tolist()
         assert shown["score"] == sum(reward for _, reward in shown["rewards"]) == episode.facts["score"]
     assert episodes[0]["agent"] == "</script>" and page.read_text().count("</script>") == 1
 
 
+def test_facts_and_q_values(tmp_path: Path, play_in: MakeGame) -> None:
+    env = play_in(**SHORT, repeat_action_probability=0.25)
+    (episode,) = record(tmp_path / "data", env, native=True)
+    file = episode.folder / "episode.json"
+    q_values = [None] + [[0.12345, 1, 2, 3]] * (len(episode) - 1)
+    file.write_text(json.dumps(episode.facts | {"q_values": q_values}))
+    text = write_page(GameplayFolder(tmp_path / "data")).read_text()
+    (shown,), facts = (json.loads(re.findall(f"const {name} = (.*);", text)[0]) for name in ("episodes", "facts"))
+    assert shown["q"] == [None] + [[0.123, 1, 2, 3]] * (len(episode) - 1)
+    assert shown["names"] == ["NOOP", "FIRE", "RIGHT", "LEFT"]
+    assert facts["Game"] == "BreakoutNoFrameskip-v4, frame skip 4, 84x84 grey, native RGB frames as well, sticky actions 0.25"
+    assert facts["Steps"] == f"{len(episode)} ({len(episode) + 1} frames)"
+    assert facts["Agents"] == f"random: 1 games, mean score {episode.facts['score']:.1f}, best {episode.facts['score']:g}"
+
+
+CHECKS = """<script>
+const seen = {width: document.documentElement.scrollWidth - innerWidth, marks: $("marks").children.length};
+seen.bins = [...$("scores").children].map(bar => bar.textContent);
+const keys = ["ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft", "+"];
+for (const key of keys) dispatchEvent(new KeyboardEvent("keydown", {key}));
+Object.assign(seen, {state: $("state").textContent, speed: $("speed").value, source: $("frame").getAttribute("src")});
+document.title = JSON.stringify(seen);
+</script>"""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")
-def test_page_in_a_browser(page: Path, tmp_path: Path) -> None:
-    options = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom")
+@pytest.mark.parametrize("width", [500, 1280])  # the narrowest window that Chromium opens, and a desk's
+def test_page_in_a_browser(page: Path, tmp_path: Path, width: int) -> None:
+    page.write_text(page.read_text() + CHECKS)
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    options = ("--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900", profile, "--dump-dom")
     shown = subprocess.run(
         [str(CHROMIUM), *options, page.as_uri()], check=True, timeout=120, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ).stdout.decode()
-    assert "10 of 10 episodes" in shown and "frame 0 of" in shown and "action NOTHING" in shown
-    assert 'src="raw_gameplay/episodes/episode_000001/frame_000000.png"' in shown
+    assert "10 of 10 episodes" in shown
+    seen = json.loads(html.unescape(re.findall("<title>(.*?)</title>", shown)[0]))
+    first, second = (Episode.open(GameplayFolder(page.parent).episode(number)).facts for number in (1, 2))
+    assert seen["width"] <= 0  # nothing lies outside of the window
+    assert seen["marks"] == np.count_nonzero(first["rewards"]) + sum(first["life_lost"])
+    assert [int(name.split(":")[0]) for name in seen["bins"]] == list(range(len(seen["bins"])))  # without gaps
+    assert seen["source"] == "raw_gameplay/episodes/episode_000002/frame_000001.png"
+    assert seen["state"].startswith(f"frame 1 of {second['steps']}: action {second['actions'][1]}, ")
+    assert seen["speed"] == "2"
 
 
 def test_command(data: Path, tmp_path: Path) -> None:

@@ -1,0 +1,121 @@
+"""
+Films whole games.
+
+Every action that reaches the emulator's frame skipping makes a picture, presses by the wrappers (FIRE, the NOOP after a
+lost life) included. A game of T such actions has T + 1 pictures: picture t is the screen that action t answered, its text
+says which action that was and how many points had been scored before it; the last one shows how the game ended::
+
+    text of picture     0: FIRE      1: RIGHT     2: NOTHING            T: END
+                        screen ----> screen ----> screen ----> ... ---> screen
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.type_aliases import AtariStepReturn
+
+from sb3_breakout.evaluation import env_for
+
+ACTION_NAMES = {"NOOP": "NOTHING"}  # the others keep the emulator's
+END = "END"
+
+
+class Moment(NamedTuple):
+    """
+    One picture of a game.
+
+    :param number: 0 for the first picture
+    :param screen: (210, 160, 3) uint8 RGB, the emulator's
+    :param action: what was executed next, in words: LEFT, RIGHT, NOTHING or FIRE; END on the last picture
+    :param score: raw points before that action
+    :param lives: left before that action
+    :param q_values: what the agent thought of each action, by its name; None where it was not asked
+    """
+
+    number: int
+    screen: np.ndarray
+    action: str
+    score: float
+    lives: int
+    q_values: dict[str, float] | None = None
+
+
+class Camera(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
+    """
+    Films the first game that is played below it; sits directly above frame skipping.
+
+    :param env: a game that skips frames and clips no reward
+    """
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        self.game_over = False
+        self._q_values: dict[str, float] | None = None  # of the next action
+        self._names = [ACTION_NAMES.get(name, name) for name in env.unwrapped.get_action_meanings()]  # type: ignore[attr-defined]
+        self._moments: list[Moment] = []
+        self._number = 0
+        self._score = 0.0
+
+    def step(self, action: int) -> AtariStepReturn:
+        """
+        Film the screen and the action, then execute it.
+
+        :param action: the action
+        :return: what the game returns
+        """
+        if self.game_over:  # the vectorised environment has begun another game
+            return self.env.step(action)
+        self._film(self._names[action])
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        self._score += float(reward)
+        if terminated or truncated:
+            self._film(END)
+            self.game_over = True
+        return obs, reward, terminated, truncated, info
+
+    def note(self, q_values: np.ndarray) -> None:
+        """
+        Show what the agent thinks of its actions with the next picture.
+
+        :param q_values: (n_actions,)
+        """
+        self._q_values = dict(zip(self._names, map(float, q_values), strict=True))
+
+    def take(self) -> list[Moment]:
+        """:return: what was filmed since the last call"""
+        taken, self._moments = self._moments, []
+        return taken
+
+    def _film(self, action: str) -> None:
+        ale = self.unwrapped.ale  # type: ignore[attr-defined]
+        self._moments.append(Moment(self._number, ale.getScreenRGB(), action, self._score, ale.lives(), self._q_values))
+        self._number += 1
+        self._q_values = None
+
+
+def play_game(agent: Any, deterministic: bool = False, with_q_values: bool = False, **env_arguments: Any) -> Iterator[Moment]:
+    """
+    Play one whole game, all its lives, under the protocol of an evaluation, picture by picture.
+
+    :param agent: anything with SB3's ``predict`` and spaces: a model, a ``RandomAgent``
+    :param deterministic: passed to ``predict``
+    :param with_q_values: whether to ask a trained agent for its Q-values of each state in which it chooses an action
+    :param env_arguments: of :func:`sb3_breakout.evaluation.evaluation_env`: seed, max_steps, protocol, ...
+    :return: the game's moments; no more than one step of the agent is held in memory
+    :raises ValueError: if the agent does not fit the game
+    """
+    env = env_for(agent, n_envs=1, **env_arguments)
+    try:
+        (camera,) = env.env_method("insert", Camera)
+        obs, state, starts = env.reset(), None, np.ones(1, dtype=bool)
+        yield from camera.take()
+        while not camera.game_over:
+            actions, state = agent.predict(obs, state=state, episode_start=starts, deterministic=deterministic)
+            if with_q_values and hasattr(agent, "policy"):
+                camera.note(agent.policy.q_values(obs)[0])
+            obs, _, starts, _ = env.step(actions)
+            yield from camera.take()
+    finally:
+        env.close()
