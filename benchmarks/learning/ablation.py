@@ -58,15 +58,16 @@ def draw(runs: Runs, path: Path) -> None:
     save(figure, path)
 
 
-def train_and_report(runs: Runs, processes: int, output: Path | None) -> None:
+def train_and_report(runs: Runs, processes: int, cluster: str | None, output: Path | None) -> None:
     """
     Train what is missing; print the table, draw the curves.
 
     :param runs: finished or not
     :param processes: how many at once
+    :param cluster: address of a Ray cluster that trains instead
     :param output: picture to write
     """
-    runs.finish(processes)
+    runs.finish(processes, cluster)
     print_table(runs)
     if output:
         draw(runs, output)
@@ -78,7 +79,7 @@ def main() -> None:
     args = parser.parse_args()
 
     runs = Runs({name: VARIANTS[name] for name in args.variants}, args.seeds, args.steps, args.folder)
-    train_and_report(runs, args.processes, args.output)
+    train_and_report(runs, args.processes, args.ray, args.output)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from rliable.library import get_interval_estimates
 from rliable.metrics import aggregate_iqm
 
 from benchmarks.learning.minatar_breakout import ENV_ID
-from benchmarks.learning.zoo_runs import Variant, evaluations, in_processes, is_finished, run_zoo
+from benchmarks.learning.zoo_runs import Variant, evaluations, in_processes, is_finished, on_cluster, run_zoo
 
 EVALUATIONS = 10  # of a training
 GAMES = 20  # of an evaluation
@@ -42,22 +42,27 @@ class Runs:
         self.steps = steps
         self.folder = folder / f"{steps}_steps"
 
-    def finish(self, processes: int) -> None:
+    def finish(self, processes: int, cluster: str | None = None) -> None:
         """
         Train what is missing.
 
         :param processes: how many at once
+        :param cluster: address of a Ray cluster that trains instead
         """
-        tasks = itertools.product(self.seeds, self.variants)
-        in_processes(self._train, [task for task in tasks if not is_finished(self._folder(*task))], processes)
+        tasks = {task: self._folder(*task) for task in itertools.product(self.seeds, self.variants)}
+        missing = [(task, folder) for task, folder in tasks.items() if not is_finished(folder)]
+        if cluster:
+            on_cluster(self._train, missing, cluster)
+        else:
+            in_processes(self._train, missing, processes)
 
-    def _train(self, task: tuple[int, str]) -> None:
+    def _train(self, job: tuple[tuple[int, str], Path]) -> None:
         from minatar.gym import register_envs
 
         register_envs()
-        seed, name = task
+        (seed, name), folder = job
         run_zoo(
-            self._folder(seed, name),
+            folder,
             self.variants[name],
             f"--env {ENV_ID} --conf-file benchmarks.learning.minatar_breakout -n {self.steps} --seed {seed} --verbose 0 "
             f"--eval-freq {self.steps // EVALUATIONS} --eval-episodes {GAMES} --n-eval-envs 10",
@@ -116,6 +121,7 @@ def argument_parser(description: str | None, seeds: Sequence[int]) -> argparse.A
     parser.add_argument("--steps", type=int, default=50_000, help="agent steps per run")
     parser.add_argument("--seeds", type=int, nargs="+", default=seeds)
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--ray", metavar="ADDRESS", help="train on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT or local")
     parser.add_argument("-f", "--folder", type=Path, default=Path("logs/minatar"), help="where the runs are kept")
     parser.add_argument("--output", type=Path, help="picture to write")
     return parser

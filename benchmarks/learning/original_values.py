@@ -29,7 +29,7 @@ def main() -> None:
     parser.set_defaults(steps=20_000)
     args = parser.parse_args()
 
-    train_and_report(Runs(VARIANTS, args.seeds, args.steps, args.folder), args.processes, args.output)
+    train_and_report(Runs(VARIANTS, args.seeds, args.steps, args.folder), args.processes, args.ray, args.output)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def main() -> None:
 
     changed = {name_of(key, value): variant(key, value) for key in args.keys for value in VALUES[key][1]}
     runs = Runs({BASE: Variant(), **changed}, args.seeds, args.steps, args.folder)
-    runs.finish(args.processes)
+    runs.finish(args.processes, args.ray)
     print_table(runs, args.keys)
     if args.output:
         draw(runs, args.keys, args.output)

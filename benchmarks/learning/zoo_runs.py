@@ -5,10 +5,15 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+import benchmarks
+from sb3_breakout.files import written_aside
+
+LOST_AT_MOST = 20  # times that a training is lost with its node
 Task = TypeVar("Task")
 
 
@@ -53,6 +58,38 @@ def in_processes(train: Callable[[Task], None], tasks: Iterable[Task], processes
     """
     with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=1) as pool:
         pool.map(train, tasks, chunksize=1)
+
+
+def on_cluster(train: Callable[[tuple[Task, Path]], None], jobs: Iterable[tuple[Task, Path]], address: str) -> None:
+    """
+    Call ``train`` for each job on a Ray cluster, one CPU each; a training that is lost with its node begins anew elsewhere.
+    Evaluations come back; whatever else a training writes stays on its node and is removed.
+
+    :param train: what calls :func:`run_zoo`; gets a task and the folder of its training
+    :param jobs: tasks, and the folders of their trainings here
+    :param address: of the cluster
+    :raises ClusterError: if there is no such cluster
+    """
+    from sb3_breakout.common.cluster import connect, ray
+
+    connect(address, runtime_env={"py_modules": benchmarks.__path__})  # the nodes have the package, not its benchmarks
+    try:
+        train_there = ray.remote(num_cpus=1, max_retries=LOST_AT_MOST, max_calls=1)(_train_aside)  # a fresh process each
+        running = {train_there.remote(train, task): folder for task, folder in jobs}
+        while running:
+            (done,), _ = ray.wait(list(running))
+            folder = running.pop(done)
+            with written_aside(_evaluations(folder)) as path:
+                path.write_bytes(ray.get(done))
+    finally:
+        ray.shutdown()
+
+
+def _train_aside(train: Callable[[tuple[Task, Path]], None], task: Task) -> bytes:
+    """:return: content of the file with a training's evaluations"""
+    with TemporaryDirectory() as aside:
+        train((task, Path(aside)))
+        return _evaluations(Path(aside)).read_bytes()
 
 
 def run_zoo(folder: Path, variant: Variant, arguments: str) -> None:

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import socket
+from typing import Any
 
 try:
     import ray
@@ -13,6 +14,7 @@ except ImportError as error:
 __all__ = ["SAME_EVERYWHERE", "ClusterError", "connect", "first_line", "ray"]
 
 SAME_EVERYWHERE = "Each node needs what is installed here: the same sb3_breakout, Ray and Python."
+TOKEN = "If the cluster asks for a token, RAY_AUTH_MODE=token and the same ~/.ray/auth_token are needed here as well."
 SECONDS_TO_ANSWER = 10.0  # for the cluster's address; Ray by itself tries for minutes
 
 
@@ -20,9 +22,10 @@ class ClusterError(RuntimeError):
     """There is no cluster, or it cannot do what was asked; the message names the address, or what failed and the reason."""
 
 
-def connect(address: str) -> None:
+def connect(address: str, **options: Any) -> None:
     """
     :param address: as ``ray.init`` takes it: ``auto``, ``local``, ``HOST:PORT`` or ``ray://HOST:PORT``
+    :param options: anything else that ``ray.init`` takes
     :raises ClusterError: if there is no such cluster
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here (local) reports to nobody
@@ -32,9 +35,10 @@ def connect(address: str) -> None:
     try:
         if host_and_port:
             socket.create_connection((host_and_port[1], int(host_and_port[2])), SECONDS_TO_ANSWER).close()
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except Exception as error:  # OSError, ValueError, RuntimeError, Ray's own
-        raise ClusterError(f"Ray cannot be reached at {address}: {error}") from error
+        hint = f" {TOKEN}" if type(error) is ConnectionError else ""  # Ray's own, after something answered there
+        raise ClusterError(f"Ray cannot be reached at {address}: {error}{hint}") from error
 
 
 def first_line(error: BaseException) -> str:

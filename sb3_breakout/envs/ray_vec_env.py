@@ -44,7 +44,8 @@ class RayVecEnv(VecEnv):
     :param env_fns: functions that each build one game, as :class:`AleVecEnv` takes them
     :param address: of the cluster, as ``ray.init`` takes it: ``auto`` (``$RAY_ADDRESS``, or the cluster this machine is part
         of), ``local``, ``HOST:PORT`` or ``ray://HOST:PORT``; not used where the process is connected to a cluster already
-    :param games_per_actor: largest number of games that an actor plays
+    :param games_per_actor: largest number of games that an actor plays; with 8, an answer stays below the 100 kB up to which
+        Ray sends it directly: a larger one costs the learner three times the processor time
     :raises ClusterError: if there is no such cluster, it has too few CPUs, or a node has other packages than this machine
     :raises ValueError: if ``games_per_actor`` is below 1, or an environment is none for ``AleVecEnv``
     """
