@@ -10,7 +10,7 @@ from sb3_breakout import DDQN
 from sb3_breakout.common.files import HOST
 from sb3_breakout.evaluation import evaluation_env
 from sb3_breakout.video.bulk import number_random
-from tests.test_files import NOBODY
+from tests.common.test_files import NOBODY
 
 SHORT = ("--max_steps", 15, "--device", "cpu")
 

@@ -21,7 +21,7 @@ from sb3_breakout.envs import RandomAgent
 from sb3_breakout.evaluation import STICKINESS, evaluation_env
 from sb3_breakout.video.camera import Moment, play_game
 from sb3_breakout.video.record import annotate, is_recorded, record_video
-from tests.test_files import NOBODY
+from tests.common.test_files import NOBODY
 
 MEANINGS = {"NOTHING": 0, "FIRE": 1, "RIGHT": 2, "LEFT": 3}
 STEPS = 60
@@ -221,7 +221,7 @@ def test_nothing_is_overwritten(random_agent, tmp_path, taken):
 def test_an_agent_of_another_game_is_refused(random_agent, tmp_path, observations, actions):
     agent = random_agent(0)
     agent.observation_space, agent.action_space = observations, actions
-    with pytest.raises(ValueError, match=r"The agent knows .*, the evaluation shows"):
+    with pytest.raises(ValueError, match=r"The agent knows .*, BreakoutNoFrameskip-v4 shows"):
         record_video(agent, tmp_path / "game.mp4")
     assert list(tmp_path.iterdir()) == []
 

@@ -8,7 +8,7 @@ import pytest
 from tests.zoo.command_line import TRAIN, run
 
 BREAKOUT = ("--env", "BreakoutNoFrameskip-v4", "-f", "logs", "-n", "400", "--log-interval", "1000")
-SMALL = ("-params", "learning_starts:300", "batch_size:8", "buffer_size:1000", "n_envs:2")
+SMALL = ("-params", "learning_starts:300", "batch_size:8", "buffer_size:1000", "n_envs:2", "callback:None")
 
 # Tells the class of every vectorised environment that the Zoo makes
 WATCH = """

@@ -11,8 +11,8 @@ from sb3_breakout.common.files import HOST
 from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes, split_of
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder, frame_name
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
+from tests.common.test_files import NOBODY
 from tests.gameplay.conftest import SHORT, MakeGame, record
-from tests.test_files import NOBODY
 from tests.zoo.command_line import run
 
 ROOT = Path(__file__).parents[3]
