@@ -24,7 +24,8 @@ class FrameStore:
         finals                      F4                  next observation of step 3, k = 3: f2 f3 F4
         observation 4               0   0   f4          zeros before a start, as VecFrameStack has them
 
-    ``capacity + k`` rows of the ring hold all that ``capacity`` steps need. Memory is taken as it is filled.
+    Each environment has a ring of its own, so that the frames of a stack lie side by side. ``capacity + k`` rows of a ring
+    hold all that ``capacity`` steps need, and a frame of zeros lies behind them. Memory is taken as it is filled.
 
     :param capacity: steps to hold per environment, at least 1
     :param n_envs: number of environments
@@ -81,17 +82,16 @@ class FrameStore:
         """
         row = self.step % self.rows
         before = row - 1  # -1 is the last row
-        ring = self._frames[:-1].reshape(self.rows, self.n_envs, *self.frame_shape)
         newest = -self.frame_shape[0]
         self._release_finals(row)
         if self.n_stack > 1:
             np.maximum(self._reach[before] - 1, 1 - self.n_stack, out=self._reach[row])
         if len(starts):
             if self.step:
-                self._keep_finals(before, ring[row], starts)
-            ring[row, starts] = obs[starts, newest:]
+                self._keep_finals(before, self._frames[:, row], starts)
+            self._frames[starts, row] = obs[starts, newest:]
             self._reach[row, starts] = 0
-        ring[(row + 1) % self.rows] = next_obs[:, newest:]
+        self._frames[:, (row + 1) % self.rows] = next_obs[:, newest:]
         self.window.advance()
         self.step += 1
 
@@ -139,18 +139,18 @@ class FrameStore:
             stack = np.arange(1 - k, 1)
             offsets = np.concatenate((np.broadcast_to(stack, (len(steps), k)), spans[:, None] + stack), axis=1)  # (batch, 2k)
         row = steps % self.rows  # (batch,)
-        newest = row * self.n_envs + envs  # (batch,) slots of the newest frames
-        slots = newest[:, None] + offsets * self.n_envs  # (batch, width)
-        if row.min() < k - 1 or row.max() + n_steps >= self.rows:  # around the end of the ring
-            slots %= self.rows * self.n_envs
+        slots = row[:, None] + offsets  # (batch, width), places within a ring
+        if row.min() < k - 1 or row.max() + n_steps >= self.rows:  # around its end
+            slots %= self.rows
+        slots += (envs * (self.rows + 1))[:, None]
         if k > 1:
-            reach = self._reach.reshape(-1).take(newest)  # (batch,)
-            np.putmask(slots, offsets < reach[:, None], self.rows * self.n_envs)
+            reach = self._reach[row, envs]  # (batch,)
+            np.putmask(slots, offsets < reach[:, None], self.rows)  # the zeros behind the first ring
         block = self._pool.empty((*slots.shape, *self.frame_shape), self.dtype)
         # "clip" spares numpy a buffered copy; the slots are in range
-        self._frames.take(slots, axis=0, out=block, mode="clip")
-        last = newest if n_steps == 1 else (steps + (spans - 1)) % self.rows * self.n_envs + envs
-        finals = self._final_slot.reshape(-1).take(last)  # (batch,)
+        self._frames.reshape(-1, *self.frame_shape).take(slots, axis=0, out=block, mode="clip")
+        last = row if n_steps == 1 else (steps + (spans - 1)) % self.rows
+        finals = self._final_slot[last, envs]  # (batch,)
         ended = np.flatnonzero(finals >= 0)
         if len(ended):
             block[ended, -1] = self._finals[finals[ended]]
@@ -161,7 +161,7 @@ class FrameStore:
 
     def check_valid(self) -> None:
         """Assert what must hold between two calls."""
-        assert not self._frames[-1].any(), "the frame of zeros was written to"
+        assert not self._frames[:, -1].any(), "a frame of zeros was written to"
         slots = [*self._final_slot[self._final_slot >= 0].tolist(), *self._unused_finals]
         assert sorted(slots) == list(range(len(self._finals))), "a final frame is lost or used twice"
         assert 1 - self.n_stack <= self._reach.min() and self._reach.max() <= 0
@@ -171,7 +171,7 @@ class FrameStore:
         used = min(self.step + 1, self.rows)
         return {
             "step": self.step,
-            "frames": StreamedArray(self._frames, used * self.n_envs),
+            "frames": StreamedArray(self._frames, used, axis=1),
             "finals": StreamedArray(self._finals, len(self._finals)),
             "unused_finals": self._unused_finals,
             "reach": StreamedArray(self._reach, used),
@@ -181,7 +181,8 @@ class FrameStore:
 
     def _set_state(self, state: dict[str, Any]) -> None:
         self.step: int = state["step"]  # how many steps were added
-        self._frames: np.ndarray = state["frames"]
+        frames: np.ndarray = state["frames"]
+        self._frames = frames if frames.ndim > 1 + len(self.frame_shape) else self._side_by_side(frames)
         self._finals: np.ndarray = state["finals"]
         self._unused_finals: list[int] = state["unused_finals"]
         # For each frame of the ring: how far back its stack reaches (0 at a start, down to 1 - k), and what comes after it in
@@ -191,11 +192,25 @@ class FrameStore:
         self._final_slot -= 1
         self.window.set_state(state["window"])
 
+    def _side_by_side(self, frames: np.ndarray) -> np.ndarray:
+        """
+        Files of format 1 hold the environments interleaved. The old array shrinks while the rings grow, so that both together
+        take the memory of one.
+
+        :param frames: (rows * n_envs + 1, ...), emptied on return
+        :return: (n_envs, rows + 1, ...)
+        """
+        rings = np.zeros((self.n_envs, self.rows + 1, *self.frame_shape), self.dtype)
+        for row in reversed(range(min(self.step + 1, self.rows))):
+            first = row * self.n_envs
+            rings[:, row] = frames[first : first + self.n_envs]
+            frames.resize((first, *self.frame_shape), refcheck=False)
+        return rings
+
     def _nothing(self) -> dict[str, Any]:
-        zero = self.rows * self.n_envs  # the slot behind the ring: one frame of zeros
         return {
             "step": 0,
-            "frames": np.zeros((zero + 1, *self.frame_shape), self.dtype),
+            "frames": np.zeros((self.n_envs, self.rows + 1, *self.frame_shape), self.dtype),
             "finals": np.zeros((0, *self.frame_shape), self.dtype),
             "unused_finals": [],
             "reach": np.zeros((self.rows, self.n_envs), np.int16),

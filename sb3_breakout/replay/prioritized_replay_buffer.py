@@ -23,7 +23,7 @@ from sb3_breakout.replay.schedule import ProgressSchedule, ReplaySchedules
 from sb3_breakout.replay.transition_store import ARRAYS, FLOAT32_MAX, PrioritizedReplayBufferSamples, TransitionStore
 from sb3_breakout.replay.view import ReplayView
 
-FORMAT = 1  # of the state
+FORMAT = 2  # of the state; 1 had the frames of the environments interleaved, and is read as well
 
 
 class PrioritizedReplayBuffer(ReplayBuffer):
@@ -328,10 +328,10 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :raises ValueError: if it has another format
         """
         found = state.get("format")
-        if found != FORMAT:
+        if found not in (1, FORMAT):
             version = "before formats were numbered" if found is None else f"in format {found}"
             raise streamed_pickle.FormatError(
-                f"it was written {version}, this version of sb3_breakout reads format {FORMAT}. "
+                f"it was written {version}, this version of sb3_breakout reads formats 1 and {FORMAT}. "
                 "Without the file, training goes on with an empty buffer."
             )
         self.__init__(**state["arguments"], **cloudpickle.loads(state["schedules"]))  # type: ignore[misc]

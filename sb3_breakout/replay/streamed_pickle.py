@@ -23,23 +23,26 @@ class StreamedArray:
     written straight out of the array, and copied, checked and dropped as soon as it is read. Rows beyond ``used`` are
     neither written nor touched: they come back as zeros which take no memory until they are used.
 
-    :param array: C-contiguous, at least one axis
+    :param array: C-contiguous
     :param used: how many leading rows carry something
+    :param axis: 0, or 1 for an array of arrays with as many such rows each
     """
 
-    def __init__(self, array: np.ndarray, used: int):
+    def __init__(self, array: np.ndarray, used: int, axis: int = 0):
         self.array = array
         self.used = used
+        self.axis = axis
 
     def __reduce_ex__(self, protocol: Any) -> tuple:
-        filled = self.array[: self.used].reshape(-1).view(np.uint8)
-        target = _Target(self.array.shape, self.array.dtype, filled.nbytes)
-        starts = range(0, filled.nbytes, CHUNK_BYTES)
-        return _join, (
-            target,
-            [_Chunk(target, start, filled[start : start + CHUNK_BYTES].data) for start in starts],
-            filled.nbytes,
-        )
+        parts = self.array if self.axis else self.array[None]
+        offset, n_bytes = parts.strides[0], parts[:, : self.used].nbytes
+        target = _Target(self.array.shape, self.array.dtype, n_bytes)
+        chunks = []
+        for number, part in enumerate(parts):
+            filled = part[: self.used].reshape(-1).view(np.uint8)
+            for start in range(0, filled.nbytes, CHUNK_BYTES):
+                chunks.append(_Chunk(target, number * offset + start, filled[start : start + CHUNK_BYTES].data))
+        return _join, (target, chunks, n_bytes)
 
 
 class _Target:

@@ -47,7 +47,7 @@ def test_observation_and_next_observation_share_frames():
 def test_memory_is_bounded_when_every_step_ends_an_episode():
     """The worst case: one frame on top for each step, their memory used again and again."""
     store, _ = filled(FrameStackStream(0, n_envs=2, n_stack=4, end=1.0), 40, 400)
-    assert len(store._frames) == (40 + 4) * 2 + 1
+    assert store._frames.shape[:2] == (2, 40 + 4 + 1)
     assert 2 * 40 <= len(store._finals) <= 2 * (40 + 4) * 9 / 8 + 16
 
 

@@ -14,7 +14,7 @@ from sb3_breakout.replay import PrioritizedReplayBuffer, prioritized_replay_buff
 from tests.replay.oracle import Oracle
 from tests.replay.streams import FrameStackStream
 
-KEPT = Path(__file__).with_name("format_1.pkl")  # written by ``written()`` when the format was new, and never again
+HERE = Path(__file__).parent  # format_N.pkl was written by ``written()`` when the format was new, and never again
 N_STEPS, CAPACITY, STEPS = 3, 7, 19
 
 
@@ -47,9 +47,10 @@ def written() -> PrioritizedReplayBuffer:
     return buffer
 
 
-def test_a_file_of_this_format_is_read() -> None:
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_file_of_this_format_is_read(number: int) -> None:
     """Every transition in it is what the naive buffer makes of the same stream, by whatever names it was saved."""
-    buffer = PrioritizedReplayBuffer.load(KEPT)
+    buffer = PrioritizedReplayBuffer.load(HERE / f"format_{number}.pkl")
     buffer.check_valid()
     oracle = Oracle(CAPACITY, 2, N_STEPS, 0.9)
     for step in steps():
@@ -95,7 +96,7 @@ def test_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as patch:
         patch.setattr(prioritized_replay_buffer, "FORMAT", 7)
         written().save(tmp_path / "newer.pkl")
-    with pytest.raises(ValueError, match=r"newer\.pkl cannot be loaded: it was written in format 7, .* reads format 1"):
+    with pytest.raises(ValueError, match=r"newer\.pkl cannot be loaded: it was written in format 7, .* reads formats 1 and 2"):
         PrioritizedReplayBuffer.load(tmp_path / "newer.pkl")
 
 
