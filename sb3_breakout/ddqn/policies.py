@@ -13,10 +13,10 @@ from sb3_breakout.ddqn.exploration import (
     ExplorationRule,
     action_gap,
     entropy,
-    ladder_epsilons,
     mixed_with_random,
     sample_actions,
 )
+from sb3_breakout.ddqn.ladder import ladder_epsilons
 from sb3_breakout.ddqn.networks import CategoricalQNetwork, QNetwork
 
 

@@ -1,9 +1,12 @@
-"""The replay buffer of a DDQN, made to fit its environment and its arguments."""
+"""The replay buffer of a DDQN, made or loaded to fit its environment and its arguments."""
 
 from __future__ import annotations
 
+import pathlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
+from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecFrameStack, unwrap_vec_wrapper
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
@@ -74,3 +77,28 @@ def _check_contradictions(model: DDQN) -> None:
 def _frames_in_stack(model: DDQN) -> int:
     frame_stack = None if model.env is None else unwrap_vec_wrapper(model.env, VecFrameStack)
     return 1 if frame_stack is None else frame_stack.stacked_obs.n_stack
+
+
+def load_prioritized(model: DQN, mine: PrioritizedReplayBuffer, path: str | pathlib.Path) -> PrioritizedReplayBuffer:
+    """
+    :param model: is to learn from it
+    :param mine: the model's buffer, whose schedules the loaded one follows
+    :param path: path to the pickled replay buffer
+    :return: the buffer, on the model's device; with a warning if it was saved at another step than the model
+    :raises ValueError: if the file is truncated, or holds what this model cannot learn from
+    """
+    loaded = type(mine).load(path)
+    loaded.device = model.device
+    for name in ("observation_space", "action_space", "n_envs", "n_stack", "gamma"):
+        here, there = getattr(mine, name), getattr(loaded, name)
+        if here != there:
+            raise ValueError(f"{path} holds a replay buffer with {name}={there}, this model has {name}={here}.")
+    loaded.schedules.follow(mine.schedules)
+    loaded.update_schedules(model._current_progress_remaining)
+    if loaded.num_timesteps not in (None, model.num_timesteps):
+        warnings.warn(
+            f"{path} was saved at step {loaded.num_timesteps} and the model at step {model.num_timesteps}: training resumes "
+            f"at step {model.num_timesteps}, with the buffer as it is.",
+            stacklevel=3,
+        )
+    return loaded
