@@ -1,4 +1,4 @@
-"""Double DQN: acts and learns."""
+"""Double DQN with prioritized replay: algorithms, policies, exploration rules."""
 
 from sb3_breakout.ddqn.c51 import C51
 from sb3_breakout.ddqn.ddqn import DDQN

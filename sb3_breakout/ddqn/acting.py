@@ -4,17 +4,17 @@ from collections import deque
 from typing import Any
 
 import numpy as np
-from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.noise import ActionNoise
 
+from sb3_breakout.ddqn.arguments import DDQNArguments
 from sb3_breakout.ddqn.exploration import ExplorationRule
 from sb3_breakout.ddqn.initial_priorities import ActorTDErrors
 from sb3_breakout.ddqn.policies import DDQNPolicy
 from sb3_breakout.replay import PrioritizedReplayBuffer
 
 
-class ActingDQN(DQN):
+class ActingDQN(DDQNArguments):
     """
     SB3's DQN with an exploration rule in the policy, in place of its own epsilon-greedy actions. It keeps the score of each
     environment and, where asked to, gives each new transition a priority from the Q-values its action was chosen by.
@@ -22,7 +22,6 @@ class ActingDQN(DQN):
     All parameters are those of SB3's ``DQN``.
     """
 
-    policy: DDQNPolicy
     behaviour: DDQNPolicy | None = None  # who chooses training actions; None is this model's own policy
     _actor_errors: ActorTDErrors | None = None
     _episodes_ended = 0  # in the latest step, over all environments
@@ -40,7 +39,7 @@ class ActingDQN(DQN):
 
     @property
     def _exploration_rule(self) -> ExplorationRule:
-        """That of whoever chooses training actions."""
+        """The rule of the policy that chooses training actions."""
         rule = (self.behaviour or self.policy).exploration
         assert rule is not None
         return rule

@@ -1,20 +1,14 @@
 """What a DDQN consists of, made from its arguments: exploration rules and learners."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from sb3_breakout.common.torch_utils import bfloat16_is_fast
+from sb3_breakout.ddqn.arguments import DDQNArguments
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
 from sb3_breakout.ddqn.learner import Hyperparameters, QLearner
 from sb3_breakout.ddqn.policies import DDQNPolicy
 from sb3_breakout.ddqn.views import View
 
-if TYPE_CHECKING:
-    from sb3_breakout.ddqn.ddqn import DDQN
 
-
-def make_exploration(model: DDQN) -> ExplorationRule:
+def make_exploration(model: DDQNArguments) -> ExplorationRule:
     """
     :param model: says which rule, and how it changes over training
     :return: the rule; one that was passed as an object is returned as it is
@@ -32,7 +26,7 @@ def make_exploration(model: DDQN) -> ExplorationRule:
     return EpsilonGreedy(model.exploration_initial_eps, model.exploration_final_eps, model.exploration_fraction)
 
 
-def make_learner(model: DDQN, policy: DDQNPolicy, view: View, rule: ExplorationRule) -> QLearner:
+def make_learner(model: DDQNArguments, policy: DDQNPolicy, view: View, rule: ExplorationRule) -> QLearner:
     """
     :param model: says the hyperparameters
     :param policy: its networks; it explores by ``rule`` from now on

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch as th
-from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
@@ -44,7 +43,7 @@ class DDQN(ActingDQN, ResumableDQN):
     are drawn from a Boltzmann distribution whose temperature falls with every episode, on the scale of the Q-values.
 
     ``predict`` never explores: with ``deterministic=False`` it is greedy up to ``evaluation_epsilon``, also in the middle
-    of training, so that evaluation, ``enjoy`` and ``record_video`` show the agent and not its exploration.
+    of training, so that evaluation, ``enjoy`` and ``record_video`` show what was learned and not the exploration.
 
     :param policy: The policy model to use (MlpPolicy, CnnPolicy, MultiInputPolicy)
     :param env: The environment to learn from (if registered in Gym, can be str)
@@ -89,8 +88,8 @@ class DDQN(ActingDQN, ResumableDQN):
         :class:`~sb3_breakout.ddqn.exploration.ExplorationRule` of your own
     :param temperature_initial: Boltzmann temperature before the first episode ends
     :param temperature_min: floor of the temperature
-    :param temperature_decay: factor on the temperature per ``temperature_slowdown`` episodes, an episode being what
-        the learner sees end (a life, where the wrapper ends episodes with a life)
+    :param temperature_decay: factor on the temperature per ``temperature_slowdown`` episodes, as the
+        learner counts them (one per life where the wrapper ends episodes at a lost life)
     :param temperature_slowdown: how many episodes one factor takes
     :param temperature_scale: ``"q_spread"`` divides Q-values by their running spread over actions before the softmax,
         ``"raw"`` does not
@@ -106,11 +105,11 @@ class DDQN(ActingDQN, ResumableDQN):
     :param v_max: largest return of that distribution
     :param compile: compile the update with ``torch.compile``
     :param autocast: compute the features (all layers but the Q head) in bfloat16; "auto" does so where the hardware does
-    :param initial_priorities: what a new transition enters the prioritized buffer with: ``"recent"``, the 0.9 quantile of the
+    :param initial_priorities: the priority of a new transition: ``"recent"``, the 0.9 quantile of the
         ``|TD errors|`` measured recently, or ``"td_error"``, its own one-step ``|TD error|`` by the Q-values that actions are
         chosen with (where there are any: not in the random prefill, nor at a time limit)
     :param _init_setup_model: Whether or not to build the network at the creation of the instance
-    :raises ValueError: for a value that makes no sense, naming it
+    :raises ValueError: for an invalid value, naming the argument
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -119,12 +118,6 @@ class DDQN(ActingDQN, ResumableDQN):
         "MultiInputPolicy": MultiInputPolicy,
     }
     DIAGNOSTICS_INTERVAL = 10_000  # environment steps between two logs of the buffer's diagnostics
-
-    action_space: spaces.Discrete
-    policy_class: type[DDQNPolicy]
-    policy: DDQNPolicy
-    n_steps: Any  # an int in SB3, here also what makes a schedule
-    replay_buffer_class: type[ReplayBuffer]
 
     def __init__(
         self,
@@ -215,7 +208,7 @@ class DDQN(ActingDQN, ResumableDQN):
         self.initial_priorities = initial_priorities
         # Mean loss of the latest call of train(); None before the first
         self.last_loss: float | None = None
-        # What the progress bar shows besides, by name
+        # Further figures for the progress bar, by name
         self.figures: dict[str, float] = {}
         self._scores = deque(maxlen=stats_window_size)
         self._last_diagnostics = 0  # environment step
@@ -285,7 +278,7 @@ class DDQN(ActingDQN, ResumableDQN):
     def train(self, gradient_steps: int, batch_size: int = 128) -> None:
         """
         Sample the replay buffer and do the updates (see :meth:`QLearner.update`). A model that was loaded without its buffer
-        waits for ``learning_starts`` transitions as at first, and warns.
+        waits for ``learning_starts`` transitions again, with a warning.
 
         :param gradient_steps: number of updates
         :param batch_size: transitions per update
@@ -353,8 +346,8 @@ class DDQN(ActingDQN, ResumableDQN):
         deterministic: bool = False,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
         """
-        Play, not explore: the greedy action, or with ``deterministic=False`` a random one with probability
-        ``evaluation_epsilon``, drawn for each environment. Temperature and epsilon of the training have no part in it.
+        The greedy action, without exploration, or with ``deterministic=False`` a random one with probability
+        ``evaluation_epsilon``, drawn for each environment. The exploration rule of the training is not used.
 
         :param observation: the input observation
         :param state: The last states (passed through)

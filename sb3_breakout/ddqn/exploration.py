@@ -104,7 +104,7 @@ class ExplorationRule(ABC):
 
     def get_state(self) -> dict[str, Any]:
         """
-        :return: what :meth:`set_state` needs to go on from here; plain Python numbers
+        :return: what :meth:`set_state` needs to resume; plain Python numbers
         """
         return {}
 
@@ -119,7 +119,7 @@ class Boltzmann(ExplorationRule):
     Softmax exploration whose temperature falls with every finished episode:
     T = max(minimum, initial * decay ** (episodes / slowdown)).
 
-    A temperature means nothing without the scale of Q. On Breakout, action gaps stay near 0.01 for the first
+    A temperature is only meaningful relative to the scale of Q. On Breakout, action gaps stay near 0.01 for the first
     100k steps, so that softmax(Q / 0.05) is uniformly random. ``scale="q_spread"`` therefore divides Q by its
     running spread (standard deviation over actions, averaged over states) first; ``scale="raw"`` does not.
 

@@ -1,4 +1,4 @@
-"""DQN whose files are written atomically and whose training resumes with the random numbers it stopped at."""
+"""DQN whose files are written atomically and whose training resumes with the same random numbers."""
 
 import inspect
 import io
@@ -13,22 +13,21 @@ from stable_baselines3.common.callbacks import BaseCallback
 from sb3_breakout.common.arguments import check_known_arguments, constructor_arguments
 from sb3_breakout.common.checkpoint import incomplete_explained, written_whole
 from sb3_breakout.common.random_state import get_random_state, set_random_state
-from sb3_breakout.ddqn.policies import DDQNPolicy
+from sb3_breakout.ddqn.arguments import DDQNArguments
 from sb3_breakout.ddqn.replay_buffer import load_prioritized
 from sb3_breakout.replay import PrioritizedReplayBuffer
 
 SelfResumable = TypeVar("SelfResumable", bound="ResumableDQN")
 
 
-class ResumableDQN(DQN):
+class ResumableDQN(DDQNArguments):
     """
-    SB3's DQN with files that survive a kill. The model file also holds the state of the random number generators and of the
+    SB3's DQN with atomically written files. The model file also holds the state of the random number generators and of the
     exploration rule; the file of a prioritized replay buffer holds the step at which it was saved.
 
     All parameters are those of SB3's ``DQN``.
     """
 
-    policy: DDQNPolicy
     _random_state: dict[str, Any] | None = None  # of a loaded model, until it learns on
     _exploration_state: dict[str, Any] | None = None  # of a model that is being saved or loaded
 
@@ -54,8 +53,7 @@ class ResumableDQN(DQN):
         include: Iterable[str] | None = None,
     ) -> None:
         """
-        Save the model in a zip file, written aside and renamed: a process killed meanwhile leaves the file that was
-        there before.
+        Save the model in a zip file, written atomically: if the process is killed meanwhile, the previous file remains.
 
         :param path: path to the file (".zip" is appended where there is no suffix) or a file-like object
         :param exclude: names of attributes to leave out in addition to the default ones
@@ -79,7 +77,7 @@ class ResumableDQN(DQN):
         :param path: path to the file (or a file-like) where to load the agent from
         :param args: see SB3's ``BaseAlgorithm.load``
         :param kwargs: likewise; arguments of the constructor replace the saved values
-        :raises ValueError: for a keyword that the constructor does not know (SB3 would store it and go on), and for a
+        :raises ValueError: for a keyword that the constructor does not know (SB3 would ignore it silently), and for a
             truncated file
         """
         known = {*constructor_arguments(cls), *inspect.signature(DQN.load).parameters}
@@ -89,10 +87,10 @@ class ResumableDQN(DQN):
 
     def save_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase) -> None:
         """
-        Save the replay buffer; a prioritized one is written aside and renamed, like the model, and says at which step.
+        Save the replay buffer. A prioritized one is written atomically, like the model, and stores the number of steps.
 
         From a callback, the step under way is missing, as SB3 stores a step after its callbacks: 998 transitions at step 1,000
-        of two games. The last step stored is then one that was cut, as when the environment is reset by hand.
+        of two games. The last stored step then ends a truncated episode, as when the environment is reset by hand.
 
         :param path: path to the file (".pkl" is appended where there is no suffix) or a file-like object
         """
@@ -106,7 +104,7 @@ class ResumableDQN(DQN):
     def load_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
         """
         Load a replay buffer. The schedules of n_steps, alpha and beta are those of this model, not those saved with the
-        buffer, and hold at once. A prioritized buffer that was saved at another step than this model is used as it is, with a
+        buffer, and apply at once. A prioritized buffer that was saved at another step than this model is used as it is, with a
         warning.
 
         :param path: path to the pickled replay buffer
