@@ -16,8 +16,8 @@ from sb3_breakout.replay import PrioritizedReplayBuffer
 
 class ActingDQN(DDQNArguments):
     """
-    SB3's DQN with an exploration rule in the policy, in place of its own epsilon-greedy actions. It keeps the score of each
-    environment and, where asked to, gives each new transition a priority from the Q-values its action was chosen by.
+    SB3's DQN with an exploration rule in the policy, in place of its own epsilon-greedy actions. It keeps the latest
+    scores by environment and, if requested, gives each new transition a priority from the Q-values its action was chosen by.
 
     All parameters are those of SB3's ``DQN``.
     """

@@ -10,8 +10,8 @@ from sb3_breakout.ddqn.views import View
 
 def make_exploration(model: DDQNArguments) -> ExplorationRule:
     """
-    :param model: says which rule, and how it changes over training
-    :return: the rule; one that was passed as an object is returned as it is
+    :param model: its arguments determine the rule and how it changes over training
+    :return: the rule; one that was passed as an object is returned unchanged
     """
     if isinstance(model.exploration, ExplorationRule):
         return model.exploration
@@ -28,7 +28,7 @@ def make_exploration(model: DDQNArguments) -> ExplorationRule:
 
 def make_learner(model: DDQNArguments, policy: DDQNPolicy, view: View, rule: ExplorationRule) -> QLearner:
     """
-    :param model: says the hyperparameters
+    :param model: its arguments determine the hyperparameters
     :param policy: its networks; it explores by ``rule`` from now on
     :param view: what to learn from
     :param rule: chooses the policy's training actions

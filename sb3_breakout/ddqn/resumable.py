@@ -77,7 +77,7 @@ class ResumableDQN(DDQNArguments):
         :param path: path to the file (or a file-like) where to load the agent from
         :param args: see SB3's ``BaseAlgorithm.load``
         :param kwargs: likewise; arguments of the constructor replace the saved values
-        :raises ValueError: for a keyword that the constructor does not know (SB3 would ignore it silently), and for a
+        :raises ValueError: for a keyword that the constructor does not know (SB3 would store it, unused), and for a
             truncated file
         """
         known = {*constructor_arguments(cls), *inspect.signature(DQN.load).parameters}

@@ -100,8 +100,8 @@ def project_distribution(
 ) -> th.Tensor:
     """
     The distribution of ``reward + discount * return``, projected onto the support of the network: the probability of
-    each return is split between its two neighbours in proportion to their nearness (Bellemare et al. 2017, https://arxiv.org/abs/1707.06887,
-    eq. 7). What lies outside the support goes to its ends.
+    each return is split between its two neighbours in proportion to their nearness (Bellemare et al. 2017,
+    https://arxiv.org/abs/1707.06887, eq. 7). Returns outside the support are clipped to its ends.
 
     :param probabilities: (batch, n_atoms), of the next observations
     :param rewards: (batch, 1), sum of discounted rewards over the n steps

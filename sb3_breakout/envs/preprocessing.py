@@ -239,7 +239,7 @@ def _check_count(name: str, value: int, at_least: int) -> None:
 
 def _check_stickiness(env: gym.Env, action_repeat_probability: float) -> None:
     """
-    Check that this is a probability, and that the game does not have sticky actions already.
+    Check that this is a probability, and 0 in a game with sticky actions of its own.
 
     :param env: an Atari game
     :param action_repeat_probability: probability of repeating the previous action
