@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.utils import set_random_seed
-from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
+from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_breakout.agents import Game
-from sb3_breakout.envs import AtariPreprocessing
-from sb3_breakout.evaluation import check_fits, check_game
+from sb3_breakout.envs.games import make_games
+from sb3_breakout.evaluation import check_fits
 from sb3_breakout.gameplay.collect.agents import Agent, agents_in_turn, describe, file_sha256
 from sb3_breakout.gameplay.collect.play import play_game
 from sb3_breakout.gameplay.dataset.episode import Episode
@@ -125,11 +124,8 @@ def collection_env(game: Game, sticky: float = 0.0) -> VecEnv:
     :param game: the game and its preprocessing
     :param sticky: probability, per emulator frame, that the emulator repeats the last action
     """
-    check_game(game.env_id)
     env_kwargs = {**game.env_kwargs, "repeat_action_probability": sticky}
-    wrapper_kwargs = dict(game.wrapper_kwargs)
-    env = make_vec_env(game.env_id, wrapper_class=AtariPreprocessing, wrapper_kwargs=wrapper_kwargs, env_kwargs=env_kwargs)
-    return VecTransposeImage(VecFrameStack(env, game.n_stack))
+    return make_games(game.env_id, 1, game.n_stack, game.wrapper_kwargs, env_kwargs)
 
 
 @cache
