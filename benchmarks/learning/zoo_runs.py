@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 import benchmarks
-from sb3_breakout.files import written_aside
+from sb3_breakout.common.files import written_aside
 
 LOST_AT_MOST = 20  # times that a training is lost with its node
 Task = TypeVar("Task")

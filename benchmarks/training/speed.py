@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS)[:7], metavar="NAME")
     parser.add_argument("--n-envs", type=int, default=32, help="number of games")
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--steps-per-update", type=int, default=32, help="a multiple of --n-envs, or a divisor of it")
+    parser.add_argument("--steps-per-update", type=int, default=16, help="a multiple of --n-envs, or a divisor of it")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=th.get_num_threads(), help="of PyTorch")
     parser.add_argument("--steps", type=int, default=800, help="agent steps per turn")

@@ -1,10 +1,11 @@
-"""Double DQN: acts and learns."""
+"""Double DQN with prioritized replay: algorithms, policies, exploration rules."""
 
 from sb3_breakout.ddqn.c51 import C51
 from sb3_breakout.ddqn.ddqn import DDQN
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule, boltzmann_probabilities
 from sb3_breakout.ddqn.learner import QLearner
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
+from sb3_breakout.ddqn.resumable import ResumableDQN
 from sb3_breakout.ddqn.targets import double_q_target
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "MlpPolicy",
     "MultiInputPolicy",
     "QLearner",
+    "ResumableDQN",
     "boltzmann_probabilities",
     "double_q_target",
 ]

@@ -1,20 +1,16 @@
-"""What DDQN can be given: every argument is looked at before the first step, and whole floats become integers."""
-
-from __future__ import annotations
+"""Validation of DDQN's arguments before the first step. Whole floats become integers."""
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from stable_baselines3.common.type_aliases import TrainFreq
 
 from sb3_breakout.common.arguments import check_at_least, check_choice, check_positive, check_unit_interval
+from sb3_breakout.ddqn.arguments import DDQNArguments
 from sb3_breakout.ddqn.exploration import Boltzmann, ExplorationRule
 from sb3_breakout.replay import PrioritizedReplayBuffer
 from sb3_breakout.replay.schedule import ProgressSchedule
-
-if TYPE_CHECKING:
-    from sb3_breakout.ddqn.ddqn import DDQN
 
 SMALLEST = {"batch_size": 1, "buffer_size": 1, "target_update_interval": 1, "learning_starts": 0, "gradient_steps": -1}
 POSITIVE = ("temperature_initial", "temperature_min", "temperature_slowdown", "max_grad_norm", "ladder_exponent")
@@ -22,12 +18,12 @@ POSITIVE_SHARES = ("temperature_decay", "exploration_fraction")
 SHARES = ("gamma", "tau", "exploration_initial_eps", "exploration_final_eps", "evaluation_epsilon", "ladder_epsilon")
 
 
-def check_arguments(model: DDQN) -> None:
+def check_arguments(model: DDQNArguments) -> None:
     """
     Check the arguments where the model keeps them: ``load`` and RL Zoo's ``-i`` write them there without a constructor.
 
     :param model: its whole floats (``buffer_size=1e5``) are made integers
-    :raises ValueError: for a value that makes no sense, naming it
+    :raises ValueError: for an invalid value, naming the argument
     """
     for name, smallest in SMALLEST.items():
         setattr(model, name, check_at_least(name, getattr(model, name), smallest))
@@ -52,7 +48,7 @@ def check_arguments(model: DDQN) -> None:
 
 def checked_train_freq(train_freq: Any) -> Any:
     """
-    :param train_freq: a number of steps, a pair of a number and ``"step"`` or ``"episode"``, or what SB3 has made of it
+    :param train_freq: a number of steps, a pair of a number and ``"step"`` or ``"episode"``, or SB3's ``TrainFreq``
     :return: likewise, whole floats made integers
     :raises ValueError: for anything else
     """
@@ -67,7 +63,7 @@ def checked_train_freq(train_freq: Any) -> Any:
     return check_at_least("the number in train_freq", train_freq[0], 1), train_freq[1]
 
 
-def _check_exploration(model: DDQN) -> None:
+def _check_exploration(model: DDQNArguments) -> None:
     if not isinstance(model.exploration, ExplorationRule):
         check_choice("exploration", model.exploration, ("boltzmann", "epsilon_greedy"))
     check_choice("temperature_scale", model.temperature_scale, Boltzmann.SCALES)
@@ -79,7 +75,7 @@ def _check_exploration(model: DDQN) -> None:
             )
 
 
-def _check_head(model: DDQN) -> None:
+def _check_head(model: DDQNArguments) -> None:
     if model.n_atoms is None:
         return
     model.n_atoms = check_at_least("n_atoms", model.n_atoms, 2)
@@ -87,7 +83,7 @@ def _check_head(model: DDQN) -> None:
         raise ValueError(f"v_min must be less than v_max, both finite, received v_min={model.v_min}, v_max={model.v_max}.")
 
 
-def _check_initial_priorities(model: DDQN) -> None:
+def _check_initial_priorities(model: DDQNArguments) -> None:
     check_choice("initial_priorities", model.initial_priorities, ("recent", "td_error"))
     if model.initial_priorities == "recent":
         return
@@ -103,7 +99,7 @@ def _check_initial_priorities(model: DDQN) -> None:
         )
 
 
-def _check_spaces(model: DDQN) -> None:
+def _check_spaces(model: DDQNArguments) -> None:
     if getattr(model, "observation_space", None) is None:
         raise ValueError("A model needs an environment to know its observations and actions: pass env, or use load().")
     if model.action_space.start != 0:
@@ -113,15 +109,15 @@ def _check_spaces(model: DDQN) -> None:
         )
 
 
-def check_run(model: DDQN, total_timesteps: float, reset_num_timesteps: bool) -> int:
+def check_run(model: DDQNArguments, total_timesteps: float, reset_num_timesteps: bool) -> int:
     """
-    Check what only matters where the model learns: one that is loaded to play may have a tiny buffer.
+    Check what only matters for training: a model that is loaded for evaluation may have a tiny buffer.
 
     :param model: about to learn
     :param total_timesteps: as ``learn`` received it
     :param reset_num_timesteps: likewise
     :return: ``total_timesteps`` as an integer
-    :raises ValueError: if it is no number of steps, or a batch is larger than the buffer
+    :raises ValueError: if it is not a number of steps, or a batch is larger than the buffer
     """
     total_timesteps = check_at_least("total_timesteps", total_timesteps, 0)
     if model.batch_size > model.buffer_size:

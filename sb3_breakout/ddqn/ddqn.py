@@ -1,35 +1,30 @@
 """Double DQN with prioritized replay, n-step returns and Boltzmann or epsilon-greedy exploration."""
 
 import copy
-import inspect
-import io
-import pathlib
 import warnings
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch as th
-from gymnasium import spaces
-from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import FloatSchedule
 
-from sb3_breakout.common.arguments import check_known_arguments, constructor_arguments
-from sb3_breakout.common.checkpoint import incomplete_explained, written_whole
-from sb3_breakout.common.random_state import get_random_state, set_random_state
-from sb3_breakout.common.torch_utils import bfloat16_is_fast, choose_device
+from sb3_breakout.common.torch_utils import choose_device
+from sb3_breakout.ddqn.acting import ActingDQN
+from sb3_breakout.ddqn.assembly import make_exploration, make_learner
 from sb3_breakout.ddqn.checks import check_arguments, check_run
-from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
+from sb3_breakout.ddqn.exploration import ExplorationRule
 from sb3_breakout.ddqn.initial_priorities import ActorTDErrors
-from sb3_breakout.ddqn.learner import Hyperparameters, Outcome, QLearner
+from sb3_breakout.ddqn.ladder import scores_along_the_ladder
+from sb3_breakout.ddqn.learner import Outcome, QLearner
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy, counterpart
 from sb3_breakout.ddqn.replay_buffer import make_replay_buffer
+from sb3_breakout.ddqn.resumable import ResumableDQN
 from sb3_breakout.ddqn.views import View, as_view
 from sb3_breakout.replay import PrioritizedReplayBuffer
 from sb3_breakout.replay.schedule import ProgressSchedule
@@ -37,7 +32,7 @@ from sb3_breakout.replay.schedule import ProgressSchedule
 SelfDDQN = TypeVar("SelfDDQN", bound="DDQN")
 
 
-class DDQN(DQN):
+class DDQN(ActingDQN, ResumableDQN):
     """
     Double DQN with proportional prioritized replay
 
@@ -48,7 +43,7 @@ class DDQN(DQN):
     are drawn from a Boltzmann distribution whose temperature falls with every episode, on the scale of the Q-values.
 
     ``predict`` never explores: with ``deterministic=False`` it is greedy up to ``evaluation_epsilon``, also in the middle
-    of training, so that evaluation, ``enjoy`` and ``record_video`` show the agent and not its exploration.
+    of training, so that evaluation, ``enjoy`` and ``record_video`` show what was learned and not the exploration.
 
     :param policy: The policy model to use (MlpPolicy, CnnPolicy, MultiInputPolicy)
     :param env: The environment to learn from (if registered in Gym, can be str)
@@ -93,8 +88,8 @@ class DDQN(DQN):
         :class:`~sb3_breakout.ddqn.exploration.ExplorationRule` of your own
     :param temperature_initial: Boltzmann temperature before the first episode ends
     :param temperature_min: floor of the temperature
-    :param temperature_decay: factor on the temperature per ``temperature_slowdown`` episodes, an episode being what
-        the learner sees end (a life, where the wrapper ends episodes with a life)
+    :param temperature_decay: factor on the temperature per ``temperature_slowdown`` episodes, as the
+        learner counts them (one per life where the wrapper ends episodes at a lost life)
     :param temperature_slowdown: how many episodes one factor takes
     :param temperature_scale: ``"q_spread"`` divides Q-values by their running spread over actions before the softmax,
         ``"raw"`` does not
@@ -110,11 +105,11 @@ class DDQN(DQN):
     :param v_max: largest return of that distribution
     :param compile: compile the update with ``torch.compile``
     :param autocast: compute the features (all layers but the Q head) in bfloat16; "auto" does so where the hardware does
-    :param initial_priorities: what a new transition enters the prioritized buffer with: ``"recent"``, the 0.9 quantile of the
+    :param initial_priorities: the priority of a new transition: ``"recent"``, the 0.9 quantile of the
         ``|TD errors|`` measured recently, or ``"td_error"``, its own one-step ``|TD error|`` by the Q-values that actions are
         chosen with (where there are any: not in the random prefill, nor at a time limit)
     :param _init_setup_model: Whether or not to build the network at the creation of the instance
-    :raises ValueError: for a value that makes no sense, naming it
+    :raises ValueError: for an invalid value, naming the argument
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -123,12 +118,6 @@ class DDQN(DQN):
         "MultiInputPolicy": MultiInputPolicy,
     }
     DIAGNOSTICS_INTERVAL = 10_000  # environment steps between two logs of the buffer's diagnostics
-
-    action_space: spaces.Discrete
-    policy_class: type[DDQNPolicy]
-    policy: DDQNPolicy
-    n_steps: Any  # an int in SB3, here also what makes a schedule
-    replay_buffer_class: type[ReplayBuffer]
 
     def __init__(
         self,
@@ -217,19 +206,12 @@ class DDQN(DQN):
         self.compile = compile
         self.autocast = autocast
         self.initial_priorities = initial_priorities
-        self._actor_errors: ActorTDErrors | None = None
-        # Who chooses training actions; None is this model's own policy
-        self.behaviour: DDQNPolicy | None = None
         # Mean loss of the latest call of train(); None before the first
         self.last_loss: float | None = None
-        # What the progress bar shows besides, by name
+        # Further figures for the progress bar, by name
         self.figures: dict[str, float] = {}
-        # Environment and score of the latest episodes
-        self._scores: deque[tuple[int, float]] = deque(maxlen=stats_window_size)
-        self._episodes_ended = 0  # in the latest step, over all environments
+        self._scores = deque(maxlen=stats_window_size)
         self._last_diagnostics = 0  # environment step
-        self._random_state: dict[str, Any] | None = None  # of a loaded model, until it learns on
-        self._exploration_state: dict[str, Any] = {}  # of a model that is being saved or loaded
 
         if _init_setup_model:
             self._setup_model()
@@ -245,14 +227,11 @@ class DDQN(DQN):
         self.policy_kwargs = self._policy_arguments()
         super()._setup_model()
         vars(self).update(given)  # what is saved, and what load() compares, is what the user gave
-        self.learner = self._make_learner(self.policy, as_view(self.replay_buffer, self.gamma))
-        self.policy.continue_exploration(self._exploration_state)
+        self.learner = make_learner(self, self.policy, as_view(self.replay_buffer, self.gamma), make_exploration(self))
+        self.policy.continue_exploration(self._exploration_state or {})
 
-    def _make_learner(self, policy: DDQNPolicy, view: View) -> QLearner:
-        policy.exploration = self._make_exploration()
-        policy.ladder = (self.ladder_epsilon, self.ladder_exponent)
-        policy.set_autocast(bfloat16_is_fast(self.device) if self.autocast == "auto" else bool(self.autocast))
-        return QLearner(policy, view, Hyperparameters(self.lr_schedule, self.max_grad_norm, self.tau, self.compile))
+    def _policy_arguments(self) -> dict[str, Any]:
+        return self.policy_kwargs | {"n_atoms": self.n_atoms, "v_min": self.v_min, "v_max": self.v_max}
 
     def second_learner(self, view: View) -> QLearner:
         """
@@ -261,28 +240,11 @@ class DDQN(DQN):
         """
         policy = self.policy_class(self.observation_space, self.action_space, self.lr_schedule, **self._policy_arguments())
         policy.to(self.device)
-        learner = self._make_learner(policy, view)
-        policy.exploration = copy.deepcopy(policy.exploration)  # a rule that was passed as an object is the model's
-        return learner
-
-    def _policy_arguments(self) -> dict[str, Any]:
-        return self.policy_kwargs | {"n_atoms": self.n_atoms, "v_min": self.v_min, "v_max": self.v_max}
+        rule = copy.deepcopy(make_exploration(self))  # one that was passed as an object is the model's
+        return make_learner(self, policy, view, rule)
 
     def _setup_lr_schedule(self) -> None:
         self.lr_schedule = FloatSchedule(ProgressSchedule("learning_rate", self.learning_rate, largest=np.inf))
-
-    def _make_exploration(self) -> ExplorationRule:
-        if isinstance(self.exploration, ExplorationRule):
-            return self.exploration
-        if self.exploration == "boltzmann":
-            return Boltzmann(
-                self.temperature_initial,
-                self.temperature_min,
-                self.temperature_decay,
-                self.temperature_slowdown,
-                self.temperature_scale,
-            )
-        return EpsilonGreedy(self.exploration_initial_eps, self.exploration_final_eps, self.exploration_fraction)
 
     def _setup_learn(
         self,
@@ -295,80 +257,9 @@ class DDQN(DQN):
         total_timesteps = check_run(self, total_timesteps, reset_num_timesteps)
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer):
             self.replay_buffer.check_memory()
-        if self._random_state is not None:
-            if not reset_num_timesteps:
-                self._go_on_drawing(self._random_state)
-            self._random_state = None
         # Anew: the environment may be reset before the next action is chosen
         self._actor_errors = ActorTDErrors(self.gamma) if self.initial_priorities == "td_error" else None
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
-
-    def _go_on_drawing(self, random_state: dict[str, Any]) -> None:
-        """A loaded model continues the random numbers of the training it comes from, instead of repeating its first ones."""
-        set_random_state(random_state)
-        if self.env is not None:
-            self.env.seed(int(np.random.randint(2**31)))
-
-    @property
-    def temperature(self) -> float | None:
-        """The current Boltzmann temperature, ``None`` under another exploration rule."""
-        return getattr(self._exploration_rule, "temperature", None)
-
-    @property
-    def epsilon(self) -> float | None:
-        """The current epsilon of epsilon-greedy exploration, ``None`` under another rule."""
-        return getattr(self._exploration_rule, "epsilon", None)
-
-    @property
-    def _exploration_rule(self) -> ExplorationRule:
-        """That of whoever chooses training actions."""
-        rule = (self.behaviour or self.policy).exploration
-        assert rule is not None
-        return rule
-
-    @property
-    def _prefilling(self) -> bool:
-        """Whether the buffer is still being filled by random play; a model that has learned before plays itself."""
-        return self.num_timesteps < self.learning_starts and self._n_updates == 0
-
-    def _sample_action(
-        self,
-        learning_starts: int,
-        action_noise: ActionNoise | None = None,
-        n_envs: int = 1,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        if self._prefilling:
-            actions = np.array([self.action_space.sample() for _ in range(n_envs)])
-        else:
-            assert self._last_obs is not None, "self._last_obs was not set"
-            actions, metrics, q_values = (self.behaviour or self.policy).explore(self._last_obs)
-            for name, value in metrics.items():
-                self.logger.record_mean(f"rollout/{name}", value)
-            if self._actor_errors is not None and self.behaviour is None:
-                assert isinstance(self.replay_buffer, PrioritizedReplayBuffer)
-                self.replay_buffer.set_initial_priorities(*self._actor_errors.acted(q_values, actions))
-        return actions, actions
-
-    def _store_transition(
-        self,
-        replay_buffer: ReplayBuffer,
-        buffer_action: np.ndarray,
-        new_obs: np.ndarray | dict[str, np.ndarray],
-        reward: np.ndarray,
-        dones: np.ndarray,
-        infos: list[dict[str, Any]],
-    ) -> None:
-        try:
-            super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
-        except ValueError as error:
-            raise ValueError(f"At environment step {self.num_timesteps}: {error}") from error
-        if self._actor_errors is not None:
-            self._actor_errors.stored(reward, dones, infos)
-        self._episodes_ended = int(dones.sum())
-
-    def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
-        super()._update_info_buffer(infos, dones)
-        self._scores.extend((env, info["episode"]["r"]) for env, info in enumerate(infos) if "episode" in info)
 
     def _on_step(self) -> None:
         """
@@ -387,7 +278,7 @@ class DDQN(DQN):
     def train(self, gradient_steps: int, batch_size: int = 128) -> None:
         """
         Sample the replay buffer and do the updates (see :meth:`QLearner.update`). A model that was loaded without its buffer
-        waits for ``learning_starts`` transitions as at first, and warns.
+        waits for ``learning_starts`` transitions again, with a warning.
 
         :param gradient_steps: number of updates
         :param batch_size: transitions per update
@@ -433,24 +324,16 @@ class DDQN(DQN):
         """
         Write log data; every ``DIAGNOSTICS_INTERVAL`` steps also the diagnostics of the replay buffer.
         """
-        for name, value in self._exploration_rule.metrics().items():
-            self.logger.record(f"rollout/{name}", value)
+        rollout = self._exploration_rule.metrics()
         if self.ladder_epsilon > 0.0:
-            for name, value in self._scores_along_the_ladder().items():
-                self.logger.record(f"rollout/{name}", value)
+            rollout = rollout | scores_along_the_ladder(self._scores, self.n_envs)
+        for name, value in rollout.items():
+            self.logger.record(f"rollout/{name}", value)
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer) and self._diagnostics_due():
             self._last_diagnostics = self.num_timesteps
             for name, value in self.replay_buffer.diagnostics().items():
                 self.logger.record(name, value)
         super().dump_logs()
-
-    def _scores_along_the_ladder(self) -> dict[str, float]:
-        quarter = max(self.n_envs // 4, 1)
-        groups = {
-            "ep_rew_mean_boldest": [score for env, score in self._scores if env < quarter],
-            "ep_rew_mean_greediest": [score for env, score in self._scores if env >= self.n_envs - quarter],
-        }
-        return {name: float(np.mean(scores)) for name, scores in groups.items() if scores}
 
     def _diagnostics_due(self) -> bool:
         return not self._prefilling and abs(self.num_timesteps - self._last_diagnostics) >= self.DIAGNOSTICS_INTERVAL
@@ -463,8 +346,8 @@ class DDQN(DQN):
         deterministic: bool = False,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
         """
-        Play, not explore: the greedy action, or with ``deterministic=False`` a random one with probability
-        ``evaluation_epsilon``, drawn for each environment. Temperature and epsilon of the training have no part in it.
+        The greedy action, without exploration, or with ``deterministic=False`` a random one with probability
+        ``evaluation_epsilon``, drawn for each environment. The exploration rule of the training is not used.
 
         :param observation: the input observation
         :param state: The last states (passed through)
@@ -489,90 +372,6 @@ class DDQN(DQN):
     ) -> SelfDDQN:
         name = tb_log_name or type(self).__name__
         return super().learn(total_timesteps, callback, log_interval, name, reset_num_timesteps, progress_bar)
-
-    def save(
-        self,
-        path: str | pathlib.Path | io.BufferedIOBase,
-        exclude: Iterable[str] | None = None,
-        include: Iterable[str] | None = None,
-    ) -> None:
-        """
-        Save the model in a zip file, written aside and renamed: a process killed meanwhile leaves the file that was
-        there before.
-
-        :param path: path to the file (".zip" is appended where there is no suffix) or a file-like object
-        :param exclude: names of attributes to leave out in addition to the default ones
-        :param include: names of attributes to save although they are left out by default
-        """
-        assert self.policy.exploration is not None
-        self._random_state, self._exploration_state = get_random_state(), self.policy.exploration.get_state()
-        try:
-            with written_whole(path, ".zip") as file:
-                super().save(file, exclude, include)
-        finally:
-            self._random_state, self._exploration_state = None, {}
-
-    @classmethod
-    def load(cls: type[SelfDDQN], path: str | pathlib.Path | io.BufferedIOBase, *args: Any, **kwargs: Any) -> SelfDDQN:
-        """
-        Load the model from a zip file, as SB3's ``load``.
-
-        :param path: path to the file (or a file-like) where to load the agent from
-        :param args: see SB3's ``BaseAlgorithm.load``
-        :param kwargs: likewise; arguments of the constructor replace the saved values
-        :raises ValueError: for a keyword that the constructor does not know (SB3 would store it and go on), and for a
-            truncated file
-        """
-        known = {*constructor_arguments(cls), *inspect.signature(DQN.load).parameters}
-        check_known_arguments(kwargs, known, f"{cls.__name__}.load()")
-        with incomplete_explained(path):
-            return super().load(path, *args, **kwargs)
-
-    def save_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase) -> None:
-        """
-        Save the replay buffer; a prioritized one is written aside and renamed, like the model, and says at which step.
-
-        From a callback, the step under way is missing, as SB3 stores a step after its callbacks: 998 transitions at step 1,000
-        of two games. The last step stored is then one that was cut, as when the environment is reset by hand.
-
-        :param path: path to the file (".pkl" is appended where there is no suffix) or a file-like object
-        """
-        if isinstance(self.replay_buffer, PrioritizedReplayBuffer):
-            self.replay_buffer.num_timesteps = self.num_timesteps
-            if isinstance(path, (str, pathlib.Path)):
-                self.replay_buffer.save(path)
-                return
-        super().save_replay_buffer(path)
-
-    def load_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
-        """
-        Load a replay buffer. The schedules of n_steps, alpha and beta are those of this model, not those saved with the
-        buffer, and hold at once. A prioritized buffer that was saved at another step than this model is used as it is, with a
-        warning.
-
-        :param path: path to the pickled replay buffer
-        :param truncate_last_traj: see SB3; only for ``HerReplayBuffer``
-        :raises ValueError: if the file is truncated, or holds what this model cannot learn from
-        """
-        mine = self.replay_buffer
-        if not (isinstance(mine, PrioritizedReplayBuffer) and isinstance(path, (str, pathlib.Path))):
-            super().load_replay_buffer(path, truncate_last_traj)
-            return
-        loaded = type(mine).load(path)
-        loaded.device = self.device
-        for name in ("observation_space", "action_space", "n_envs", "n_stack", "gamma"):
-            here, there = getattr(mine, name), getattr(loaded, name)
-            if here != there:
-                raise ValueError(f"{path} holds a replay buffer with {name}={there}, this model has {name}={here}.")
-        loaded.schedules.follow(mine.schedules)
-        loaded.update_schedules(self._current_progress_remaining)
-        if loaded.num_timesteps not in (None, self.num_timesteps):
-            warnings.warn(
-                f"{path} was saved at step {loaded.num_timesteps} and the model at step {self.num_timesteps}: training goes "
-                f"on from step {self.num_timesteps}, with the buffer as it is.",
-                stacklevel=2,
-            )
-        self.replay_buffer = loaded
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "behaviour", "figures", "learner", "_actor_errors"]

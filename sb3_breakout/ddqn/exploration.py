@@ -35,19 +35,6 @@ def epsilon_greedy_probabilities(q_values: np.ndarray, epsilon: float) -> np.nda
     return probabilities
 
 
-def ladder_epsilons(n_envs: int, epsilon: float, exponent: float) -> np.ndarray:
-    """
-    A ladder of exploration over the environments, the boldest first: ``epsilon ** (1 + i / (n_envs - 1) * exponent)``
-    (Horgan et al. 2018, https://arxiv.org/abs/1803.00933, section 4.1). A single environment has ``epsilon`` itself.
-
-    :param n_envs: number of environments
-    :param epsilon: of the first environment, in [0, 1]; 0 for all if it is 0
-    :param exponent: how far the ladder goes down, at least 0: the last environment has ``epsilon ** (1 + exponent)``
-    :return: (n_envs,) float64 in [0, 1]
-    """
-    return epsilon ** (1.0 + np.arange(n_envs) / max(n_envs - 1, 1) * exponent)
-
-
 def mixed_with_random(probabilities: np.ndarray, epsilons: np.ndarray) -> np.ndarray:
     """
     :param probabilities: (n_envs, n_actions), rows sum to 1
@@ -117,7 +104,7 @@ class ExplorationRule(ABC):
 
     def get_state(self) -> dict[str, Any]:
         """
-        :return: what :meth:`set_state` needs to go on from here; plain Python numbers
+        :return: what :meth:`set_state` needs to resume; plain Python numbers
         """
         return {}
 
@@ -132,7 +119,7 @@ class Boltzmann(ExplorationRule):
     Softmax exploration whose temperature falls with every finished episode:
     T = max(minimum, initial * decay ** (episodes / slowdown)).
 
-    A temperature means nothing without the scale of Q. On Breakout, action gaps stay near 0.01 for the first
+    A temperature is only meaningful relative to the scale of Q. On Breakout, action gaps stay near 0.01 for the first
     100k steps, so that softmax(Q / 0.05) is uniformly random. ``scale="q_spread"`` therefore divides Q by its
     running spread (standard deviation over actions, averaged over states) first; ``scale="raw"`` does not.
 

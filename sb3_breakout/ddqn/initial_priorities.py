@@ -12,8 +12,8 @@ class ActorTDErrors:
 
     Paper: Distributed Prioritized Experience Replay, https://arxiv.org/abs/1803.00933 (algorithm 1)
 
-    Nothing is known of a step that was not chosen by Q-values (random prefill), or that a time limit ended: the actor
-    goes on from the next episode's first state and never sees the last one. Under n-step returns it is an estimate.
+    There is no estimate for a step that was not chosen by Q-values (random prefill) or was ended by a time limit: the actor
+    continues with the next episode's first state and never sees the last one. Under n-step returns it is an estimate.
 
     :param gamma: discount factor
     """
@@ -25,7 +25,7 @@ class ActorTDErrors:
 
     def acted(self, q_values: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """
-        To be called when actions were chosen.
+        Call this when actions were chosen.
 
         :param q_values: (n_envs, n_actions) at the current states
         :param actions: (n_envs,) int64
@@ -41,7 +41,7 @@ class ActorTDErrors:
 
     def stored(self, rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         """
-        To be called when the step was stored.
+        Call this when the step was stored.
 
         :param rewards: (n_envs,) as the learner sees them
         :param dones: (n_envs,) whether the episode ended

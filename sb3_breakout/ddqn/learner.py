@@ -1,4 +1,4 @@
-"""What learns: an online and a target network, their optimizer, and the transitions that they learn from."""
+"""The learner: updates an online and a target network from a view of a replay buffer."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from sb3_breakout.replay import PrioritizedReplayBufferSamples
 
 class Hyperparameters(NamedTuple):
     """
-    Of the updates.
+    Hyperparameters of the updates.
 
     :param learning_rate: a function of the remaining progress
     :param max_grad_norm: largest norm of the gradient
@@ -31,7 +31,7 @@ class Hyperparameters(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Of some updates, each a mean over them: loss, absolute TD error, Q-value of the actions taken, norm before clipping."""
+    """Means over a number of updates: loss, absolute TD error, Q-value of the actions taken, norm before clipping."""
 
     loss: float
     td_error: float
@@ -69,8 +69,8 @@ class QLearner:
         :param batch_size: transitions per update
         :param progress_remaining: 1 at the start of training, 0 at its end
         :param env: normalizes observations and rewards
-        :return: how it went; None if there was nothing to sample yet (no n-step return is known)
-        :raises ValueError: if the loss is not finite; the priorities stay as they were
+        :return: means over the updates; None if no n-step return is complete yet, so that there is nothing to sample
+        :raises ValueError: if the loss is not finite; the priorities are not updated then
         """
         update_learning_rate(self.policy.optimizer, self.hyperparameters.learning_rate(progress_remaining))
         self.view.update_schedules(progress_remaining)

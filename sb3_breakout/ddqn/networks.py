@@ -1,4 +1,4 @@
-"""What a Q-network predicts and the loss that it learns by: a number per action, or a distribution over returns (C51)."""
+"""Q-networks with their losses: one expected return per action, or a distribution over returns (C51)."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar

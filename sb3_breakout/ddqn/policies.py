@@ -1,4 +1,4 @@
-"""Policies of DDQN: SB3's, with an exploration rule that is saved with them and the choice of what the network predicts."""
+"""Policies of DDQN: those of SB3 with an exploration rule and, optionally, a categorical head."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,10 +13,10 @@ from sb3_breakout.ddqn.exploration import (
     ExplorationRule,
     action_gap,
     entropy,
-    ladder_epsilons,
     mixed_with_random,
     sample_actions,
 )
+from sb3_breakout.ddqn.ladder import ladder_epsilons
 from sb3_breakout.ddqn.networks import CategoricalQNetwork, QNetwork
 
 
@@ -83,7 +83,7 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
         Draw training actions from the exploration rule, or at random as often as the ladder says for each environment.
 
         :param observation: a batch of observations, (n_envs, ...)
-        :return: actions (n_envs,) int64; what the draw looked like: entropy in nats and action gap, both averaged
+        :return: actions (n_envs,) int64; metrics of the draw: entropy in nats and action gap, both averaged
             over the environments; and the Q-values (n_envs, n_actions) it came from
         """
         assert self.exploration is not None, "DDQN gives its policy an exploration rule in _setup_model()"
@@ -95,7 +95,7 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
 
     def continue_exploration(self, state: dict[str, Any]) -> None:
         """
-        :param state: of an exploration rule (``get_state``); that of another kind of rule is left alone
+        :param state: of an exploration rule (``get_state``); ignored if it is of another kind of rule
         """
         if self.exploration is not None and state.keys() == self.exploration.get_state().keys():
             self.exploration.set_state(state)

@@ -1,24 +1,22 @@
-"""The replay buffer of a DDQN, made to fit its environment and its arguments."""
+"""The replay buffer of a DDQN, made or loaded to fit its environment and its arguments."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+import pathlib
+import warnings
+from typing import Any
 
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecFrameStack, unwrap_vec_wrapper
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
+from sb3_breakout.ddqn.arguments import DDQNArguments
 from sb3_breakout.replay import PrioritizedReplayBuffer
 
-if TYPE_CHECKING:
-    from sb3_breakout.ddqn.ddqn import DDQN
 
-
-def make_replay_buffer(model: DDQN) -> ReplayBuffer:
+def make_replay_buffer(model: DDQNArguments) -> ReplayBuffer:
     """
-    :param model: says which buffer, how large, and what for
+    :param model: its arguments determine the buffer's class and size
     :return: the buffer; ``n_steps``, ``gamma`` and ``n_stack`` are filled in where it takes them
-    :raises ValueError: if such a buffer cannot do what the model is to do, or is told otherwise by ``replay_buffer_kwargs``
+    :raises ValueError: if the buffer does not support the model's arguments, or ``replay_buffer_kwargs`` contradict them
     """
     _check_contradictions(model)
     return model.replay_buffer_class(
@@ -33,8 +31,8 @@ def make_replay_buffer(model: DDQN) -> ReplayBuffer:
     )
 
 
-def _filled_in(model: DDQN) -> dict[str, Any]:
-    """:return: what the buffer takes and the user need not give"""
+def _filled_in(model: DDQNArguments) -> dict[str, Any]:
+    """:return: arguments of the buffer that are derived from the model"""
     buffer_class, n_steps = model.replay_buffer_class, model.n_steps
     kwargs: dict[str, Any] = {}
     if issubclass(buffer_class, HerReplayBuffer):
@@ -58,7 +56,7 @@ def _filled_in(model: DDQN) -> dict[str, Any]:
     return {name: value for name, value in kwargs.items() if name not in model.replay_buffer_kwargs}
 
 
-def _check_contradictions(model: DDQN) -> None:
+def _check_contradictions(model: DDQNArguments) -> None:
     given = model.replay_buffer_kwargs
     for name in ("n_steps", "gamma"):
         if name in given and given[name] != getattr(model, name):
@@ -71,6 +69,31 @@ def _check_contradictions(model: DDQN) -> None:
         raise ValueError(f"replay_buffer_kwargs has n_stack={given['n_stack']!r}, but the environment stacks {frames}.")
 
 
-def _frames_in_stack(model: DDQN) -> int:
+def _frames_in_stack(model: DDQNArguments) -> int:
     frame_stack = None if model.env is None else unwrap_vec_wrapper(model.env, VecFrameStack)
     return 1 if frame_stack is None else frame_stack.stacked_obs.n_stack
+
+
+def load_prioritized(model: DDQNArguments, mine: PrioritizedReplayBuffer, path: str | pathlib.Path) -> PrioritizedReplayBuffer:
+    """
+    :param model: the model that will learn from it
+    :param mine: the model's buffer, whose schedules the loaded one follows
+    :param path: path to the pickled replay buffer
+    :return: the buffer, on the model's device; with a warning if it was saved at another step than the model
+    :raises ValueError: if the file is truncated, or holds what this model cannot learn from
+    """
+    loaded = type(mine).load(path)
+    loaded.device = model.device
+    for name in ("observation_space", "action_space", "n_envs", "n_stack", "gamma"):
+        here, there = getattr(mine, name), getattr(loaded, name)
+        if here != there:
+            raise ValueError(f"{path} holds a replay buffer with {name}={there}, this model has {name}={here}.")
+    loaded.schedules.follow(mine.schedules)
+    loaded.update_schedules(model._current_progress_remaining)
+    if loaded.num_timesteps not in (None, model.num_timesteps):
+        warnings.warn(
+            f"{path} was saved at step {loaded.num_timesteps} and the model at step {model.num_timesteps}: training resumes "
+            f"at step {model.num_timesteps}, with the buffer as it is.",
+            stacklevel=3,
+        )
+    return loaded

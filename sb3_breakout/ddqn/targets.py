@@ -1,4 +1,4 @@
-"""The maths of the update, as pure functions on tensors."""
+"""Targets and losses, as pure functions on tensors."""
 
 from typing import Any, NamedTuple
 
@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 class TDLoss(NamedTuple):
     """
-    What one batch says. All but ``loss`` are detached.
+    Loss and TD errors of one batch. All but ``loss`` are detached.
 
     :param loss: scalar, to be differentiated
-    :param td_errors: (batch, 1), what priorities are made of: target minus estimate, signed, or a KL divergence
+    :param td_errors: (batch, 1), the basis of the priorities: target minus estimate, signed, or a KL divergence
     :param mean_q: scalar, mean estimate of the actions taken
     """
 
@@ -99,9 +99,9 @@ def project_distribution(
     probabilities: th.Tensor, rewards: th.Tensor, dones: th.Tensor, discounts: th.Tensor, support: th.Tensor
 ) -> th.Tensor:
     """
-    The distribution of ``reward + discount * return``, put back on the returns that the network knows: the probability of
-    each goes to its two neighbours in proportion to their nearness (Bellemare et al. 2017, https://arxiv.org/abs/1707.06887,
-    eq. 7). What lies outside the support goes to its ends.
+    The distribution of ``reward + discount * return``, projected onto the support of the network: the probability of
+    each return is split between its two neighbours in proportion to their nearness (Bellemare et al. 2017,
+    https://arxiv.org/abs/1707.06887, eq. 7). Returns outside the support are clipped to its ends.
 
     :param probabilities: (batch, n_atoms), of the next observations
     :param rewards: (batch, 1), sum of discounted rewards over the n steps

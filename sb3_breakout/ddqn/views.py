@@ -1,4 +1,4 @@
-"""Any replay buffer as the learner sees it: batches with discounts and weights, and somewhere to send priorities."""
+"""A common interface of replay buffers for the learner: batches with discounts and weights, and updates of priorities."""
 
 from typing import Protocol
 
@@ -20,7 +20,7 @@ class View(Protocol):
         """:return: a batch"""
 
     def update_priorities(self, indices: np.ndarray, td_errors: np.ndarray) -> None:
-        """Say how wrong the learner was about what it sampled."""
+        """Report the TD errors of sampled transitions."""
 
     def update_schedules(self, progress_remaining: float) -> None:
         """Follow the course of training, from 1 to 0."""
@@ -28,7 +28,7 @@ class View(Protocol):
 
 class UniformView:
     """
-    One of SB3's own replay buffers: every transition is as likely as any other and weighs 1.
+    One of SB3's own replay buffers: uniform sampling, all weights 1.
 
     :param buffer: the buffer
     :param gamma: discount of the buffers that store single steps
@@ -46,7 +46,7 @@ class UniformView:
         """
         :param batch_size: number of transitions
         :param env: normalizes observations and rewards
-        :return: the batch, whose indices mean nothing
+        :return: the batch; its indices are not used
         """
         batch = self.buffer.sample(batch_size, env)
         ones = th.ones_like(batch.rewards)

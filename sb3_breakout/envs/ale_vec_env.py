@@ -1,4 +1,4 @@
-"""Several games at once, each in a thread of its own, preprocessed in C++."""
+"""Vectorised environment that runs each game in a thread of its own and preprocesses frames in C++."""
 
 import time
 from collections.abc import Callable
@@ -27,8 +27,8 @@ class AleVecEnv(DummyVecEnv):
     can be rendered.
 
     :param env_fns: functions that each build one game, as ``make_vec_env`` passes them: an Atari game, ``Monitor``,
-        ``AtariPreprocessing`` and whatever is wanted above that needs no emulator
-    :raises ValueError: if an environment is built otherwise
+        ``AtariPreprocessing`` and any wrappers above that do not need the emulator
+    :raises ValueError: if an environment is built differently
     """
 
     def __init__(self, env_fns: list[Callable[[], gym.Env]]) -> None:
@@ -40,7 +40,7 @@ class AleVecEnv(DummyVecEnv):
         Start a step of all games.
 
         :param actions: (n_envs,) integers
-        :raises ValueError: if one is no action of the game
+        :raises ValueError: if one is not an action of the game
         """
         for action in actions:
             if not self.action_space.contains(action):
@@ -98,7 +98,7 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     def step(self, action: int) -> AtariStepReturn:
         """
-        Finish the step that was started, or do a whole one.
+        Finish the step that was started, or do a complete one.
 
         :param action: the action; the one sent if one was
         :return: observation (height, width, channels) uint8, reward, terminated, truncated, info
@@ -140,7 +140,7 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     @property
     def ale(self) -> "GameInThread":
-        """The emulator, as far as wrappers ask for it."""
+        """The part of the emulator's interface that wrappers use."""
         return self
 
     def get_action_meanings(self) -> list[str]:
@@ -148,7 +148,7 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         return self.env.unwrapped.get_action_meanings()  # type: ignore[attr-defined]
 
     def render(self) -> Any:
-        """:raises NotImplementedError: always; the emulator's picture in colour stays inside its thread"""
+        """:raises NotImplementedError: always; the emulator's colour screen is not available outside its thread"""
         raise NotImplementedError("AleVecEnv is for training and cannot be rendered: use DummyVecEnv to watch or record.")
 
     def close(self) -> None:
@@ -160,7 +160,7 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     def _interface(self) -> Any:
         """:raises ClosedEnvironmentError: after ``close``"""
         if self._threads is None:
-            raise gym.error.ClosedEnvironmentError("This AleVecEnv is closed: make a new one to go on playing.")
+            raise gym.error.ClosedEnvironmentError("This AleVecEnv is closed: create a new one to continue playing.")
         return self._threads
 
     def _picture(self, frames: np.ndarray) -> np.ndarray:
@@ -187,7 +187,7 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
 def _put_into_thread(env: gym.Env) -> GameInThread:
     """
-    Give an environment's wrappers a game in a thread to play with.
+    Replace the game below an environment's wrappers by one in a thread.
 
     :param env: the environment
     :return: the game

@@ -1,13 +1,13 @@
 """
-SB3's Atari wrappers, put right where a game or a life ends.
+SB3's Atari wrappers, corrected at the ends of games and lives.
 
-While a game goes on each returns exactly what its SB3 parent does. The differences:
+In the middle of a game each returns exactly what its SB3 parent does. The differences:
 
 ====================  ==================================  ===========================================
 where                 SB3                                 here
 ====================  ==================================  ===========================================
 last frame of a game  often the frame of the step before  the frame that the last action led to
-``reset()`` mid-life  goes on with the half-played game   starts a new game, so that an evaluation
+``reset()`` mid-life  continues the half-played game      starts a new game, so that an evaluation
                                                           never inherits the previous one's score
 ``reset(seed=…)``     ignored after a lost life           starts the game of that seed
 end during presses    old picture, no FIRE, Monitor's     the new game's picture, FIRE pressed, the
@@ -28,10 +28,10 @@ NOOP, FIRE = 0, 1  # every Atari game's first actions, where it has a FIRE at al
 
 class GameRecords(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
-    Remembers ``Monitor``'s record of the last game that ended, until someone takes it.
+    Keeps ``Monitor``'s record of the last game that ended until it is fetched.
 
-    Presses made inside ``reset()`` can end a game too (at the emulator's frame limit), and a reset has no
-    ``info`` that an evaluation would look at: without this, it would never hear of that game.
+    Actions inside ``reset()`` can end a game too (at the emulator's frame limit), and a reset has no
+    ``info`` that an evaluation reads: without this wrapper, that game would not be counted.
 
     :param env: environment to wrap, directly above ``Monitor``
     """
@@ -48,9 +48,9 @@ class GameRecords(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     def take(self) -> dict[str, Any] | None:
         """
-        Hand over the record, once.
+        Return the record and forget it.
 
-        :return: ``Monitor``'s record of the last ended game, or None if there is none or it was taken already
+        :return: ``Monitor``'s record of the last ended game, or None if there is none or it was fetched already
         """
         record, self._record = self._record, None
         return record
@@ -58,9 +58,9 @@ class GameRecords(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
 class MaxAndSkip(MaxAndSkipEnv):
     """
-    Frame skipping whose last picture of a game is the one that the last action led to.
+    Frame skipping whose last observation of a game is the result of the last action.
 
-    SB3's wrapper returns a picture of the step before when a game ends early within the skipped frames:
+    SB3's wrapper returns a frame of the step before when a game ends within the skipped frames:
     a truncated game would bootstrap from it, a recording would end with it.
 
     :param env: environment to wrap
@@ -88,7 +88,7 @@ class MaxAndSkip(MaxAndSkipEnv):
 
 class EpisodicLife(EpisodicLifeEnv):
     """
-    One life, one episode; only a reset straight after a lost life goes on with the game.
+    Each life is an episode; only a reset right after a lost life continues the game.
 
     :param env: environment to wrap
     """
@@ -104,9 +104,9 @@ class EpisodicLife(EpisodicLifeEnv):
 
     def reset(self, **kwargs: Any) -> AtariResetReturn:
         """
-        Start the next life, or a new game where no life was just lost or a seed asks for one.
+        Start the next life, or a new game if no life was just lost or a seed is given.
 
-        :param kwargs: passed to the game's own reset, when it comes to that
+        :param kwargs: passed to the reset of the game, if it is reset
         :return: first observation (height, width, 3) uint8 and info of the life
         """
         if not self.life_lost or kwargs.get("seed") is not None:

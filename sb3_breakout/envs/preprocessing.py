@@ -1,4 +1,4 @@
-"""What the learner sees of the game: pictures, episodes and rewards, every choice a keyword."""
+"""Preprocessing of Atari games: observations, episodes and rewards."""
 
 import math
 from collections.abc import Callable
@@ -99,7 +99,7 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     def stack_on(self, game: gym.Env) -> None:
         """
-        Play a game that skips frames and makes pictures already; everything above that is put on top of it.
+        Put the wrappers above frame skipping and picture on top of a game that does both itself.
 
         :param game: environment with observations of this wrapper's space
         """
@@ -114,7 +114,7 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         self.env = env
 
     def interfering_wrapper(self) -> gym.Wrapper | None:
-        """:return: the first wrapper below this one that does more than watch the game, None if all of them just watch"""
+        """:return: the first wrapper below this one that changes the game, None if all of them only observe it"""
         env = self.below
         while isinstance(env, WATCHING):
             env = env.env
@@ -122,8 +122,8 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     def insert(self, wrap: Callable[[gym.Env], Inserted]) -> Inserted:
         """
-        Put a wrapper directly above frame skipping, where everything that is executed passes: the agent's actions and the
-        presses of these wrappers. Rewards are raw there. Of all games in a ``DummyVecEnv``:
+        Insert a wrapper directly above frame skipping, where all executed actions pass: the agent's and the FIRE
+        presses of these wrappers. Rewards are raw there. For all games of a ``DummyVecEnv``:
         ``env.env_method("insert", wrap)``.
 
         :param wrap: makes the wrapper; it leaves observations as they are
@@ -176,7 +176,7 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
 def _picture(env: gym.Env, screen_size: int | None, grayscale: bool) -> gym.Env:
     """
-    Turn native RGB pictures into what was asked for.
+    Resize native RGB pictures and convert them to grey, if requested.
 
     :param env: environment whose observations are (height, width, 3) uint8
     :param screen_size: height and width in pixels, or None to keep both
@@ -192,7 +192,7 @@ def _picture(env: gym.Env, screen_size: int | None, grayscale: bool) -> gym.Env:
 
 def _check_game(env: gym.Env) -> None:
     """
-    Refuse what is not an Atari game with one RGB picture per emulator frame.
+    Check that this is an Atari game with one RGB picture per emulator frame.
 
     :param env: the environment to be wrapped
     :raises TypeError: if it is not an Atari game
@@ -223,7 +223,7 @@ def _check_game(env: gym.Env) -> None:
 
 def _check_count(name: str, value: int, at_least: int) -> None:
     """
-    Refuse anything but a whole number that is large enough.
+    Check that this is a whole number in range.
 
     :param name: the argument's name
     :param value: what was received for it
@@ -239,7 +239,7 @@ def _check_count(name: str, value: int, at_least: int) -> None:
 
 def _check_stickiness(env: gym.Env, action_repeat_probability: float) -> None:
     """
-    Refuse what is no probability, and two sticky layers on top of each other.
+    Check that this is a probability, and 0 in a game with sticky actions of its own.
 
     :param env: an Atari game
     :param action_repeat_probability: probability of repeating the previous action
@@ -260,7 +260,7 @@ def _check_stickiness(env: gym.Env, action_repeat_probability: float) -> None:
 
 def _check_game_length(env: gym.Env, presses: int) -> None:
     """
-    Refuse a frame limit that can end a game before the agent's first step.
+    Check that the frame limit cannot end a game before the agent's first step.
 
     :param env: an Atari game
     :param presses: emulator frames that the wrapper plays at a game's start, at most

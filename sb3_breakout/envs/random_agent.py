@@ -1,4 +1,4 @@
-"""The agent that everything is compared with."""
+"""The baseline: an agent that plays at random."""
 
 from copy import deepcopy
 
@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 class RandomAgent:
     """
-    Plays uniformly random actions behind the ``predict`` of an SB3 model, so that all that takes a model takes it.
+    Plays uniformly random actions through the ``predict`` interface of an SB3 model, in whose place it can be used.
 
     :param env: environment (or vector environment) to play in; only its spaces are kept
     :param seed: seed of the agent's own random numbers, None for a fresh one
@@ -18,7 +18,7 @@ class RandomAgent:
 
     def __init__(self, env: gym.Env | VecEnv, seed: int | None = None) -> None:
         self.observation_space = env.observation_space
-        self.action_space = deepcopy(env.action_space)  # own random numbers: the environment's are not disturbed
+        self.action_space = deepcopy(env.action_space)  # own random numbers: the environment's are not affected
         self.action_space.seed(seed)
 
     def predict(
@@ -29,10 +29,10 @@ class RandomAgent:
         deterministic: bool = False,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
         """
-        Draw one action per observation; nothing but the number of observations is looked at.
+        Draw one action per observation. The content of observations is ignored.
 
         :param observation: one observation, or a batch with a leading dimension (n_envs, ...)
-        :param state: returned as it came
+        :param state: returned unchanged
         :param episode_start: not used
         :param deterministic: not used: the agent is random either way
         :return: one action, or one per environment (n_envs, ...), and the state

@@ -1,4 +1,4 @@
-"""Games on the nodes of a Ray cluster: what a lost node was playing is truncated, and new games begin elsewhere."""
+"""Games on the nodes of a Ray cluster. The games of a lost node are truncated, and new ones start on another node."""
 
 import os
 import socket
@@ -44,10 +44,10 @@ class RayVecEnv(VecEnv):
     :param env_fns: functions that each build one game, as :class:`AleVecEnv` takes them
     :param address: of the cluster, as ``ray.init`` takes it: ``auto`` (``$RAY_ADDRESS``, or the cluster this machine is part
         of), ``local``, ``HOST:PORT`` or ``ray://HOST:PORT``; not used where the process is connected to a cluster already
-    :param games_per_actor: largest number of games that an actor plays; with 8, an answer stays below the 100 kB up to which
+    :param games_per_actor: largest number of games that an actor plays; with 8, a reply stays below the 100 kB up to which
         Ray sends it directly: a larger one costs the learner three times the processor time
     :raises ClusterError: if there is no such cluster, it has too few CPUs, or a node has other packages than this machine
-    :raises ValueError: if ``games_per_actor`` is below 1, or an environment is none for ``AleVecEnv``
+    :raises ValueError: if ``games_per_actor`` is below 1, or ``AleVecEnv`` does not support an environment
     """
 
     def __init__(self, env_fns: list[Callable[[], gym.Env]], address: str = "auto", games_per_actor: int = 8) -> None:
@@ -175,10 +175,10 @@ class RayVecEnv(VecEnv):
 
     def _start(self, shares: list["_Share"]) -> None:
         """
-        Start actors where there is room, and new games in them.
+        Start actors on free CPUs, and new games in them.
 
         :param shares: those that have no actor, or a lost one
-        :raises ClusterError: if there is no room in time, a node cannot play, or an actor is lost again and again
+        :raises ClusterError: if there are no CPUs in time, a node cannot play, or an actor is lost repeatedly
         """
         while shares:
             for share in shares:
@@ -187,7 +187,7 @@ class RayVecEnv(VecEnv):
                 share.start(self._rng.integers(2**31, size=len(share.env_fns)).tolist())
             try:
                 lost = self._wait(shares, SECONDS_TO_START)
-            except Exception as error:  # whatever it is, the same games could be built here
+            except Exception as error:  # the same games could be built here, so the fault is the node's
                 raise ClusterError(f"A node cannot play: {first_line(error)} {SAME_EVERYWHERE}") from error
             for share in shares:
                 if share not in lost:
@@ -199,11 +199,11 @@ class RayVecEnv(VecEnv):
     @staticmethod
     def _wait(shares: list["_Share"], seconds: float) -> list["_Share"]:
         """
-        Wait for what was asked of actors.
+        Wait for the replies of actors.
 
-        :param shares: those that were asked
+        :param shares: those whose actors were called
         :param seconds: for all of them together
-        :return: those whose actor is lost; the others have their answer
+        :return: those whose actor is lost; the others have their reply
         :raises Exception: what a game raised
         """
         deadline = time.monotonic() + seconds

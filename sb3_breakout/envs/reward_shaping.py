@@ -34,7 +34,7 @@ class RewardShapingWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     def reset(self, **kwargs: Any) -> AtariResetReturn:
         """
-        Start an episode; lives lost or regained by the reset itself are nobody's fault.
+        Start an episode; lives lost or regained by the reset itself are not counted.
 
         :param kwargs: passed to the wrapped environment's reset
         :return: first observation and info
@@ -68,7 +68,7 @@ class RewardShapingWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
 def _check_penalty(name: str, value: float) -> None:
     """
-    Refuse anything but a finite number that is not negative.
+    Check that this is a finite number of at least 0.
 
     :param name: the argument's name
     :param value: what was received for it

@@ -1,6 +1,6 @@
 """How well an agent plays: raw scores of whole games under a stated protocol."""
 
-from sb3_breakout.evaluation.games import check_fits, check_game, env_for, evaluate, evaluate_under, evaluation_env
+from sb3_breakout.evaluation.games import check_fits, env_for, evaluate, evaluate_under, evaluation_env
 from sb3_breakout.evaluation.players import load_player
 from sb3_breakout.evaluation.scores import Scores, bootstrap_interval
 from sb3_breakout.protocol import ENV_ID, FRAME_SKIP, MAX_STEPS, NOOP_MAX, SEEDS, STICKINESS
@@ -15,7 +15,6 @@ __all__ = [
     "Scores",
     "bootstrap_interval",
     "check_fits",
-    "check_game",
     "env_for",
     "evaluate",
     "evaluate_under",

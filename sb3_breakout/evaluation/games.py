@@ -3,14 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
-from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.utils import set_random_seed
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecTransposeImage
+from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_breakout.common.arguments import check_at_least, check_choice
-from sb3_breakout.envs import AtariPreprocessing
+from sb3_breakout.envs.games import make_games
 from sb3_breakout.evaluation.balls import balls_at_paddle, miss_rates
 from sb3_breakout.evaluation.game_watch import GameWatch
 from sb3_breakout.evaluation.scores import INTERVAL, Scores
@@ -50,23 +48,13 @@ def evaluation_env(
     """
     check_choice("protocol", protocol, list(STICKINESS))
     check_at_least("max_steps", max_steps, 1)
-    check_game(env_id)
     wrapper_kwargs = {"frame_skip": FRAME_SKIP, "noop_max": noop_max, **(wrapper_kwargs or {})}
-    limit = wrapper_kwargs["frame_skip"] * max_steps
-    env = make_vec_env(
-        env_id,
-        n_envs,
-        seed=seed,
-        wrapper_class=AtariPreprocessing,
-        wrapper_kwargs=wrapper_kwargs,
-        env_kwargs={
-            **(env_kwargs or {}),
-            "repeat_action_probability": STICKINESS[protocol],
-            "max_num_frames_per_episode": limit,
-        },
-        vec_env_cls=DummyVecEnv,  # on one core hardly slower than AleVecEnv, whose memory and screens nobody can look at
-    )
-    return VecTransposeImage(VecFrameStack(env, n_stack))
+    env_kwargs = {
+        **(env_kwargs or {}),
+        "repeat_action_probability": STICKINESS[protocol],
+        "max_num_frames_per_episode": wrapper_kwargs["frame_skip"] * max_steps,
+    }
+    return make_games(env_id, n_envs, n_stack, wrapper_kwargs, env_kwargs, seed)
 
 
 def env_for(model: Any, **env_arguments: Any) -> VecEnv:
@@ -204,16 +192,3 @@ def _shares(episodes: int, seeds: Sequence[int]) -> list[int]:
     if episodes < len(seeds):
         raise ValueError(f"episodes must be at least the number of seeds, {len(seeds)}, received {episodes}.")
     return [len(share) for share in np.array_split(np.arange(episodes), len(seeds))]
-
-
-def check_game(env_id: str) -> None:
-    """
-    :param env_id: what is to be played
-    :raises ValueError: if it is no Atari game without frame skip
-    """
-    try:
-        spec = gym.spec(env_id)
-    except gym.error.Error as error:
-        raise ValueError(f"env_id must be an Atari game such as {ENV_ID!r}, received {env_id!r}: {error}") from None
-    if spec.entry_point != "ale_py.env:AtariEnv" or spec.kwargs["frameskip"] != 1:
-        raise ValueError(f"env_id must be an Atari game without frame skip such as {ENV_ID!r}, received {env_id!r}.")

@@ -1,38 +1,19 @@
 """How much memory there is."""
 
-import os
 import pathlib
 
-try:
-    import psutil
-except ImportError:
-    psutil = None  # type: ignore[assignment]
+import psutil
 
 CGROUP = pathlib.Path("/sys/fs/cgroup")
-MEMINFO = pathlib.Path("/proc/meminfo")
 
 
-def available_bytes() -> int | None:
+def available_bytes() -> int:
     """
-    :return: memory this process may still take without swapping, a container's limit respected;
-        None where the system does not tell
+    :return: memory this process may still take without swapping, a container's limit respected
     """
-    if psutil is not None:
-        free: int | None = psutil.virtual_memory().available
-    else:
-        free = _available_from_meminfo()
-    limits = [value for value in (free, _available_in_cgroup()) if value is not None]
-    return min(limits) if limits else None
-
-
-def _available_from_meminfo() -> int | None:
-    try:
-        for line in MEMINFO.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return None
+    free: int = psutil.virtual_memory().available
+    limit = _available_in_cgroup()
+    return free if limit is None else min(free, limit)
 
 
 def _available_in_cgroup() -> int | None:
@@ -57,7 +38,7 @@ def require_for_buffer(n_transitions: int, bytes_each: float) -> None:
     :raises NotEnoughMemoryError: if there is less, naming the size that fits
     """
     available = available_bytes()
-    if available is not None and n_transitions * bytes_each > available:
+    if n_transitions * bytes_each > available:
         raise NotEnoughMemoryError(
             f"A replay buffer of {n_transitions} transitions needs {n_transitions * bytes_each / 1e9:.2f} GB of memory, "
             f"{available / 1e9:.2f} GB are available: the largest buffer_size that fits is {int(available / bytes_each)}."
@@ -71,5 +52,5 @@ def require(n_bytes: int, what: str) -> None:
     :raises NotEnoughMemoryError: if there is less
     """
     available = available_bytes()
-    if available is not None and n_bytes > available:
+    if n_bytes > available:
         raise NotEnoughMemoryError(f"{what} needs {n_bytes / 1e9:.2f} GB of memory, {available / 1e9:.2f} GB are available.")

@@ -180,7 +180,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     def check_memory(self) -> None:
         """
         Check that the buffer, once full, fits into the memory there is. Done on the first ``add`` too; called before training
-        it tells early. Nothing is checked once memory was taken, or where the system does not tell how much there is.
+        it tells early. Nothing is checked once memory was taken.
 
         :raises ValueError: naming the size that fits
         """

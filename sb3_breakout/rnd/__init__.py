@@ -1,4 +1,4 @@
-"""Random Network Distillation: explores."""
+"""Exploration by Random Network Distillation."""
 
 from sb3_breakout.rnd.ddqn_rnd import DDQNRND
 from sb3_breakout.rnd.distillation import RND

@@ -24,8 +24,8 @@ class DDQNRND(DDQN):
     ``ddqn_rnd`` in RL Zoo: the exploitation agent of a training with two (:class:`~sb3_breakout.rnd.DualAgentCallback`).
 
     It learns and plays as ``DDQN`` does. What it adds: every model file (final, best, checkpoint) also holds the explorer
-    (policy, optimizer) and the bonus (networks, optimizer, statistics), and a training that is continued goes on with
-    them. A model that is loaded to play keeps them as tensors and builds no networks of them.
+    (policy, optimizer) and the bonus (networks, optimizer, statistics), and a resumed training continues with
+    them. A model that is loaded for evaluation keeps them as tensors and builds no networks.
 
     All parameters are those of :class:`~sb3_breakout.ddqn.DDQN`.
 
@@ -38,11 +38,11 @@ class DDQNRND(DDQN):
 
     def attach(self, explorer: QLearner, rnd: RND) -> None:
         """
-        Save these with the model from now on. What was attached or loaded before is put into them.
+        Save these with the model from now on. State that was attached or loaded before is loaded into them.
 
         :param explorer: the exploration agent
         :param rnd: its bonus
-        :raises ValueError: if the bonus before was for frames of another size
+        :raises ValueError: if the earlier bonus was for frames of another size
         """
         before = self._exploration_parameters()
         self.explorer, self.rnd, self._saved_exploration = explorer, rnd, None
@@ -71,10 +71,10 @@ class DDQNRND(DDQN):
         """
         As in SB3, those of the explorer and the bonus included where there are any.
 
-        :param load_path_or_dict: a model file, or what ``get_parameters`` gave
+        :param load_path_or_dict: a model file, or what ``get_parameters`` returned
         :param exact_match: whether all parameters of the model itself must be given
         :param device: where to load them
-        :raises ValueError: if they are not those of such a model
+        :raises ValueError: if they do not belong to such a model
         """
         params: Any = load_path_or_dict
         if not isinstance(params, dict):

@@ -1,4 +1,4 @@
-"""The bonus: networks, their training, and the running statistics that put frames and bonus on a common scale."""
+"""The bonus: networks, their training, and the running statistics that normalize frames and bonus."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,7 @@ class RND(nn.Module):
 
     Frames are whitened and clipped to [-5, 5]; the bonus is divided by the running standard deviation of its discounted
     return (section 2.4). Unlike the paper's, that deviation forgets: raw bonuses fall by orders of magnitude while the
-    predictor learns, and over all of the past their scale would stay that of the beginning. The ``state_dict`` holds
+    predictor learns, and a deviation over the whole past would remain at the scale of the beginning. The ``state_dict`` holds
     networks and statistics.
 
     :param observation_space: single frames: an image of 1 or 3 channels (first or last), or a vector
@@ -37,9 +37,9 @@ class RND(nn.Module):
     :param batch_size: frames per update of the predictor: one update per ``batch_size / update_proportion`` collected frames,
         whatever the number of environments
     :param gamma: discount of the return that the bonus is scaled by
-    :param initial_steps: collected frames that only feed the statistics; their bonus is 0, for there is no scale yet
-    :raises ValueError: if an argument is out of its range, or the observations are a stack of frames or nothing
-        that a network takes
+    :param initial_steps: collected frames that only update the statistics; their bonus is 0, as there is no scale yet
+    :raises ValueError: if an argument is out of its range, or the observations are stacked frames or neither
+        images nor vectors
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class RND(nn.Module):
 
     def observe(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """
-        Take the frames of one step into the statistics, train the predictor if it is time to, and give the bonus.
+        Update the statistics with the frames of one step, train the predictor when a batch is full, and return the bonus.
 
         :param frames: ``(n_envs, *observation_space.shape)``
         :return: raw and scaled bonus, each (n_envs,) float32, not negative; the scaled one is 0 during ``initial_steps``
@@ -102,7 +102,7 @@ class RND(nn.Module):
     def bonus(self, frames: np.ndarray) -> np.ndarray:
         """
         :param frames: ``(batch, *frame_shape)``, channels first
-        :return: raw bonus (batch,) float32; nothing is learned from asking
+        :return: raw bonus (batch,) float32; no state changes
         """
         with th.no_grad():
             return self._errors(frames).cpu().numpy()
@@ -159,7 +159,7 @@ class RND(nn.Module):
         """
         As PyTorch's, for frames of the same size only.
 
-        :param state_dict: what ``state_dict`` gave
+        :param state_dict: what ``state_dict`` returned
         :param strict: see PyTorch
         :param assign: see PyTorch
         :raises ValueError: if it belongs to frames of another shape

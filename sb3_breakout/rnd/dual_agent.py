@@ -1,4 +1,4 @@
-"""Callbacks that explore with Random Network Distillation: the bonus alone, and with an agent of its own."""
+"""Callbacks for Random Network Distillation: the bonus alone, or with a separate exploration agent."""
 
 import copy
 from collections import deque
@@ -23,7 +23,7 @@ EXPORTED = "exploration_agent.zip"
 class RNDCallback(BaseCallback):
     """
     Activates the :class:`~sb3_breakout.rnd.RNDRewardWrapper` of the training environment, and logs the bonus. With
-    ``reward: combined`` in the wrapper that is all an on-policy algorithm needs.
+    ``reward: combined`` in the wrapper, on-policy algorithms need nothing else.
 
     :param verbose: see SB3
     :raises ValueError: at the start of training, if the environment has no ``RNDRewardWrapper``
@@ -51,12 +51,12 @@ class DualAgentCallback(RNDCallback):
     """
     An exploration agent beside the model, which is the exploitation agent. The explorer chooses the training actions. Both
     learn from the same stored transitions, each by its own priorities: the model from the extrinsic reward, the
-    explorer from ``(1 - alpha) * extrinsic + alpha * intrinsic`` with today's alpha.
+    explorer from ``(1 - alpha) * extrinsic + alpha * intrinsic`` with the current alpha.
 
-    The explorer learns by the model's hyperparameters. :class:`~sb3_breakout.rnd.DDQNRND` (``ddqn_rnd`` in RL Zoo)
+    The explorer has the model's hyperparameters. :class:`~sb3_breakout.rnd.DDQNRND` (``ddqn_rnd`` in RL Zoo)
     saves it inside the model; under a plain ``DDQN`` it is only exported.
 
-    Alpha is counted from the first update on: what is collected before (``learning_starts``) is no part of its way.
+    Alpha changes from the first update on: steps before (``learning_starts``) are not counted.
 
     :param alpha_initial: share of the intrinsic reward when learning starts, in [0, 1]
     :param alpha_final: share from ``alpha_fraction`` of the learning on
@@ -65,10 +65,10 @@ class DualAgentCallback(RNDCallback):
         want to watch the explorer; None writes none (RL Zoo: the folder of the run)
     :param verbose: see SB3
     :raises ValueError: if an argument is out of its range; at the start of training, if wrapper, buffer or model do not fit,
-        or if it is over before learning starts
+        or if the training would end before learning starts
     """
 
-    AGREEMENT_INTERVAL = 1000  # environment steps between two looks at how often both agents would do the same
+    AGREEMENT_INTERVAL = 1000  # environment steps between two measurements of the agents' agreement
 
     model: DDQN
     view: ReplayView  # the explorer's

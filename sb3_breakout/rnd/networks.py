@@ -12,7 +12,7 @@ SMALLEST_IMAGE = 36  # pixels; below that nothing is left after the three convol
 
 def make_target(frame_shape: tuple[int, ...]) -> nn.Module:
     """
-    The network that stays as it was initialised (https://arxiv.org/abs/1810.12894, appendix A.2): a linear layer on a trunk.
+    The fixed, randomly initialised network (https://arxiv.org/abs/1810.12894, appendix A.2): a linear layer on a trunk.
 
     :param frame_shape: (channels, height, width) of an image, or (features,)
     :return: frames ``(batch, *frame_shape)`` float32 to embeddings (batch, width)
@@ -25,8 +25,8 @@ def make_target(frame_shape: tuple[int, ...]) -> nn.Module:
 
 def make_predictor(frame_shape: tuple[int, ...]) -> nn.Module:
     """
-    The network that learns to give the target's embeddings. As in the paper it has two layers more, so that what
-    it cannot predict is what it has not seen, and not what is beyond it.
+    The network that learns to predict the target's embeddings. As in the paper it has two more layers, so that prediction
+    errors stem from novelty and not from a lack of capacity.
 
     :param frame_shape: (channels, height, width) of an image, or (features,)
     :return: frames ``(batch, *frame_shape)`` float32 to embeddings (batch, width)

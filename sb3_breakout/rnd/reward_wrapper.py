@@ -17,14 +17,14 @@ class RNDRewardWrapper(VecEnvWrapper):
 
     Paper: https://arxiv.org/abs/1810.12894
 
-    Until it is activated it passes everything on as it is, and has no networks: RL Zoo puts it around evaluation
+    Until it is activated it changes nothing and has no networks: RL Zoo puts it around evaluation
     and ``enjoy`` environments too. In training, :class:`~sb3_breakout.rnd.RNDCallback` or
     :class:`~sb3_breakout.rnd.DualAgentCallback` activates it.
 
-    The bonus of a step is that of the frame it led to, at the end of an episode the last frame of that episode.
+    The bonus of a step is that of the resulting frame, at the end of an episode its last frame.
 
     :param venv: environments whose observations are single frames: images of 1 or 3 channels, or vectors
-    :param reward: ``"extrinsic"`` leaves the reward as it is and puts the bonus into ``infos[i]["intrinsic_reward"]``;
+    :param reward: ``"extrinsic"`` leaves the reward unchanged and puts the bonus into ``infos[i]["intrinsic_reward"]``;
         ``"combined"`` makes the reward ``(1 - alpha) * reward + alpha * bonus`` besides, for algorithms with one reward
     :param alpha: share of the bonus in the combined reward, in [0, 1]
     :param active: activate it at once
@@ -77,7 +77,7 @@ class RNDRewardWrapper(VecEnvWrapper):
 
     def activate(self, device: th.device | str = "auto") -> RND:
         """
-        Give a bonus from now on. Networks are made the first time.
+        Compute the bonus from now on. The networks are created at the first call.
 
         :param device: where the networks are
         :return: networks and statistics

@@ -1,4 +1,4 @@
-"""Videos as files: one, or many with their frames, of a random and a trained agent."""
+"""Records one video, or many with their frames, of a random and a trained agent."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ def record_one(agent: Any, path: Path, seed: int, **how: Any) -> str:
     :param path: of the video
     :param seed: of the game and the agent
     :param how: further arguments of :func:`~sb3_breakout.video.record.record_video`
-    :return: what was recorded, for people
+    :return: a line that describes the recording
     """
     set_random_seed(seed)
     agent.action_space.seed(seed)  # a RandomAgent's
@@ -49,12 +49,12 @@ def record_bulk(
     :param total: number of videos, those already there included
     :param percent_random: of them that the random agent plays, 0 to 100; a half is rounded up
     :param checkpoint: the trained agent, as :func:`~sb3_breakout.agents.find_agent` takes it; sought if it has a video
-    :param algo: its algorithm; None for what its file says
-    :param env_id: its game; None for what is kept beside its file
+    :param algo: its algorithm; None to take it from its file
+    :param env_id: its game; None to take it from the settings beside its file
     :param device: of the trained agent
-    :param say: takes a line about each video
+    :param say: called with a line about each video
     :param how: ``seed``, ``max_steps`` and ``protocol`` of the games, ``scale`` and ``with_q_values`` of the videos
-    :raises FileExistsError: if a file is in the way that other settings have made, or another program
+    :raises FileExistsError: if there is a video that was recorded with other settings or by another program
     """
     n_random = number_random(total, percent_random)
     counts = {RANDOM: n_random, TRAINED: total - n_random}
@@ -84,12 +84,12 @@ def number_random(total: int, percent: float) -> int:
 
 def keep_settings(folder: Path, settings: dict[str, dict[str, Any]], videos: list[Path]) -> None:
     """
-    Write down what an agent's videos are recorded with, or see that it is what they were recorded with.
+    Save the settings of an agent's videos, or check that they are those of the existing videos.
 
     :param folder: of the videos
     :param settings: of each agent
     :param videos: that will be recorded
-    :raises FileExistsError: if it holds videos that were recorded otherwise
+    :raises FileExistsError: if it holds videos that were recorded with other settings
     """
     file = folder / SETTINGS
     known = json.loads(file.read_text()) if file.exists() else {}
@@ -107,7 +107,7 @@ def keep_settings(folder: Path, settings: dict[str, dict[str, Any]], videos: lis
 
 
 def _settings(trained: TrainedAgent | None, **how: Any) -> dict[str, dict[str, Any]]:
-    """:return: what the videos of each agent depend on"""
+    """:return: the settings that determine the videos of each agent"""
     if trained is None:
         return {RANDOM: how}
     return {RANDOM: how, TRAINED: how | {"sha256": hashlib.sha256(trained.path.read_bytes()).hexdigest()}}

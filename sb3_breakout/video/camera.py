@@ -28,10 +28,10 @@ class Moment(NamedTuple):
 
     :param number: 0 for the first picture
     :param screen: (210, 160, 3) uint8 RGB, the emulator's
-    :param action: what was executed next, in words: LEFT, RIGHT, NOTHING or FIRE; END on the last picture
+    :param action: the next action that was executed: LEFT, RIGHT, NOTHING or FIRE; END on the last picture
     :param score: raw points before that action
     :param lives: left before that action
-    :param q_values: what the agent thought of each action, by its name; None where it was not asked
+    :param q_values: Q-value of each action by its name; None where there are none
     """
 
     number: int
@@ -63,7 +63,7 @@ class Camera(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         Film the screen and the action, then execute it.
 
         :param action: the action
-        :return: what the game returns
+        :return: the result of the game's step
         """
         if self.game_over:  # the vectorised environment has begun another game
             return self.env.step(action)
@@ -77,14 +77,14 @@ class Camera(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     def note(self, q_values: np.ndarray) -> None:
         """
-        Show what the agent thinks of its actions with the next picture.
+        Show the agent's Q-values with the next picture.
 
         :param q_values: (n_actions,)
         """
         self._q_values = dict(zip(self._names, map(float, q_values), strict=True))
 
     def take(self) -> list[Moment]:
-        """:return: what was filmed since the last call"""
+        """:return: the moments filmed since the last call"""
         taken, self._moments = self._moments, []
         return taken
 

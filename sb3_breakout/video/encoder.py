@@ -1,4 +1,4 @@
-"""MP4 files, of videos and of exports: whole and with every picture that was handed over, or not there at all."""
+"""MP4 files for videos and exports, written atomically and checked to contain every picture."""
 
 import os
 import re
@@ -26,14 +26,14 @@ def open_video(
     path: str | os.PathLike[str], width: int, height: int, fps: float, lossless: bool = False
 ) -> Iterator["VideoEncoder"]:
     """
-    A video that is there whole or not at all: it takes its name when the block ends, and is removed when the block fails.
+    Write a video atomically: it gets its name when the block ends, and is removed when the block fails.
 
     :param path: the MP4 file, replaced if it exists; its folder is created if needed
     :param width: of the pictures in pixels, even unless lossless
     :param height: of the pictures in pixels, even unless lossless
     :param fps: pictures per second
     :param lossless: keep every pixel, in RGB, which few players show; otherwise browsers play it
-    :raises ValueError: for a size that such a video cannot have
+    :raises ValueError: if the format does not support the size
     :raises OSError: if the file cannot be written, with what ffmpeg said
     """
     with written_aside(path) as aside:
@@ -94,9 +94,9 @@ class VideoEncoder:
 
     def finish(self) -> None:
         """
-        Complete the file, and see that it is complete.
+        Finish the file and check that it is complete.
 
-        :raises OSError: if ffmpeg failed, with what it said, or the file has not as many pictures as were written
+        :raises OSError: if ffmpeg failed, with what it said, or the file has fewer pictures than were written
         """
         self._close_input()
         if self._process.wait() != 0:
@@ -107,7 +107,7 @@ class VideoEncoder:
             raise OSError(f"ffmpeg wrote {count} of {self.pictures} pictures to {self.path}.")
 
     def stop(self) -> None:
-        """End the process whatever it does; does nothing after ``finish``."""
+        """Kill the process if it is still running; does nothing after ``finish``."""
         self._process.kill()
         self._close_input()
         self._process.wait()
@@ -123,7 +123,7 @@ class VideoEncoder:
 def count_pictures(path: Path) -> int:
     """
     :param path: a video
-    :return: the number of pictures that can be read from it, without decoding them; 0 if it is no video
+    :return: the number of pictures that can be read from it, without decoding them; 0 if it is not a video
     """
     options = "-map 0:v:0 -c copy -f null -nostdin -loglevel quiet -progress pipe:1 -".split()
     command = [_ffmpeg(), "-i", os.path.abspath(path), *options]

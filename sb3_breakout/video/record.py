@@ -1,4 +1,4 @@
-"""Whole games as annotated videos, and as lossless pictures beside them."""
+"""Records whole games as annotated videos, optionally with lossless frames."""
 
 import os
 import shutil
@@ -10,9 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from sb3_breakout.common import png
 from sb3_breakout.common.arguments import check_at_least
 from sb3_breakout.common.files import name_folder
-from sb3_breakout.gameplay.dataset import png
 from sb3_breakout.protocol import VIDEO_SCALE
 from sb3_breakout.video.camera import Moment, play_game
 from sb3_breakout.video.encoder import open_video
@@ -72,7 +72,7 @@ def record_video(
     :param agent: anything with SB3's ``predict`` and spaces
     :param path: the MP4 file, at 30 pictures per second; its folder is created if needed
     :param with_frames: whether to write every screen as well, without text and lossless: ``0.png``, ``1.png``, ... in a
-        folder named like the video. It appears when it is complete, after the video.
+        folder named like the video, which is written atomically after the video.
     :param scale: pixels of the video per pixel of the screen
     :param game: of :func:`~sb3_breakout.video.camera.play_game`
     :return: the last moment: number of pictures less one, final score
@@ -112,7 +112,7 @@ def is_recorded(path: str | os.PathLike[str]) -> bool:
 def _places(path: str | os.PathLike[str]) -> tuple[Path, Path, Path]:
     """
     :param path: of a video
-    :return: it, the folder of its frames, and that folder's name until it is complete
+    :return: the video, the folder of its frames, and that folder's temporary name until it is complete
     """
     path = Path(path)
     frames = path.with_suffix("")
@@ -122,10 +122,10 @@ def _places(path: str | os.PathLike[str]) -> tuple[Path, Path, Path]:
 @contextmanager
 def _folder_aside(path: Path, unfinished: Path) -> Iterator[Path]:
     """
-    Yield an empty folder that takes its name when the block ends, and is removed when the block fails.
+    Yield an empty folder that is renamed to its final name when the block ends, and removed when the block fails.
 
     :param path: its name
-    :param unfinished: its name until then; what a killed process left there is removed
+    :param unfinished: its temporary name; remains of a killed process are removed
     """
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)

@@ -1,5 +1,6 @@
 """What RL Zoo would pass on, silently ignore or stumble over later is an error before training, which says what is right."""
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -58,6 +59,27 @@ def check_command_line(n_timesteps: int, save_freq: int) -> None:
         check_at_least("-n", n_timesteps, 1)
     if save_freq == 0:
         raise ValueError("--save-freq must be at least 1, or -1 for no checkpoints, received 0.")
+
+
+def check_learning_starts(
+    algo: str, algorithm_class: type[BaseAlgorithm], hyperparams: dict[str, Any], n_timesteps: int
+) -> None:
+    """
+    :param algo: name of the algorithm in RL Zoo
+    :param algorithm_class: its class, with a default for ``learning_starts``
+    :param hyperparams: hyperparameters as RL Zoo passes them to the constructor
+    :param n_timesteps: environment steps of a training that starts from scratch
+    :raises ValueError: if it would end before the first update
+    """
+    signatures = (inspect.signature(base).parameters for base in algorithm_class.__mro__)
+    default = next(parameters["learning_starts"].default for parameters in signatures if "learning_starts" in parameters)
+    learning_starts = check_at_least(f"{algo}: learning_starts", hyperparams.get("learning_starts", default), 0)
+    if n_timesteps <= learning_starts:
+        raise ValueError(
+            f"{algo}: a training of {n_timesteps} steps would learn nothing, as learning starts after "
+            f"learning_starts={learning_starts}. Give a larger -n (or n_timesteps in the YAML file), or "
+            "-params learning_starts: with a smaller number."
+        )
 
 
 def check_values(algo: str, hyperparams: dict[str, Any]) -> None:

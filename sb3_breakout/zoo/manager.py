@@ -32,7 +32,13 @@ from sb3_breakout.ddqn import DDQN
 from sb3_breakout.gameplay.collect.callback import RecordGameplayCallback
 from sb3_breakout.registry import ALGORITHMS, hyperparameter_file, load
 from sb3_breakout.rnd import DualAgentCallback
-from sb3_breakout.zoo.checks import check_command_line, check_hyperparameters, check_nested_arguments, check_values
+from sb3_breakout.zoo.checks import (
+    check_command_line,
+    check_hyperparameters,
+    check_learning_starts,
+    check_nested_arguments,
+    check_values,
+)
 from sb3_breakout.zoo.progress import TrainingProgressCallback, TrialProgressCallback
 from sb3_breakout.zoo.resuming import ContinuedLearning, ReplayBufferCheckpoint, check_buffer_beside, check_steps_left
 from sb3_breakout.zoo.termination import Termination
@@ -103,6 +109,8 @@ class Manager(ExperimentManager):
         processed[0].update(line)
         check_nested_arguments(self.algo, self._algorithm_class(), processed[0])
         check_values(self.algo, processed[0])  # again, now that what was Python code is evaluated
+        if not self.continue_training:
+            check_learning_starts(self.algo, self._algorithm_class(), processed[0], self.n_timesteps)
         return processed
 
     @override

@@ -34,7 +34,7 @@ def test_saved_at_another_step(tmp_path: Path) -> None:
     model.save_replay_buffer(tmp_path / "buffer")
     model.learn(100, reset_num_timesteps=False).save(tmp_path / "model")
     loaded = DDQN.load(tmp_path / "model", env=Corridor())
-    with pytest.warns(UserWarning, match="at step 100 and the model at step 200: training goes on from step 200"):
+    with pytest.warns(UserWarning, match="at step 100 and the model at step 200: training resumes at step 200"):
         loaded.load_replay_buffer(tmp_path / "buffer")
     assert loaded.replay_buffer is not None and loaded.replay_buffer.size() == 100
     assert loaded.learn(100, reset_num_timesteps=False).num_timesteps == 300

@@ -15,7 +15,7 @@ FAST: dict[str, Any] = dict(learning_starts=50, buffer_size=1000, batch_size=16,
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_autocast_auto_follows_the_hardware(monkeypatch: pytest.MonkeyPatch, fast: bool) -> None:
-    monkeypatch.setattr("sb3_breakout.ddqn.ddqn.bfloat16_is_fast", lambda device: fast)
+    monkeypatch.setattr("sb3_breakout.ddqn.assembly.bfloat16_is_fast", lambda device: fast)
     arguments: dict[str, Any] = dict(buffer_size=100, device="cpu")
     assert DDQN("CnnPolicy", Corridor("image"), **arguments).q_net.autocast is fast
     assert DDQN("CnnPolicy", Corridor("image"), autocast=not fast, **arguments).q_net.autocast is not fast

@@ -13,10 +13,10 @@ from sb3_breakout.ddqn.exploration import (
     boltzmann_probabilities,
     entropy,
     epsilon_greedy_probabilities,
-    ladder_epsilons,
     mixed_with_random,
     sample_actions,
 )
+from sb3_breakout.ddqn.ladder import ladder_epsilons, scores_along_the_ladder
 from tests.ddqn.environments import Corridor
 
 
@@ -146,4 +146,4 @@ def test_scores_along_the_ladder_are_logged_apart() -> None:
     model._setup_learn(100)
     model._update_info_buffer([ended[0], {}, {}, ended[3]])
     model._update_info_buffer([ended[1], ended[2], {}, {}])
-    assert model._scores_along_the_ladder() == {"ep_rew_mean_boldest": 15.0, "ep_rew_mean_greediest": 40.0}
+    assert scores_along_the_ladder(model._scores, 4) == {"ep_rew_mean_boldest": 15.0, "ep_rew_mean_greediest": 40.0}

@@ -30,8 +30,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     invocations = [
         [*CARTPOLE, *watched, *SHORT],
         [*CARTPOLE, "-n", "700", "--eval-freq", "-1", "-i", str(RUN / "CartPole-v1.zip"), "-P", *SHORT],
-        [*CARTPOLE, "-n", "100", "-conf", "no_callback.yml"],
-        [*CARTPOLE, "-n", "100", "-conf", "no_wrapper.yml"],
+        [*CARTPOLE, "-n", "100", "-conf", "no_callback.yml", *SHORT[:1], "learning_starts:50"],
+        [*CARTPOLE, "-n", "100", "-conf", "no_wrapper.yml", *SHORT[:1], "learning_starts:50"],
         ["--algo", "ppo", *CARTPOLE[2:], "-n", "100", "-conf", "ppo.yml", "-params", "n_steps:32", "batch_size:32"],
     ]
     return folder, run(sys.executable, "-c", TRAIN_SEVERAL, json.dumps(invocations), folder=folder)

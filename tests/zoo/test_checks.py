@@ -13,6 +13,7 @@ from sb3_breakout.zoo.checks import (
     ZOO_KEYS,
     check_command_line,
     check_hyperparameters,
+    check_learning_starts,
     check_nested_arguments,
     check_values,
 )
@@ -117,3 +118,15 @@ def test_options_that_the_zoo_would_ignore(n_timesteps: int, save_freq: int):
         check_command_line(n_timesteps, save_freq)
     check_command_line(-1, -1)  # neither given
     check_command_line(10, 10)
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_a_training_that_ends_before_learning_starts(algo: str):
+    """Given or left to the constructor, which has 10,000."""
+    algorithm_class = load(ALGORITHMS[algo].algorithm_class)
+    for given, n_timesteps in (({"learning_starts": 1e2}, 100), ({}, 10_000)):
+        with pytest.raises(ValueError, match=f"{algo}: a training of {n_timesteps} steps .* learning_starts={n_timesteps}"):
+            check_learning_starts(algo, algorithm_class, given, n_timesteps)
+        check_learning_starts(algo, algorithm_class, given, n_timesteps + 1)
+    with pytest.raises(ValueError, match=f"{algo}: learning_starts must be a whole number of at least 0, received 'soon'"):
+        check_learning_starts(algo, algorithm_class, {"learning_starts": "soon"}, 100)

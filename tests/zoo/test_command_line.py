@@ -132,6 +132,7 @@ def test_mistakes_are_refused_before_anything_starts(cartpole: tuple[Path, str],
         "-n must be a whole number of at least 1, received 0": ["-n", "0"],
         "--save-freq must be at least 1": ["--save-freq", "0"],
         "n_envs must be a whole number of at least 1, received 'two'": ["-params", "n_envs:'two'"],
+        "a training of 100 steps would learn nothing": ["-params", "learning_starts:100"],
         "frame_stack must be a whole number of at least 1, received -1": ["-params", "frame_stack:-1"],
         "optimizer_kwargs: eps is the text '1e-5'": ["-params", "policy_kwargs:dict(optimizer_kwargs=dict(eps='1e-5'))"],
     }
@@ -227,6 +228,6 @@ def test_optimize_from_two_processes_at_once(tmp_path: Path):
 @pytest.mark.slow
 def test_track_with_weights_and_biases_offline(tmp_path: Path):
     pytest.importorskip("wandb")
-    output = run(*TRAIN, *CARTPOLE, "--track", "-n", "300", "--eval-freq", "-1", folder=tmp_path, WANDB_MODE="offline")
+    output = run(*TRAIN, *CARTPOLE, "--track", "-n", "1100", "--eval-freq", "-1", folder=tmp_path, WANDB_MODE="offline")
     assert "Saving to" in output
     assert list(tmp_path.glob("wandb/offline-run-*"))

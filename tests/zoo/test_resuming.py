@@ -169,7 +169,7 @@ def test_nothing_left_to_learn(folders: tuple[Path, Path]) -> None:
 def test_with_a_buffer_of_another_step(tmp_path: Path, folders: tuple[Path, Path]) -> None:
     checkpoint = folders[0] / "rl_model_400_steps.zip"
     output = run(*TRAIN, "-n", "500", "-i", checkpoint, *OPTIONS, *PARAMETERS, folder=tmp_path)
-    assert f"{REPLAY_BUFFER} was saved at step {STEPS} and the model at step 400: training goes on from step 400" in output
+    assert f"{REPLAY_BUFFER} was saved at step {STEPS} and the model at step 400: training resumes at step 400" in output
     resumed = DDQN.load(tmp_path / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip")
     assert resumed.num_timesteps == 500
 

@@ -21,7 +21,7 @@ class Agent:
     """
     An agent before it is loaded.
 
-    :param name: what it is called in the dataset
+    :param name: its name in the dataset
     :param share: of the games, in (0, 1]
     :param path: its zip file; None for the random agent
     :param algo: its algorithm's name in RL Zoo
@@ -36,7 +36,7 @@ class Agent:
 
     def load(self, env: VecEnv) -> Any:
         """
-        :param env: what it will play in
+        :param env: the environment it will play in
         :return: the agent, with SB3's ``predict``
         """
         if self.path is None:
@@ -46,14 +46,14 @@ class Agent:
 
 def parse_agents(texts: Sequence[str], logs: Path, algo: str | None = None, env_id: str | None = None) -> list[Agent]:
     """
-    Read what was typed: ``NAME`` or ``NAME:SHARE``, the name being ``random`` or one that
-    :func:`~sb3_breakout.agents.find_agent` takes. Agents without a share divide what is left equally.
+    Parse command-line arguments of the form ``NAME`` or ``NAME:SHARE``, the name being ``random`` or one that
+    :func:`~sb3_breakout.agents.find_agent` takes. Agents without a share split the remainder equally.
 
     :param texts: for instance ``["random:0.3", "ddqn_per:best"]``
     :param logs: the Zoo's folder of logs
-    :param algo: of the trained agents; None for what their files say
+    :param algo: of the trained agents; None to take it from their files
     :param env_id: the game; None for that of the trained agents, or Breakout
-    :raises ValueError: if the shares are not 1 in total, or the agents do not play one game and see it alike
+    :raises ValueError: if the shares do not sum to 1, or the agents differ in game or preprocessing
     :raises FileNotFoundError: if there is no such agent
     """
     parsed = [_split_share(text) for text in texts]
@@ -72,8 +72,8 @@ def parse_agents(texts: Sequence[str], logs: Path, algo: str | None = None, env_
 
 def _common_game(trained: dict[str, TrainedAgent], env_id: str | None) -> Game:
     """
-    :return: what all agents play, in single frames
-    :raises ValueError: if they play different games, or see them differently: a dataset has frames of one kind
+    :return: the game that all agents play, without frame stacking
+    :raises ValueError: if they differ in game or preprocessing: all frames of a dataset have the same format
     """
     games = {name: replace(agent.game, n_stack=1) for name, agent in trained.items()}
     if len(set(games.values())) > 1:
@@ -88,7 +88,7 @@ def _agent(name: str, share: float, trained: TrainedAgent | None, game: Game) ->
 
 
 def agents_in_turn(agents: Sequence[Agent]) -> Iterator[Agent]:
-    """:return: without end, who plays the next game, so that each agent has its share after any number of games (up to one)"""
+    """:return: endless: the agent of each next game; after any number of games each has its share to within one game"""
     played = [0] * len(agents)
     games = 0
     while True:
@@ -101,15 +101,15 @@ def agents_in_turn(agents: Sequence[Agent]) -> Iterator[Agent]:
 
 @cache
 def file_sha256(path: Path) -> str:
-    """:return: hash of a file's content, which does not change while games are collected"""
+    """:return: hash of a file's content (cached: the file does not change while games are collected)"""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def describe(agent: Agent, model: Any) -> dict[str, Any]:
     """
     :param agent: the agent
-    :param model: the same, loaded
-    :return: what a dataset keeps of it
+    :param model: the loaded agent
+    :return: its metadata in the dataset
     """
     if agent.path is None:
         return {"name": agent.name}
@@ -123,7 +123,7 @@ def describe(agent: Agent, model: Any) -> dict[str, Any]:
 
 def describe_model(model: BaseAlgorithm) -> dict[str, Any]:
     """
-    :return: what is to be known of a model as it is now: steps it was trained for, a hash of its weights, and how it explores
+    :return: metadata of a model in its current state: steps it was trained for, a hash of its weights, and how it explores
         (``evaluation_epsilon`` in games for a dataset; ``temperature`` or ``epsilon`` in its training)
     """
     weights = hashlib.sha256()

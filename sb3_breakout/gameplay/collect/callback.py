@@ -1,4 +1,4 @@
-"""Games of the policy as it is, recorded while it is trained."""
+"""Records games of the current policy during training."""
 
 import os
 import warnings
@@ -19,18 +19,18 @@ from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
 class RecordGameplayCallback(BaseCallback):
     """
-    Every so many steps, plays one whole game with today's policy (as ``predict`` plays it in an evaluation) in an
-    environment of its own, and adds it to a dataset of gameplay. The training does not notice: random numbers are left as
+    At a fixed interval, plays one whole game with the current policy (as ``predict`` plays it in an evaluation) in an
+    environment of its own, and adds it to a dataset of gameplay. Training is not affected: random numbers are left as
     they were.
 
     RL Zoo's YAML files name it under ``callback:``, and the games go into the run's log folder, under ``gameplay``.
     Elsewhere, give it a folder and an environment; without them (as in the Zoo's search for hyperparameters) it does
-    nothing. A game that cannot be written is no reason to end a training: a warning says so.
+    nothing. A game that cannot be written causes a warning and does not stop the training.
 
     Before the training starts, a ValueError says if these games do not fit the model or cannot be recorded.
 
     :param every: agent steps between two games
-    :param folder: of the dataset, new, empty or a dataset to go on with
+    :param folder: of the dataset, new, empty or an existing dataset to extend
     :param make_env: makes the environment to play in: one game in a ``DummyVecEnv``, with observations as the model sees them
     """
 
@@ -85,7 +85,7 @@ class RecordGameplayCallback(BaseCallback):
             play_game(self.model, env, EpisodeWriter(folder.episode(number)), about, self._seed())
             rebuild_indexes(folder)
         except OSError as error:
-            warnings.warn(f"A game was not recorded ({error}); training goes on.", stacklevel=2)
+            warnings.warn(f"A game was not recorded ({error}); training continues.", stacklevel=2)
 
     def _seed(self) -> int:
         return int(np.random.SeedSequence([self.model.seed or 0, self.num_timesteps]).generate_state(1)[0] // 2)

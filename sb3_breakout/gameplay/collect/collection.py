@@ -1,4 +1,4 @@
-"""Collects a dataset, one whole game after the other or several at once; what is there already is not played again."""
+"""Collects a dataset of whole games, sequentially or in parallel; games that exist already are skipped."""
 
 import multiprocessing
 import os
@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.utils import set_random_seed
-from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
+from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_breakout.agents import Game
-from sb3_breakout.envs import AtariPreprocessing
-from sb3_breakout.evaluation import check_fits, check_game
+from sb3_breakout.envs.games import make_games
+from sb3_breakout.evaluation import check_fits
 from sb3_breakout.gameplay.collect.agents import Agent, agents_in_turn, describe, file_sha256
 from sb3_breakout.gameplay.collect.play import play_game
 from sb3_breakout.gameplay.dataset.episode import Episode
@@ -33,9 +32,9 @@ class Conditions:
     How the games of a collection are played.
 
     :param sticky: probability, per emulator frame, that the emulator repeats the last action
-    :param native: whether the emulator's screen is kept as well
-    :param with_q_values: whether the Q-values of trained agents are kept
-    :param seed: of the collection; each game has a seed of its own that follows from it and the game's number
+    :param native: whether the emulator's screen is saved as well
+    :param with_q_values: whether the Q-values of trained agents are saved
+    :param seed: of the collection; the seed of each game is derived from it and the game's number
     """
 
     sticky: float = 0.0
@@ -60,7 +59,7 @@ class Job:
 
     @property
     def with_q_values(self) -> bool:
-        """Whether the agent has Q-values and they are kept."""
+        """Whether the agent has Q-values and they are saved."""
         return self.conditions.with_q_values and self.agent.path is not None
 
 
@@ -68,11 +67,11 @@ def missing_games(folder: GameplayFolder, agents: Sequence[Agent], episodes: int
     """
     :param folder: the dataset
     :param agents: who plays
-    :param episodes: how many there are to be in the end
+    :param episodes: number of episodes in the finished dataset
     :param conditions: how they are played
-    :return: the games that are not there yet. Who plays which, and from what seed, depends on these arguments alone.
-    :raises ValueError: if one that is there was played by another agent or under other conditions
-    :raises DamagedDataset: if one that is there is damaged, naming file and fault
+    :return: the games that are still missing. Agent and seed of each game depend on these arguments alone.
+    :raises ValueError: if an existing one was played by another agent or under other conditions
+    :raises DamagedDataset: if an existing one is damaged, naming file and fault
     """
     there = set(folder.numbers())
     turns = enumerate(islice(agents_in_turn(agents), episodes), start=1)
@@ -85,12 +84,12 @@ def missing_games(folder: GameplayFolder, agents: Sequence[Agent], episodes: int
 
 def collect(jobs: Sequence[Job], workers: int = 1) -> Iterator[int]:
     """
-    Play games and keep them.
+    Play games and save them.
 
     :param jobs: the games
     :param workers: number of processes; the dataset does not depend on it
-    :return: the number of each game when it is done
-    :raises OSError: if a game cannot be written; those before it are whole
+    :return: yields the number of each game once it is saved
+    :raises OSError: if a game cannot be written; all games before it are complete
     """
     if workers == 1:
         yield from map(play, jobs)
@@ -106,7 +105,7 @@ def collect(jobs: Sequence[Job], workers: int = 1) -> Iterator[int]:
 
 def play(job: Job) -> int:
     """
-    Play one game, always the same for the same job.
+    Play one game. Deterministic: the same job gives the same game.
 
     :return: its number
     """
@@ -120,16 +119,13 @@ def play(job: Job) -> int:
 
 def collection_env(game: Game, sticky: float = 0.0) -> VecEnv:
     """
-    One game as the Zoo's evaluation has it: start no-ops, FIRE at each life's start, pictures as its agent was trained on.
+    One game under the protocol of the Zoo's evaluation: start no-ops, FIRE at each life's start, the agent's observations.
 
-    :param game: what is played and seen
+    :param game: the game and its preprocessing
     :param sticky: probability, per emulator frame, that the emulator repeats the last action
     """
-    check_game(game.env_id)
     env_kwargs = {**game.env_kwargs, "repeat_action_probability": sticky}
-    wrapper_kwargs = dict(game.wrapper_kwargs)
-    env = make_vec_env(game.env_id, wrapper_class=AtariPreprocessing, wrapper_kwargs=wrapper_kwargs, env_kwargs=env_kwargs)
-    return VecTransposeImage(VecFrameStack(env, game.n_stack))
+    return make_games(game.env_id, 1, game.n_stack, game.wrapper_kwargs, env_kwargs)
 
 
 @cache
@@ -139,8 +135,8 @@ def load_agent(agent: Agent, sticky: float) -> tuple[Any, VecEnv, dict[str, Any]
 
     :param agent: the agent
     :param sticky: probability, per emulator frame, that the emulator repeats the last action
-    :return: the agent, an environment that fits it, and what a dataset keeps of the agent
-    :raises ValueError: if it sees other observations than its game shows, or has other actions
+    :return: the agent, an environment that fits it, and the agent's metadata in the dataset
+    :raises ValueError: if its observation or action space differs from the game's
     """
     env = collection_env(agent.game, sticky)
     model = agent.load(env)
@@ -154,7 +150,7 @@ def load_agent(agent: Agent, sticky: float) -> tuple[Any, VecEnv, dict[str, Any]
 
 def _check_played_alike(job: Job, episode: Episode) -> None:
     """
-    :raises ValueError: if an episode that is there is not of the game that would be played now
+    :raises ValueError: if an existing episode is of another game than the one that would be played now
     """
     facts, conditions = episode.facts, job.conditions
     was = {
@@ -184,7 +180,7 @@ def _check_played_alike(job: Job, episode: Episode) -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed ends at once: nobody waits for its games."""
+    """End a worker at once when its parent was killed: nobody waits for its games."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -12,10 +12,10 @@ from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
 def recorder_of(env: VecEnv) -> GameRecorder:
     """
-    Find the recorder in an environment, and put one in if there is none.
+    Return the recorder of an environment; insert one if there is none.
 
     :param env: one game in a ``DummyVecEnv``, under any wrappers
-    :raises ValueError: if the environment is another, or its games cannot be recorded
+    :raises ValueError: if the environment is of another kind, or its games cannot be recorded
     """
     games = env.unwrapped
     if not isinstance(games, DummyVecEnv) or games.num_envs != 1:
@@ -33,9 +33,9 @@ def play_game(
     :param model: anything with SB3's ``predict``
     :param env: one game in a ``DummyVecEnv``
     :param writer: where the episode is written to
-    :param agent: what is to be known of the model, ready for JSON; its ``name`` at least
+    :param agent: metadata of the model, serializable as JSON; at least its ``name``
     :param seed: of the game
-    :param with_q_values: whether to keep a DDQN's Q-values of each state in which it chose an action
+    :param with_q_values: whether to save a DDQN's Q-values of each state in which it chose an action
     :return: the episode
     :raises OSError: if it cannot be written; nothing of it is kept
     """

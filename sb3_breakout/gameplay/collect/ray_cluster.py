@@ -1,7 +1,7 @@
 """
-Plays the games of a collection on a Ray cluster, each game a task; what a lost node was playing is played again elsewhere.
+Plays the games of a collection on a Ray cluster, one task per game; games of a lost node are replayed on another.
 
-The nodes share no files with the collector: agents travel to them, the files of whole episodes come back.
+The nodes share no files with the collector: agents are sent to them, and the files of complete episodes are sent back.
 """
 
 import socket
@@ -18,20 +18,20 @@ from sb3_breakout.gameplay.collect.collection import Job, load_agent, play
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
 GAMES_PER_CPU = 2  # one that is played and one that waits: no CPU is idle, and memory does not grow with the collection
-LOST_AT_MOST = 20  # times: a node is lost by accident, but a game that takes its process down each time would go on for ever
+LOST_AT_MOST = 20  # times: a node is lost by accident, but a game that crashes its process each time would be retried for ever
 
 
 def collect_on_ray(jobs: Sequence[Job], address: str) -> Iterator[int]:
     """
-    Play games on a cluster and keep them here, as :func:`~sb3_breakout.gameplay.collect.collection.collect` does on one
+    Play games on a cluster and save them locally, as :func:`~sb3_breakout.gameplay.collect.collection.collect` does on one
     machine.
 
     :param jobs: the games
     :param address: as ``ray.init`` takes it: ``auto``, ``local``, ``HOST:PORT`` or ``ray://HOST:PORT``
     :return: the number of each game when it is done
-    :raises ClusterError: if there is no such cluster, or a game fails by itself or is lost again and again; those before it
-        are whole
-    :raises OSError: if a game cannot be written here, or an agent cannot be read; those before it are whole
+    :raises ClusterError: if there is no such cluster, or a game fails by itself or is lost repeatedly; all games before it
+        are complete
+    :raises OSError: if a game cannot be written or an agent cannot be read; all games before it are complete
     """
     connect(address)
     try:
@@ -69,7 +69,7 @@ def _play(job: Job, checkpoint: bytes | None) -> dict[str, bytes]:
     """
     On a node: play a game.
 
-    :param job: the game; its paths are the collector's
+    :param job: the game; its paths are those of the collector's machine
     :param checkpoint: content of the agent's file, if it has one
     :return: content of each of the episode's files
     :raises RuntimeError: if it fails, naming the node

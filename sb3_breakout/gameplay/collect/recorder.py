@@ -1,4 +1,4 @@
-"""Listens to a game, directly above frame skipping: whatever is pressed, by agent or wrapper, passes here."""
+"""Records a game directly above frame skipping, where all actions pass: those of the agent and those of wrappers."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
 class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
-    Records whole games; it changes nothing of them.
+    Records whole games without changing them.
 
-    ``GameRecorder.put_into(env)`` places it into an environment; each call of ``record`` then has the next game recorded.
+    ``GameRecorder.put_into(env)`` inserts it into an environment; each call of ``record`` then records the next game.
     A game starts where its first picture is, after the start no-ops, and has one frame more than it has steps.
 
     :param game: the game below the handling of lives: skips frames, returns pictures (height, width, 1 or 3) uint8
@@ -57,26 +57,26 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         """
         Record the game that the next reset starts.
 
-        :param writer: where it is written to
-        :param about: what is to be kept with it, for instance ``agent`` and ``seed``; ready for JSON
+        :param writer: where to write it
+        :param about: metadata of the episode, for instance ``agent`` and ``seed``; serializable as JSON
         """
         self.stop()
         self._writer, self._about = writer, about
 
     def stop(self) -> None:
-        """Give up the game that is recorded, or was to be."""
+        """Discard the game that is being recorded or was about to be."""
         if self._writer is not None:
             self._writer.give_up()
         self._writer = self._steps = self._q_values = None
 
     @property
     def recording(self) -> bool:
-        """Whether a game is being recorded, or waited for."""
+        """Whether a game is being recorded or about to be."""
         return self._writer is not None
 
     def note(self, q_values: np.ndarray) -> None:
         """
-        Keep what the agent thinks of its actions with the next step.
+        Record the agent's Q-values with the next step.
 
         :param q_values: (n_actions,)
         """
@@ -116,7 +116,7 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         return obs, reward, terminated, truncated, info
 
     def close(self) -> None:
-        """Close the game; what is not whole is not kept."""
+        """Close the game; an incomplete recording is discarded."""
         self.stop()
         super().close()
 

@@ -1,1 +1,1 @@
-"""What is on the disk: written, checked, read back, verified, exported, shown."""
+"""The dataset on disk: written, validated, loaded, verified, exported, displayed."""

@@ -1,4 +1,4 @@
-"""An episode on the disk, checked when it is opened: everything that reads episodes reads them through here."""
+"""An episode on disk, validated when it is opened. All code that reads episodes reads them through this module."""
 
 import os
 import re
@@ -30,11 +30,11 @@ class Episode:
     def open(cls, folder: Path) -> "Episode":
         """
         :param folder: the episode's folder
-        :return: the episode; of its pictures only the names have been looked at
+        :return: the episode; of its pictures only the names are checked
         :raises DamagedDataset: naming file and fault
         """
         if not re.fullmatch(EPISODE_NAME, folder.name):
-            raise DamagedDataset(f"{folder} is no episode: their names are like {episode_name(1)}.")
+            raise DamagedDataset(f"{folder} is not an episode: episodes are named like {episode_name(1)}.")
         if folder.is_symlink():
             raise DamagedDataset(f"{folder} is a link, which is not followed.")
         episode = cls(folder, read_json(folder / "episode.json", FACTS))
@@ -93,8 +93,8 @@ class Episode:
         expected = {name_of(step) for name_of in kinds for step in range(len(self) + 1)}
         for names, fault in (
             (expected - there.keys(), "is missing"),
-            (there.keys() - expected, "is one too many"),
-            ({name for name in expected if not there.get(name)}, "is no regular file"),
+            (there.keys() - expected, "is not expected"),
+            ({name for name in expected if not there.get(name)}, "is not a regular file"),
         ):
             if names:
                 raise DamagedDataset(f"{self.folder / min(names)} {fault} ({len(self)} steps have {len(self) + 1} frames).")

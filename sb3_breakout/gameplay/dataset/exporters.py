@@ -1,4 +1,4 @@
-"""Datasets in the formats that others read: all of them keep every pixel, action and reward."""
+"""Exports of datasets to other formats. All of them are lossless: every pixel, action and reward is preserved."""
 
 import json
 import os
@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from sb3_breakout.common import png
 from sb3_breakout.common.arguments import check_choice
 from sb3_breakout.common.files import folder_written_aside
-from sb3_breakout.gameplay.dataset import png
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import read_splits
 from sb3_breakout.gameplay.dataset.layout import EMULATOR_FRAMES_PER_SECOND, LABELS, GameplayFolder
@@ -28,12 +28,12 @@ DESCRIPTION = "Whole games. Actions are 0 LEFT, 1 NOTHING, 2 RIGHT; infos have t
 
 def export(folder: GameplayFolder, form: str, target: Path) -> None:
     """
-    Write a dataset in another format; the target appears whole or not at all.
+    Export a dataset to another format. The target is written atomically.
 
     :param folder: the dataset
     :param form: a key of ``EXPORTERS``
-    :param target: folder to write, which must not be there
-    :raises FileExistsError: if it is there
+    :param target: folder to write, which must not exist
+    :raises FileExistsError: if it exists
     :raises FileNotFoundError: if there is no dataset
     :raises OSError: if something cannot be written
     :raises ImportError: if the format's library is not installed

@@ -1,4 +1,4 @@
-"""The files that are made of the episodes, and can be made again at any time: labels, splits, and the dataset's card."""
+"""The files that are derived from the episodes and can be rebuilt at any time: labels, splits, and the dataset's card."""
 
 import random
 from collections import Counter
@@ -17,7 +17,7 @@ SPLITS = ("train", "validation")
 
 def split_of(number: int, seed: int) -> str:
     """
-    Of each ten episodes in a row, one that the seed chooses is for validation, whatever other episodes there are.
+    Of each ten consecutive episodes, the seed chooses one for validation, independently of all other episodes.
 
     :param number: of the episode, from 1
     :param seed: of the split
@@ -29,10 +29,10 @@ def split_of(number: int, seed: int) -> str:
 
 def rebuild_indexes(folder: GameplayFolder, split_seed: int = 0) -> dict[str, Any]:
     """
-    Write ``actions/actions.json``, ``splits.json`` and ``dataset.json`` anew from the episodes that are there.
+    Rebuild ``actions/actions.json``, ``splits.json`` and ``dataset.json`` from the episodes.
 
     :param folder: the dataset
-    :param split_seed: seed of the split, for a dataset that has none yet; one that has keeps it
+    :param split_seed: seed of the split; ignored where the dataset has one already
     :return: the card, as in ``dataset.json``
     :raises DamagedDataset: if an episode is damaged, naming file and fault
     """
@@ -75,7 +75,7 @@ def build_indexes(episodes: Iterable[Episode], split_seed: int) -> tuple[dict[st
 
 
 class _Card:
-    """Counts what is in a dataset."""
+    """Summary of a dataset."""
 
     def __init__(self) -> None:
         self.episodes = self.steps = 0

@@ -1,17 +1,17 @@
 """
-Where everything of a dataset of gameplay is::
+File layout of a dataset of gameplay::
 
     ROOT/
-      dataset.json                          what is in it, counted; also the sign that the folder is one of ours
+      dataset.json                          summary; it also marks the folder as a dataset
       splits.json                           train and validation, by episode
-      actions/actions.json                  every episode's labels
+      actions/actions.json                  labels of all episodes
       raw_gameplay/episodes/
         episode_000001/
           episode.json                      the game, the agent, and what happened at each step
-          frame_000000.png …                what the agent saw, one more than there are steps
-          native_000000.png …               the emulator's screen, where it was asked for
+          frame_000000.png …                what the agent saw, one more than steps
+          native_000000.png …               the emulator's screen, if requested
 
-Numbers have six digits everywhere, so that names sort right up to a million episodes; the longest game (108,000 emulator
+Numbers have six digits everywhere, so that names sort correctly up to a million episodes; the longest game (108,000 emulator
 frames at frame skip 4) has 27,001 frames.
 """
 
@@ -35,7 +35,7 @@ LARGEST_SIDE = 1024  # of a picture, in pixels
 
 
 class DamagedDataset(ValueError):
-    """A file of a dataset is missing or says something impossible; the message names the file and the fault."""
+    """A file of a dataset is missing or invalid; the message names the file and the fault."""
 
 
 def episode_name(number: int) -> str:
@@ -57,7 +57,7 @@ class GameplayFolder:
     """
     The paths of one dataset.
 
-    :param root: its folder, there or not
+    :param root: its folder, which need not exist
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
@@ -69,16 +69,16 @@ class GameplayFolder:
 
     def claim(self) -> None:
         """
-        Make the folder a dataset, an empty one at first, or go on with the dataset that it is.
+        Create an empty dataset in the folder, or continue the one that is there.
 
-        :raises FileExistsError: if it holds something else, which is left as it is
+        :raises FileExistsError: if it holds something else, which is left unchanged
         :raises OSError: if it cannot be written to
-        :raises DamagedDataset: if a link stands for one of its folders
+        :raises DamagedDataset: if one of its folders is a symbolic link
         """
         if not self.card.is_file():
             if (foreign := self._foreign_file()) is not None:
                 raise FileExistsError(
-                    f"{self.root} is no dataset of gameplay (it has no {self.card.name}) and is not empty ({foreign}): "
+                    f"{self.root} is not a dataset of gameplay (it has no {self.card.name}) and is not empty ({foreign}): "
                     "choose another folder. Nothing was changed."
                 )
             write_json(self.card, {"format": FORMAT})
@@ -89,24 +89,24 @@ class GameplayFolder:
     def check(self) -> None:
         """
         :raises FileNotFoundError: if there is no dataset
-        :raises DamagedDataset: if a link stands for one of its folders, which would lead out of it
+        :raises DamagedDataset: if one of its folders is a symbolic link, which could lead out of it
         """
         if not self.card.is_file():
-            raise FileNotFoundError(f"{self.root} is no dataset of gameplay: there is no {self.card}.")
+            raise FileNotFoundError(f"{self.root} is not a dataset of gameplay: there is no {self.card}.")
         for folder in (self.actions.parent, self.episodes.parent, self.episodes):
             if folder.is_symlink():
                 raise DamagedDataset(f"{folder} is a link, which is not followed.")
 
     def episode(self, number: int) -> Path:
-        """:return: the folder of an episode, there or not"""
+        """:return: the folder of an episode, which need not exist"""
         return self.episodes / episode_name(number)
 
     def names(self) -> list[str]:
-        """:return: what is called as if it were an episode, in order"""
+        """:return: all paths that are named like episodes, in order"""
         return sorted(path.name for path in self.episodes.glob("episode_*"))
 
     def numbers(self) -> list[int]:
-        """:return: the numbers of the episodes that are there, ascending"""
+        """:return: the numbers of the existing episodes, ascending"""
         return sorted(int(name.removeprefix("episode_")) for name in self.names() if re.fullmatch(EPISODE_NAME, name))
 
     def _foreign_file(self) -> Path | None:
@@ -116,7 +116,7 @@ class GameplayFolder:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a file whole or not at all; each entry of the object has a line of its own."""
+    """Write a JSON file atomically, with one line per entry of the object."""
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
     with written_aside(path) as aside:
         aside.write_text(f"{{\n{lines}\n}}\n")
@@ -126,13 +126,13 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     """
     :param path: of a dataset's file
     :return: its content
-    :raises DamagedDataset: if it is missing, cannot be read, is very large, or is no file of the dataset itself but a link,
+    :raises DamagedDataset: if it is missing, unreadable, very large, or not a regular file of the dataset itself but a link,
         a folder, a device
     """
     try:
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):
-            raise DamagedDataset(f"{path} is no regular file.")
+            raise DamagedDataset(f"{path} is not a regular file.")
         if status.st_size > LARGEST_FILE:
             raise DamagedDataset(f"{path} has {status.st_size} bytes, at most {LARGEST_FILE} are read.")
         with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""One static page that shows a dataset: it needs a browser and the dataset's own files, nothing else."""
+"""A static page that displays a dataset. It needs only a browser and the dataset's own files."""
 
 import json
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ def _action_names(env_id: str, full: bool) -> list[str]:
 
 
 def _facts(episodes: Sequence[Episode]) -> dict[str, str]:
-    """:return: what is to be known of the whole dataset, as text by its name"""
+    """:return: facts about the whole dataset, as text by name"""
     scores: dict[str, list[float]] = {}
     for episode in episodes:
         scores.setdefault(episode.facts["agent"]["name"], []).append(episode.facts["score"])

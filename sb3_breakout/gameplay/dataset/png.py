@@ -1,4 +1,4 @@
-"""Lossless pictures."""
+"""The PNG files of a dataset: screens with a palette, and validation on reading."""
 
 import struct
 import zlib
@@ -10,23 +10,12 @@ from ale_py import ALEInterface
 
 from sb3_breakout.gameplay.dataset.layout import LARGEST_SIDE, DamagedDataset, read_file
 
-# Without filters, which do nothing for flat areas: a third of the time that OpenCV's default takes, and smaller files
-OPTIONS = (cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE, cv2.IMWRITE_PNG_COMPRESSION, 2)
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PALETTE = 3  # PNG's colour type
 HEADER = SIGNATURE + b"\0\0\0\rIHDR"  # before width, height, bits per value and colour type
 CHANNELS = {0: 1, 2: 3, 3: 3}  # of PNG's colour types: grey, RGB, palette
 SHORTEST = 45  # bytes: signature, header, end
 END_OF_FILE = b"IEND\xaeB`\x82"
-
-
-def encode(picture: np.ndarray) -> bytes:
-    """
-    :param picture: (height, width, 1) or, in RGB, (height, width, 3), uint8
-    :return: the content of a PNG file
-    """
-    picture = picture if picture.shape[2] == 1 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".png", picture, OPTIONS)[1].tobytes()
 
 
 class ScreenEncoder:
@@ -64,9 +53,9 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 def read(path: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """
     :param path: a PNG file
-    :param shape: that it must have; without one, no side may be longer than 1024 pixels
+    :param shape: the expected shape; without one, no side may be longer than 1024 pixels
     :return: (height, width, 1) or, in RGB, (height, width, 3), uint8
-    :raises DamagedDataset: if it cannot be read, is broken or is another picture, naming it
+    :raises DamagedDataset: if it cannot be read, is broken or has another shape, naming it
     """
     content = read_file(path)
     # OpenCV fills up what is missing of a file that was cut
@@ -75,16 +64,16 @@ def read(path: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
         _check_header(path, content, shape)
     picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if whole else None
     if picture is None:
-        raise DamagedDataset(f"{path} is no complete PNG file ({len(content)} bytes).")
+        raise DamagedDataset(f"{path} is not a complete PNG file ({len(content)} bytes).")
     return picture[:, :, np.newaxis] if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def _check_header(path: str, content: bytes, shape: tuple[int, ...] | None) -> None:
-    """Before anything is unpacked: a small file may say that it is a large picture."""
+    """Check the header before decompression: a small file may claim to be a large picture."""
     width, height, bits, colour = struct.unpack_from(">IIBB", content, len(HEADER))
     says = (height, width, CHANNELS.get(colour))
     if bits != 8 or says[2] is None or max(height, width) > LARGEST_SIDE or shape not in (None, says):
         expected = f"{shape}" if shape else f"(height, width, 1 or 3) up to {LARGEST_SIDE}"
         raise DamagedDataset(
-            f"{path} has {bits} bits, PNG colour type {colour}, shape {says}; 8 bits and {expected} are right."
+            f"{path} has {bits} bits, PNG colour type {colour}, shape {says}; expected 8 bits and {expected}."
         )

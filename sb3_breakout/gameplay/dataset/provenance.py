@@ -1,4 +1,4 @@
-"""What has to be known of a game so that it can be played again."""
+"""All that is needed to replay a game."""
 
 import base64
 import hashlib
@@ -27,9 +27,9 @@ PACKAGES = ("ale-py", "gymnasium", "stable-baselines3", "numpy", "opencv-python"
 def game_facts(wrapper: AtariPreprocessing, shaping: RewardShapingWrapper | None) -> dict[str, Any]:
     """
     :param wrapper: the game's preprocessing
-    :param shaping: what shapes its rewards, if anything
-    :return: everything that decides about frames and rewards, ready for JSON
-    :raises ValueError: if a game could not be played again from this
+    :param shaping: the wrapper that shapes its rewards, if any
+    :return: everything that determines frames and rewards, serializable as JSON
+    :raises ValueError: if a game could not be replayed from this
     """
     if wrapper.action_repeat_probability > 0:
         raise ValueError(
@@ -54,7 +54,9 @@ def game_facts(wrapper: AtariPreprocessing, shaping: RewardShapingWrapper | None
     try:
         GAME.validate_python(facts)
     except ValidationError as error:
-        raise ValueError(f"A game of {env} cannot be recorded, nobody could read it: {first_fault(error)}.") from None
+        raise ValueError(
+            f"A game of {env} cannot be recorded, as the episode would not be valid: {first_fault(error)}."
+        ) from None
     return facts
 
 
@@ -95,7 +97,7 @@ def rules_of_reward(game: dict[str, Any], reward: float, lives_lost: int) -> flo
     :param game: what :func:`game_facts` gave
     :param reward: raw reward of a step
     :param lives_lost: during the step
-    :return: what a learner in this environment is paid for it
+    :return: the reward of a learner in this environment
     """
     paid = float(np.sign(reward)) if game["clip_reward"] else reward
     return paid - game["living_penalty"] - game["life_loss_penalty"] * lives_lost
@@ -116,7 +118,7 @@ def encode_state(state: ALEState) -> str:
 
 def decode_state(text: str) -> ALEState:
     """
-    :raises ValueError: if the text is no state
+    :raises ValueError: if the text is not a state
     :raises SystemError: by ALE, for some that look like one
     """
     try:
@@ -126,7 +128,7 @@ def decode_state(text: str) -> ALEState:
             raise ValueError(f"it is cut off, or larger than {LARGEST_STATE} bytes")
         return ALEState(state)
     except (ValueError, zlib.error) as error:
-        raise ValueError(f"start_state is no state of the emulator ({error})") from None
+        raise ValueError(f"start_state is not a state of the emulator ({error})") from None
 
 
 @cache
@@ -142,6 +144,6 @@ def rom_md5(game: str) -> str:
 
 @cache
 def versions() -> dict[str, str]:
-    """:return: versions of everything that has a part in what is recorded"""
+    """:return: versions of all software that affects a recording"""
     packages = {name: version(name) for name in PACKAGES}
     return {"sb3-breakout": sb3_breakout.__version__, **packages, "python": platform.python_version()}

@@ -1,6 +1,6 @@
 """
-What the JSON files of a dataset must say: types, ranges, shapes and counts. Datasets come from elsewhere: all JSON is checked
-here, and what has passed makes no reader import, follow or allocate what it should not.
+Schemas of a dataset's JSON files: types, ranges, shapes and counts. Datasets may be untrusted: all JSON is validated
+here, so that no reader imports code, follows paths or allocates memory on a file's word.
 """
 
 from itertools import pairwise
@@ -56,7 +56,7 @@ class EnvKwargs(TypedDict, total=False):
 
 
 class Game(TypedDict):
-    """How a game is played: what decides about its frames and rewards."""
+    """How a game is played: everything that determines its frames and rewards."""
 
     __pydantic_config__ = ConfigDict(strict=True, extra="allow")  # type: ignore[misc]
     env_id: Annotated[str, AfterValidator(_game_of_ale)]
@@ -72,7 +72,7 @@ class Game(TypedDict):
 
 
 class Agent(TypedDict):
-    """Who played; what else is known of it is free."""
+    """Who played; further fields are allowed."""
 
     __pydantic_config__ = ConfigDict(strict=True, extra="allow")  # type: ignore[misc]
     name: Annotated[str, Field(min_length=1)]
@@ -112,7 +112,7 @@ class Splits(TypedDict):
 
 
 class Card(TypedDict):
-    """``dataset.json``; everything but the format is for people."""
+    """``dataset.json``; everything but the format is informative only."""
 
     __pydantic_config__ = ConfigDict(strict=True, extra="allow")  # type: ignore[misc]
     format: Literal[1]
@@ -123,7 +123,7 @@ def _counts(facts: dict[str, Any]) -> dict[str, Any]:
     for name in ("actions", "ale_actions", "rewards", "shaped_rewards", "life_lost", "lives", "q_values"):
         expected = steps + (name == "lives")
         if name in facts and len(facts[name]) != expected:
-            raise ValueError(f"has {len(facts[name])} {name} for {steps} steps, {expected} are right")
+            raise ValueError(f"has {len(facts[name])} {name} for {steps} steps, expected {expected}")
     return facts
 
 
@@ -144,9 +144,9 @@ ANY_OBJECT = TypeAdapter(dict[str, Any])
 def read_json(path: Path, schema: TypeAdapter) -> dict[str, Any]:
     """
     :param path: a file
-    :param schema: what it must say
+    :param schema: its schema
     :return: its content
-    :raises DamagedDataset: if the file cannot be read, is no JSON or says something else, naming file and fault
+    :raises DamagedDataset: if the file cannot be read, is not JSON or violates the schema, naming file and fault
     """
     try:
         return schema.validate_json(read_file(path))

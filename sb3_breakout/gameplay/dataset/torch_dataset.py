@@ -34,16 +34,16 @@ class Passage(NamedTuple):
 
 class GameplayDataset(Dataset[Transition | Passage]):
     """
-    Recorded games, read from their PNG files: transitions, or passages of a given length; neither crosses the end of a game.
+    Recorded games, read from their PNG files: transitions, or passages of a given length, none across the end of a game.
 
     Batches of a ``DataLoader`` are ``Transition`` or ``Passage`` again, with one dimension more.
 
     :param root: folder of the dataset
     :param split: ``"train"`` or ``"validation"``
-    :param length: steps of a passage, each starting one step after the other; None for transitions
+    :param length: steps of a passage (passages overlap: one starts at each step); None for transitions
     :raises FileNotFoundError: if there is no dataset
-    :raises DamagedDataset: if a file is missing or damaged, naming file and fault; a broken picture shows when it is read
-    :raises ValueError: for another split or length, or if there is nothing of the kind in the dataset
+    :raises DamagedDataset: if a file is missing or damaged, naming file and fault (pictures: when they are read)
+    :raises ValueError: for an unknown split or length, or if the dataset has no such items
     """
 
     def __init__(self, root: str | os.PathLike[str], split: str = "train", length: int | None = None) -> None:

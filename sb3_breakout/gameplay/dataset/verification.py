@@ -1,4 +1,4 @@
-"""The proof: recorded actions, played again from the recorded state, must give what was recorded."""
+"""Verification by replay: the recorded actions, replayed from the recorded state, must reproduce the recording."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -42,12 +42,12 @@ class ResumedGame(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
 def verify_dataset(folder: GameplayFolder) -> Iterator[tuple[str, str | None]]:
     """
-    Verify each episode, and then that the indexes say what the episodes say.
+    Verify each episode, then that the indexes agree with the episodes.
 
     :param folder: the dataset
     :return: name and first fault of each episode and index, the fault being None where there is none
     :raises FileNotFoundError: if there is no dataset
-    :raises DamagedDataset: if a link stands for one of its folders
+    :raises DamagedDataset: if one of its folders is a symbolic link
     """
     folder.check()
     names = folder.names()
@@ -65,7 +65,7 @@ def verify_dataset(folder: GameplayFolder) -> Iterator[tuple[str, str | None]]:
 
 def find_fault(episode: Episode) -> str | None:
     """
-    Play an episode again.
+    Replay an episode.
 
     :param episode: the episode
     :return: the first difference between the game and its record, or None
@@ -104,7 +104,7 @@ def _compare(episode: Episode, env: gym.Env) -> str | None:
         if any(ended):
             return f"step {step} comes after the end of the game"
         if action not in indices:
-            return f"ALE action {action!r} of step {step} is none of the game's"
+            return f"ALE action {action!r} of step {step} is not an action of the game"
         obs, reward, *ended, _ = env.step(indices[action])  # type: ignore[assignment]
         score += float(reward)
         lives_lost = facts["lives"][step] - ale.lives()

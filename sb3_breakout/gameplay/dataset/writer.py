@@ -1,4 +1,4 @@
-"""An episode on its way to the disk: there whole or not at all."""
+"""Writes an episode to disk atomically."""
 
 import shutil
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sb3_breakout.common import png
 from sb3_breakout.common.files import name_folder, temporary_beside
-from sb3_breakout.gameplay.dataset import png
 from sb3_breakout.gameplay.dataset.layout import frame_name, native_name, write_json
 
 
@@ -16,15 +16,15 @@ class EpisodeWriter:
     """
     Writes an episode into a hidden folder beside its final one, which it is renamed to when it is complete.
 
-    :param folder: what the episode's folder will be called
-    :param native: whether the emulator's screen is kept as well
-    :raises FileExistsError: if the episode is there already
+    :param folder: the episode's final folder
+    :param native: whether the emulator's screen is saved as well
+    :raises FileExistsError: if the episode exists already
     :raises OSError: if the folder cannot be written to
     """
 
     def __init__(self, folder: Path, native: bool = False) -> None:
         if folder.exists():
-            raise FileExistsError(f"{folder} is there already and will not be overwritten.")
+            raise FileExistsError(f"{folder} exists already and will not be overwritten.")
         self.folder = folder
         self.native = native
         self.frames = 0
@@ -37,7 +37,7 @@ class EpisodeWriter:
 
         :param picture: what the agent sees: (height, width, 1 or 3) uint8
         :param screen: content of a PNG file of the emulator's screen, if it is kept
-        :raises OSError: if it cannot be written; the episode is given up then
+        :raises OSError: if it cannot be written; the episode is then discarded
         """
         try:
             self._write(frame_name(self.frames), png.encode(picture))
@@ -49,10 +49,10 @@ class EpisodeWriter:
 
     def finish(self, facts: dict[str, Any]) -> None:
         """
-        Give the episode its name.
+        Rename the complete episode to its final name.
 
         :param facts: the content of ``episode.json``
-        :raises OSError: if it cannot be written, or an episode of that name has come into being; this one is given up then
+        :raises OSError: if it cannot be written, or an episode of that name exists by now; this one is then discarded
         """
         try:
             write_json(self._aside / "episode.json", facts)
@@ -62,10 +62,10 @@ class EpisodeWriter:
 
     def keep(self, files: Mapping[str, bytes]) -> None:
         """
-        Write an episode that was recorded elsewhere, and give it its name.
+        Write an episode that was recorded on another machine, under its final name.
 
         :param files: content of each of its files, by name
-        :raises OSError: if it cannot be written, or an episode of that name has come into being; this one is given up then
+        :raises OSError: if it cannot be written, or an episode of that name exists by now; this one is then discarded
         """
         try:
             for name, content in files.items():

@@ -63,7 +63,7 @@ def test_full_disk_does_not_end_a_training(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(EpisodeWriter, "add", add)
-    with pytest.warns(UserWarning, match=r"A game was not recorded \(.*No space left on device.*\); training goes on"):
+    with pytest.warns(UserWarning, match=r"A game was not recorded \(.*No space left on device.*\); training continues"):
         model = train(RecordGameplayCallback(100, tmp_path / "data", env))
     assert model.num_timesteps >= 130
     assert GameplayFolder(tmp_path / "data").numbers() == []

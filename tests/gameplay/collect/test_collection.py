@@ -155,7 +155,7 @@ def test_commands_that_cannot_work(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     output = run(*COLLECT, "--output", "mine", folder=tmp_path, code=1)
-    assert "Error: mine is no dataset" in output and "Traceback" not in output
+    assert "Error: mine is not a dataset" in output and "Traceback" not in output
     breakout = ("--env", "BreakoutNoFrameskip-v4")
     output = run(*COLLECT, "--output", "data", "--agents", "random:0.9", PONG, *breakout, folder=tmp_path, code=1)
     assert "Error: PongNoFrameskip-v4: The agent knows the actions Discrete(6), Breakout" in output

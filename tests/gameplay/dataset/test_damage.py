@@ -124,9 +124,9 @@ AT_OPENING: list[tuple[Damage, str]] = [
     (write("episode.json", b"\xff\xfe"), "episode.json: Invalid JSON"),
     (write("episode.json", DEEP), "episode.json: Invalid JSON: recursion limit"),
     (write("episode.json", b'{"agent": ' + DEEP), "episode.json: Invalid JSON: recursion limit"),
-    (replace_by_folder("episode.json"), "episode.json is no regular file"),
-    (replace_by_link("episode.json"), "episode.json is no regular file"),
-    (become_a_pipe, "episode.json is no regular file"),
+    (replace_by_folder("episode.json"), "episode.json is not a regular file"),
+    (replace_by_link("episode.json"), "episode.json is not a regular file"),
+    (become_a_pipe, "episode.json is not a regular file"),
     (become_a_file, "episode.json cannot be read: Not a directory"),
     (become_a_link, "episode_000001 is a link, which is not followed"),
     (say(format=2), "format: Input should be 1, received 2"),
@@ -174,26 +174,26 @@ AT_OPENING: list[tuple[Damage, str]] = [
     (say_of_env(max_num_frames_per_episode=2**40), "max_num_frames_per_episode: Input should be less than"),
     (say_of_env(repeat_action_probability=2), "repeat_action_probability: Input should be less than or equal to 1"),
     (lambda folder: (folder / "frame_000007.png").unlink(), "frame_000007.png is missing"),
-    (write("frame_000099.png", b""), "frame_000099.png is one too many"),
-    (replace_by_folder("frame_000003.png"), "frame_000003.png is no regular file"),
-    (replace_by_link("frame_000003.png"), "frame_000003.png is no regular file"),
+    (write("frame_000099.png", b""), "frame_000099.png is not expected"),
+    (replace_by_folder("frame_000003.png"), "frame_000003.png is not a regular file"),
+    (replace_by_link("frame_000003.png"), "frame_000003.png is not a regular file"),
 ]
 # ... when its pictures are read
 AT_READING: list[tuple[Damage, str]] = [
-    (write("frame_000003.png", b""), "frame_000003.png is no complete PNG file"),
-    (write("frame_000003.png", b"no picture"), "frame_000003.png is no complete PNG file"),
-    (cut("frame_000003.png"), "frame_000003.png is no complete PNG file"),
-    (write("frame_000003.png", png.HEADER + png.END_OF_FILE), "frame_000003.png is no complete PNG file"),
+    (write("frame_000003.png", b""), "frame_000003.png is not a complete PNG file"),
+    (write("frame_000003.png", b"no picture"), "frame_000003.png is not a complete PNG file"),
+    (cut("frame_000003.png"), "frame_000003.png is not a complete PNG file"),
+    (write("frame_000003.png", png.HEADER + png.END_OF_FILE), "frame_000003.png is not a complete PNG file"),
     (picture((84, 84), np.uint16), "frame_000003.png has 16 bits"),
-    (picture((84, 84, 3)), r"frame_000003.png has .* shape \(84, 84, 3\); 8 bits and \(84, 84, 1\) are right"),
+    (picture((84, 84, 3)), r"frame_000003.png has .* shape \(84, 84, 3\); expected 8 bits and \(84, 84, 1\)"),
     (picture((84, 84, 4)), "frame_000003.png has .* colour type 6"),
     (picture((42, 84)), r"frame_000003.png has .* shape \(42, 84, 1\)"),
 ]
 # ... when it is played again
 AT_PLAYING: list[tuple[Damage, str]] = [
-    (say(start_state=""), "start_state is no state of the emulator .* cut off"),
-    (say(start_state="é"), "start_state is no state of the emulator"),
-    (edit(lambda facts: facts.update(start_state=facts["start_state"][:400])), "start_state is no state .* cut off"),
+    (say(start_state=""), "start_state is not a state of the emulator .* cut off"),
+    (say(start_state="é"), "start_state is not a state of the emulator"),
+    (edit(lambda facts: facts.update(start_state=facts["start_state"][:400])), "start_state is not a state .* cut off"),
     (say(start_state=base64.b64encode(zlib.compress(b"")).decode()), "cannot be played again from start_state"),
     (say(start_state=base64.b64encode(zlib.compress(bytes(100))).decode()), "cannot be played again from start_state"),
     (say_of_env(mode=200), "cannot be played again .* Invalid game mode"),
@@ -252,7 +252,7 @@ def test_names_that_are_none(two_games: Path, name: str) -> None:
     assert folder.numbers() == [1, 2]
     found = dict(verify_dataset(folder))
     assert found[DAMAGED] is None and found[SOUND] is None
-    assert "is no episode: their names are like episode_000001" in (found[name] or "")
+    assert "is not an episode: episodes are named like episode_000001" in (found[name] or "")
 
 
 @pytest.mark.parametrize(

@@ -95,5 +95,5 @@ def test_command(data: Path, tmp_path: Path) -> None:
 
 
 def test_no_dataset(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nothing is no dataset"):
+    with pytest.raises(FileNotFoundError, match="nothing is not a dataset"):
         write_page(GameplayFolder(tmp_path / "nothing"))

@@ -87,7 +87,7 @@ def cut_last_step(facts: Any) -> None:
         (change_entry("shaped_rewards", 0.5), "shaped_rewards: step 7"),
         (change_entry("lives", 4), "lives: frame 7 is recorded with 4, replayed with 5"),
         (change_entry("life_lost", True), "life_lost: step 7"),
-        (change_entry("ale_actions", 17), "ALE action 17 of step 7 is none of the game's"),
+        (change_entry("ale_actions", 17), "ALE action 17 of step 7 is not an action of the game"),
         (lambda facts: facts.update(score=99.0), "end"),
         (lambda facts: facts.update(truncated=False), "end"),
         (lambda facts: facts.update(start_state="AAAA"), "start_state"),
@@ -125,7 +125,7 @@ def test_each_fault_is_reported(data: Path) -> None:
     found = faults(data)
     assert found.keys() == {"episode_000002", "episode_000003", "episode_000004"}
     assert "frame_000003.png is missing" in found["episode_000002"]
-    assert "frame_000005.png is no complete PNG" in found["episode_000003"]
+    assert "frame_000005.png is not a complete PNG" in found["episode_000003"]
 
 
 def test_indexes_must_agree(tmp_path: Path, play_in: MakeGame) -> None:

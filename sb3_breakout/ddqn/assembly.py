@@ -1,0 +1,40 @@
+"""What a DDQN consists of, made from its arguments: exploration rules and learners."""
+
+from sb3_breakout.common.torch_utils import bfloat16_is_fast
+from sb3_breakout.ddqn.arguments import DDQNArguments
+from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
+from sb3_breakout.ddqn.learner import Hyperparameters, QLearner
+from sb3_breakout.ddqn.policies import DDQNPolicy
+from sb3_breakout.ddqn.views import View
+
+
+def make_exploration(model: DDQNArguments) -> ExplorationRule:
+    """
+    :param model: its arguments determine the rule and how it changes over training
+    :return: the rule; one that was passed as an object is returned unchanged
+    """
+    if isinstance(model.exploration, ExplorationRule):
+        return model.exploration
+    if model.exploration == "boltzmann":
+        return Boltzmann(
+            model.temperature_initial,
+            model.temperature_min,
+            model.temperature_decay,
+            model.temperature_slowdown,
+            model.temperature_scale,
+        )
+    return EpsilonGreedy(model.exploration_initial_eps, model.exploration_final_eps, model.exploration_fraction)
+
+
+def make_learner(model: DDQNArguments, policy: DDQNPolicy, view: View, rule: ExplorationRule) -> QLearner:
+    """
+    :param model: its arguments determine the hyperparameters
+    :param policy: its networks; it explores by ``rule`` from now on
+    :param view: what to learn from
+    :param rule: chooses the policy's training actions
+    :return: the learner
+    """
+    policy.exploration = rule
+    policy.ladder = (model.ladder_epsilon, model.ladder_exponent)
+    policy.set_autocast(bfloat16_is_fast(model.device) if model.autocast == "auto" else bool(model.autocast))
+    return QLearner(policy, view, Hyperparameters(model.lr_schedule, model.max_grad_norm, model.tau, model.compile))

@@ -1,0 +1,33 @@
+"""A ladder of exploration over the environments: who explores how much, and how each end of it scores."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+
+def ladder_epsilons(n_envs: int, epsilon: float, exponent: float) -> np.ndarray:
+    """
+    A ladder of exploration over the environments, the boldest first: ``epsilon ** (1 + i / (n_envs - 1) * exponent)``
+    (Horgan et al. 2018, https://arxiv.org/abs/1803.00933, section 4.1). A single environment has ``epsilon`` itself.
+
+    :param n_envs: number of environments
+    :param epsilon: of the first environment, in [0, 1]; 0 for all if it is 0
+    :param exponent: how far the ladder goes down, at least 0: the last environment has ``epsilon ** (1 + exponent)``
+    :return: (n_envs,) float64 in [0, 1]
+    """
+    return epsilon ** (1.0 + np.arange(n_envs) / max(n_envs - 1, 1) * exponent)
+
+
+def scores_along_the_ladder(scores: Iterable[tuple[int, float]], n_envs: int) -> dict[str, float]:
+    """
+    :param scores: environment and score of the latest episodes
+    :param n_envs: number of environments
+    :return: mean score of the first and of the last quarter of the environments, at least one each, by the name it is logged
+        under; without those that have finished no episode yet
+    """
+    quarter = max(n_envs // 4, 1)
+    groups = {
+        "ep_rew_mean_boldest": [score for env, score in scores if env < quarter],
+        "ep_rew_mean_greediest": [score for env, score in scores if env >= n_envs - quarter],
+    }
+    return {name: float(np.mean(group)) for name, group in groups.items() if group}

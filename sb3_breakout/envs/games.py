@@ -1,0 +1,55 @@
+"""Atari games as an agent sees them, one at a time in this process: for evaluations and recordings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecTransposeImage
+
+from sb3_breakout.envs.preprocessing import AtariPreprocessing
+from sb3_breakout.protocol import ENV_ID
+
+
+def make_games(
+    env_id: str,
+    n_envs: int,
+    n_stack: int,
+    wrapper_kwargs: Mapping[str, Any],
+    env_kwargs: Mapping[str, Any],
+    seed: int | None = None,
+) -> VecEnv:
+    """
+    :param env_id: a ``NoFrameskip-v4`` game
+    :param n_envs: number of games
+    :param n_stack: frames in an observation
+    :param wrapper_kwargs: keywords of :class:`AtariPreprocessing`
+    :param env_kwargs: of the emulator
+    :param seed: of the first game, each further game's is one higher; None for random ones
+    :return: the games, in a ``DummyVecEnv``: on one core hardly slower than ``AleVecEnv``, whose screens nobody can look at
+    :raises ValueError: if it is no such game
+    """
+    check_game(env_id)
+    env = make_vec_env(
+        env_id,
+        n_envs,
+        seed=seed,
+        wrapper_class=AtariPreprocessing,
+        wrapper_kwargs=dict(wrapper_kwargs),
+        env_kwargs=dict(env_kwargs),
+        vec_env_cls=DummyVecEnv,
+    )
+    return VecTransposeImage(VecFrameStack(env, n_stack))
+
+
+def check_game(env_id: str) -> None:
+    """
+    :param env_id: what is to be played
+    :raises ValueError: if it is no Atari game without frame skip
+    """
+    try:
+        spec = gym.spec(env_id)
+    except gym.error.Error as error:
+        raise ValueError(f"env_id must be an Atari game such as {ENV_ID!r}, received {env_id!r}: {error}") from None
+    if spec.entry_point != "ale_py.env:AtariEnv" or spec.kwargs["frameskip"] != 1:
+        raise ValueError(f"env_id must be an Atari game without frame skip such as {ENV_ID!r}, received {env_id!r}.")
