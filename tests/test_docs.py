@@ -123,6 +123,8 @@ PARSE_KNOWN_ARGS = argparse.ArgumentParser.parse_known_args
 @pytest.mark.parametrize("command", commands())
 def test_options_of_command_exist(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     program, *words = shlex.split(command.replace(".venv/bin/", ""))
+    if "benchmarks.training.cluster" in words:
+        pytest.importorskip("ray", reason="needs Ray, an extra")
     if program == "rl_zoo3":
         program, words = "python", ["-m", f"rl_zoo3.{words[0]}", *words[1:]]
     elif program == "sb3-breakout":
