@@ -10,6 +10,8 @@ version = release = sb3_breakout.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["wrap.css"]
 html_title = f"sb3_breakout {version}"
 
 myst_enable_extensions = ["deflist", "dollarmath"]

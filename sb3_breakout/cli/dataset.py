@@ -29,9 +29,10 @@ def verify(data: Path) -> None:
     from sb3_breakout.gameplay.dataset.verification import verify_dataset
 
     folder = GameplayFolder(data)
-    episodes = len(folder.names())
     faults = 0
     try:
+        folder.check()  # before the progress bar appears
+        episodes = len(folder.names())
         for name, fault in track(verify_dataset(folder), "Playing again", total=episodes + 1):
             if fault is not None:
                 faults += 1

@@ -39,6 +39,8 @@ def ship(
     sb3-breakout ship logs/ddqn_per/BreakoutNoFrameskip-v4_1
     """
     run = runs[-1]
+    if not run.is_dir():
+        raise click.UsageError(f"there is no folder {run}")
     source = run / (checkpoint or f"{env or run.name.rpartition('_')[0]}.zip")
     if not source.is_file():
         raise click.UsageError(f"there is no model {source}")

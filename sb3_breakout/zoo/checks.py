@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -59,6 +60,15 @@ def check_command_line(n_timesteps: int, save_freq: int) -> None:
         check_at_least("-n", n_timesteps, 1)
     if save_freq == 0:
         raise ValueError("--save-freq must be at least 1, or -1 for no checkpoints, received 0.")
+
+
+def check_config(config: str) -> None:
+    """
+    :param config: what ``-conf`` names, see :func:`~sb3_breakout.registry.hyperparameter_file`
+    :raises ValueError: if it is a YAML file that does not exist
+    """
+    if config.endswith((".yml", ".yaml")) and not Path(config).is_file():
+        raise ValueError(f"-conf names a file of hyperparameters that does not exist: {config}")
 
 
 def check_learning_starts(

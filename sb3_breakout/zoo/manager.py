@@ -34,6 +34,7 @@ from sb3_breakout.registry import ALGORITHMS, hyperparameter_file, load
 from sb3_breakout.rnd import DualAgentCallback
 from sb3_breakout.zoo.checks import (
     check_command_line,
+    check_config,
     check_hyperparameters,
     check_learning_starts,
     check_nested_arguments,
@@ -77,6 +78,7 @@ class Manager(ExperimentManager):
             return super().setup_experiment()
         try:
             check_command_line(getattr(self.args, "n_timesteps", -1), self.save_freq)
+            check_config(self.config)
             return super().setup_experiment()
         except ValueError as error:
             if self.verbose > 1:

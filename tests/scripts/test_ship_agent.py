@@ -75,3 +75,9 @@ def test_names_a_model_that_is_not_there(script, runs, capsys):
     with pytest.raises(SystemExit):
         script("ship_agent", runs[0])
     assert f"there is no model {runs[0] / GAME}.zip" in capsys.readouterr().err
+
+
+def test_names_a_run_that_is_not_there(script, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        script("ship_agent", tmp_path / "nope")
+    assert f"there is no folder {tmp_path / 'nope'}" in capsys.readouterr().err
