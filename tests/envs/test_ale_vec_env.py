@@ -200,7 +200,7 @@ def test_closed_environment() -> None:
     env.close()
     env.close()
     for use in (env.reset, lambda: env.step(np.array([0]))):
-        with pytest.raises(gym.error.ClosedEnvironmentError, match="closed: make a new one"):
+        with pytest.raises(gym.error.ClosedEnvironmentError, match="closed: create a new one"):
             use()
 
 
