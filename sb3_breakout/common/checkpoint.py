@@ -1,4 +1,4 @@
-"""Model files that are there whole or not at all, and that say so where they are not."""
+"""Model files: written atomically, and an incomplete one is named as such."""
 
 import io
 import pathlib

@@ -353,7 +353,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def save(self, path: str | os.PathLike) -> None:
         """
-        Write the buffer to a file that also SB3's ``load_replay_buffer`` reads. It appears whole or not at all, and writing it
+        Write the buffer to a file that also SB3's ``load_replay_buffer`` reads. It is written atomically, and writing it
         needs memory for a few chunks only.
 
         :param path: the file; ``.pkl`` is added where there is no suffix

@@ -95,7 +95,7 @@ class FormatError(ValueError):
 
 def save(value: Any, path: str | os.PathLike) -> None:
     """
-    Pickle a value to a file, which appears whole or not at all.
+    Pickle a value to a file, written atomically.
 
     :param value: what to save
     :param path: the file; ``.pkl`` is added where there is no suffix

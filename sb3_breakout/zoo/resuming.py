@@ -1,4 +1,4 @@
-"""``-i``: a training goes on where it was."""
+"""``-i``: resume a training."""
 
 import warnings
 from pathlib import Path
