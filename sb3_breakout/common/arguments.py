@@ -49,7 +49,7 @@ def takes_any_argument(cls: type) -> bool:
 
 
 def _constructor_parameters(cls: type) -> dict[str, Any]:
-    """:return: kinds of parameters by their names; of kind ``ANY_KEYWORD`` only where no constructor has a complete list of names"""
+    """:return: kinds of parameters by their names; ``ANY_KEYWORD`` among them unless one constructor has all names"""
     kinds: dict[str, Any] = {}
     for base in cls.__mro__:
         if "__init__" not in vars(base):

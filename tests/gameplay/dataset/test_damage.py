@@ -340,4 +340,4 @@ def test_command_judges_every_episode(data: Path, tmp_path: Path) -> None:
     assert [line[:14] for line in output.splitlines() if line.startswith("episode_")] == [
         f"episode_{number:06d}" for number in range(1, 11)
     ]
-    assert "10 episodes played again, 10 faults" in output and "Traceback" not in output
+    assert "10 episodes replayed, 10 faults" in output and "Traceback" not in output
