@@ -104,7 +104,7 @@ class ResumableDQN(DDQNArguments):
     def load_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
         """
         Load a replay buffer. The schedules of n_steps, alpha and beta are those of this model, not those saved with the
-        buffer, and apply at once. A prioritized buffer saved at another step than this model is used unchanged, with a warning.
+        buffer, and apply at once. A prioritized buffer saved at another step than the model is used unchanged, with a warning.
 
         :param path: path to the pickled replay buffer
         :param truncate_last_traj: see SB3; only for ``HerReplayBuffer``
