@@ -4,10 +4,10 @@
 
     python -m benchmarks.learning.rnd_breakout --processes 2 --output rnd_breakout.csv      # 75 minutes on two cores
 
-Both are trained by RL Zoo with their YAML settings, except for alpha, which falls over half of these short trainings. A state
+Both are trained by RL Zoo with their own YAML settings, but for alpha, which falls over half of these short trainings. A state
 is the newest frame as 12x12 means of 7x7 pixels in 16 levels: walls and paddle rather than the ball. The score is that of the
 Zoo's evaluation, raw, 10 whole games, near-greedy. For ``ddqn_rnd`` the standard deviation of the discounted return of the
-bonus, as the explorer receives it, is kept too: 1 if the bonus is scaled well.
+bonus, as the explorer is given it, is kept too: 1 where it is scaled well.
 """
 
 import argparse
@@ -64,7 +64,7 @@ class Explored(BaseCallback):
 
 def train(algorithm: str, folder: Path, steps: int, seed: int) -> None:
     """
-    Train with RL Zoo, in a separate process.
+    Train with RL Zoo, in a process of its own.
 
     :param algorithm: of ``ALGORITHMS``
     :param folder: of the comparison

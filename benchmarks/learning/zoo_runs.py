@@ -1,4 +1,4 @@
-"""Trainings by RL Zoo as part of a benchmark, each in a separate process; finished ones are not repeated."""
+"""Trainings of RL Zoo as part of a benchmark, each in a process of its own; those that are finished are not repeated."""
 
 import multiprocessing
 import shutil
@@ -13,7 +13,7 @@ import numpy as np
 import benchmarks
 from sb3_breakout.common.files import written_aside
 
-LOST_AT_MOST = 20  # how often a training may be lost with its node
+LOST_AT_MOST = 20  # times that a training is lost with its node
 Task = TypeVar("Task")
 
 
@@ -23,7 +23,7 @@ class Variant(NamedTuple):
 
     :param params: ``-params`` of the Zoo
     :param algorithm: ``--algo``
-    :param model_class: the class to train under the name ``algorithm``, if not the Zoo's
+    :param model_class: what ``algorithm`` shall stand for, if not for the Zoo's class
     """
 
     params: Sequence[str] = ()
@@ -34,7 +34,7 @@ class Variant(NamedTuple):
 def is_finished(folder: Path) -> bool:
     """
     :param folder: of a training
-    :return: whether :func:`run_zoo` has finished there
+    :return: whether :func:`run_zoo` has come to its end there
     """
     return _evaluations(folder).exists()
 
@@ -62,8 +62,8 @@ def in_processes(train: Callable[[Task], None], tasks: Iterable[Task], processes
 
 def on_cluster(train: Callable[[tuple[Task, Path]], None], jobs: Iterable[tuple[Task, Path]], address: str) -> None:
     """
-    Call ``train`` for each job on a Ray cluster, one CPU each; a training lost with its node is run again elsewhere.
-    Only evaluations are sent back; the other files of a training stay on its node and are removed.
+    Call ``train`` for each job on a Ray cluster, one CPU each; a training that is lost with its node begins anew elsewhere.
+    Evaluations come back; whatever else a training writes stays on its node and is removed.
 
     :param train: what calls :func:`run_zoo`; gets a task and the folder of its training
     :param jobs: tasks, and the folders of their trainings here
@@ -96,9 +96,9 @@ def run_zoo(folder: Path, variant: Variant, arguments: str) -> None:
     """
     What ``python -m rl_zoo3.train`` does, in this process, with one thread.
 
-    :param folder: of the training; files of an unfinished one are removed
+    :param folder: of the training; what an unfinished one left there is removed
     :param variant: what is trained
-    :param arguments: the other options, with ``--eval-freq``
+    :param arguments: else on the command line, with ``--eval-freq``
     """
     from rl_zoo3 import ALGOS
     from rl_zoo3.train import train
