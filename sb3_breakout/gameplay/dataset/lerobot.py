@@ -7,7 +7,7 @@ A dataset of LeRobot, version 3.0 of its format (https://huggingface.co/docs/ler
     meta/episodes/chunk-000/file-000.parquet    a row for each episode: its rows in the data, its own statistics
     data/chunk-000/file-000.parquet             a row for each frame, with the picture as PNG
 
-It is written without LeRobot, whose versions of PyTorch, NumPy and OpenCV exclude ours.
+It is written without LeRobot, which cannot be installed beside RL Zoo.
 """
 
 import json

@@ -1,6 +1,8 @@
-"""The LeRobot export: what the format says, by its parquet files; and what LeRobot reads, where it is installed."""
+"""The LeRobot export: its files; and what LeRobot itself reads, where ``LEROBOT_PYTHON`` says where it is installed."""
 
 import json
+import os
+import subprocess
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -103,29 +105,43 @@ def test_colours_stay(tmp_path: Path, play_in: MakeGame) -> None:
         assert np.array_equal(np.array(row["observation.image"]), episode.frame(step))
 
 
-@pytest.mark.slow
-def test_lerobot_reads_what_was_recorded(
-    ten_short_games: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    pytest.importorskip("lerobot", reason="LeRobot needs an environment with an older PyTorch and NumPy")
-    from lerobot.datasets.dataset_tools import merge_datasets
-    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+READER = """
+import sys
+from pathlib import Path
 
-    read = {split: LeRobotDataset(f"breakout/{split}", root=exported / split) for split in ("train", "validation")}
-    for split, dataset in read.items():
+import numpy as np
+from lerobot.datasets.dataset_tools import merge_datasets
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+root, out = map(Path, sys.argv[1:])
+read = {split: LeRobotDataset(f"breakout/{split}", root=root / split) for split in ("train", "validation")}
+for split, dataset in read.items():
+    assert dataset.fps == 15 and dataset.meta.stats["action"]["count"] == [len(dataset)]
+    items = list(dataset)
+    assert dataset.num_frames == len(items)
+    np.savez(out / split, **{name: np.stack([np.asarray(item[name]) for item in items]) for name in items[0]})
+passages = LeRobotDataset("breakout/train", root=root / "train", delta_timestamps={"action": [-1 / 15, 0]})
+assert passages[5]["action"].tolist() == [read["train"][4]["action"], read["train"][5]["action"]]
+merged = merge_datasets([*read.values()], "breakout/all", out / "all")
+assert merged.num_frames == sum(map(len, read.values()))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("LEROBOT_PYTHON" not in os.environ, reason="needs the Python of an environment with LeRobot: LEROBOT_PYTHON")
+def test_lerobot_reads_what_was_recorded(ten_short_games: Path, exported: Path, tmp_path: Path) -> None:
+    """LeRobot has an environment of its own: what it depends on excludes what RL Zoo does."""
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache"), "PYTHONPATH": ""}
+    command = [os.environ["LEROBOT_PYTHON"], "-c", READER, str(exported), str(tmp_path)]
+    subprocess.run(command, env=os.environ | offline, check=True)
+    for split in ("train", "validation"):
+        with np.load(tmp_path / f"{split}.npz") as file:
+            columns = dict(file)
         episodes = episodes_of(ten_short_games, split)
         expected = [(k, episode, step) for k, episode in enumerate(episodes) for step in range(len(episode) + 1)]
-        assert (dataset.num_episodes, dataset.fps) == (len(episodes), 15)
-        for item, (number, episode, step) in zip(dataset, expected, strict=True):
-            assert item["task"] == "Play Breakout."
-            check_row({name: getattr(value, "numpy", lambda v=value: v)() for name, value in item.items()}, episode, number, step)
-            pixels = item["observation.image"].numpy() * 255  # (3, height, width)
+        assert columns["index"].tolist() == list(range(len(expected))) and set(columns["task"]) == {"Play Breakout."}
+        for index, (number, episode, step) in enumerate(expected):
+            check_row({name: values[index] for name, values in columns.items()}, episode, number, step)
+            pixels = columns["observation.image"][index] * 255  # (3, height, width), from 0 to 1
             assert np.array_equal(pixels.round(), episode.frame(step).repeat(3, axis=2).transpose(2, 0, 1))
             np.testing.assert_allclose(pixels, pixels.round(), atol=1e-4)
-
-    pairs = LeRobotDataset("breakout/train", root=exported / "train", delta_timestamps={"observation.image": [0, 1 / 15]})
-    assert np.array_equal(pairs[3]["observation.image"][1], read["train"][4]["observation.image"])
-    merged = merge_datasets([*read.values()], "breakout/all", tmp_path / "all")
-    assert merged.num_frames == sum(len(dataset) for dataset in read.values())
