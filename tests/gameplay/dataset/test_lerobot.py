@@ -128,7 +128,7 @@ assert merged.num_frames == sum(map(len, read.values()))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("LEROBOT_PYTHON" not in os.environ, reason="needs the Python of an environment with LeRobot: LEROBOT_PYTHON")
+@pytest.mark.skipif("LEROBOT_PYTHON" not in os.environ, reason="needs LEROBOT_PYTHON, of an environment with LeRobot")
 def test_lerobot_reads_what_was_recorded(ten_short_games: Path, exported: Path, tmp_path: Path) -> None:
     """LeRobot has an environment of its own: what it depends on excludes what RL Zoo does."""
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache"), "PYTHONPATH": ""}
