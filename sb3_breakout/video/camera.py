@@ -121,7 +121,8 @@ def play_game(
     recent = deque[float](maxlen=REMEMBERED) if with_td_error and trained else None
     try:
         (camera,) = env.env_method("insert", Camera)
-        obs, state, starts = env.reset(), None, np.ones(1, dtype=bool)
+        obs: Any = env.reset()
+        state, starts = None, np.ones(1, dtype=bool)
         yield from _with_error(camera.take(), float("nan"), recent)
         while not camera.game_over:
             actions, state = agent.predict(obs, state=state, episode_start=starts, deterministic=deterministic)

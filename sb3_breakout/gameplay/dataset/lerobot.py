@@ -128,13 +128,13 @@ def _statistics(distributions: dict[str, Distribution], frames: int) -> dict[str
     :param frames: number of frames
     :return: the statistics of each feature in LeRobot's shapes, (1,), or (3, 1, 1) of pictures
     """
-    statistics = {}
+    statistics: dict[str, dict[str, Any]] = {}
     for feature, channels in distributions.items():
         each = [_of_channel(counts) for counts in channels]
-        of_feature = {name: [channel[name] for channel in each] for name in each[0]}
-        if feature == IMAGE:
-            of_feature = {name: [[[value]] for value in values] for name, values in of_feature.items()}
-        statistics[feature] = {**of_feature, "count": [frames]}
+        statistics[feature] = {"count": [frames]}
+        for name in each[0]:
+            values = [channel[name] for channel in each]
+            statistics[feature][name] = [[[value]] for value in values] if feature == IMAGE else values
     return statistics
 
 
