@@ -145,7 +145,10 @@ def _locate(name: str, algo: str | None, env_id: str, logs: Path) -> Path:
     file = {"best": "best_model.zip", "final": f"{env_id}.zip"}.get(which, f"rl_model_{which}_steps.zip")
     latest = _latest(logs / algo, env_id, file)
     if latest is None:
-        raise FileNotFoundError(f"There is no {name}: no {logs / algo / env_id}_*/{file}. --folder names the logs of RL Zoo.")
+        raise FileNotFoundError(
+            f"There is no {name}: no {logs / algo / env_id}_*/{file}. --env names another game; for a run elsewhere, give the "
+            "path of its zip file."
+        )
     return latest
 
 

@@ -87,7 +87,13 @@ class Manager(ExperimentManager):
 
     @override
     def read_hyperparameters(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        hyperparams, saved_hyperparams = super().read_hyperparameters()
+        try:
+            hyperparams, saved_hyperparams = super().read_hyperparameters()
+        except KeyError as error:
+            if error.args != ("atari",):
+                raise
+            game = self.env_name.gym_id
+            raise ValueError(f"{self.config} must have a section {game!r} or 'atari', received neither.") from None
         if self.ours:
             check_hyperparameters(self.algo, self._algorithm_class(), hyperparams)
             for each in (hyperparams, saved_hyperparams):

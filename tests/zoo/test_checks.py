@@ -28,6 +28,11 @@ def test_our_yaml_files_are_found_and_know_their_names(algo: str):
             check_hyperparameters(algo, load(ALGORITHMS[algo].algorithm_class), section)
 
 
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_our_yaml_files_have_the_sections_that_the_zoo_falls_back_on(algo: str):
+    assert {"default", "atari"} <= set(yaml.safe_load(Path(hyperparameter_file(algo)).read_text()))
+
+
 def test_presets_are_found_by_their_bare_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     preset = hyperparameter_file("ddqn_per", "ddqn_per_original")

@@ -132,6 +132,9 @@ def test_mistakes_are_refused_before_anything_starts(cartpole: tuple[Path, str],
         "-n must be a whole number of at least 1, received 0": ["-n", "0"],
         "-conf: there is no file, Python package or preset 'none.yml'. Presets: c51_per, ddqn_per, ": ["-conf", "none.yml"],
         "preset 'ddqn_per_orignal' (did you mean 'ddqn_per_original'?)": ["-conf", "ddqn_per_orignal"],
+        "must have a section 'PongNoFrameskip-v4' or 'atari', received neither": [
+            *("--env", "PongNoFrameskip-v4", "-conf", "mine.yml")
+        ],
         "--save-freq must be at least 1": ["--save-freq", "0"],
         "n_envs must be a whole number of at least 1, received 'two'": ["-params", "n_envs:'two'"],
         "a training of 100 steps would learn nothing": ["-params", "learning_starts:100"],

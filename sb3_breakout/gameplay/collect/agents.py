@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from sb3_breakout.agents import RANDOM, Game, TrainedAgent, find_agent
 from sb3_breakout.envs import RandomAgent
 from sb3_breakout.protocol import ENV_ID
+from sb3_breakout.registry import ALGORITHMS
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def parse_agents(texts: Sequence[str], logs: Path, algo: str | None = None, env_
     :param logs: the Zoo's folder of logs
     :param algo: of the trained agents; None to take it from their files
     :param env_id: the game; None for that of the trained agents, or Breakout
-    :raises ValueError: if the shares do not sum to 1, or the agents differ in game or preprocessing
+    :raises ValueError: if a share is not above 0 and at most 1, the shares do not sum to 1, or the agents differ in game or
+        preprocessing
     :raises FileNotFoundError: if there is no such agent
     """
     parsed = [_split_share(text) for text in texts]
@@ -141,6 +143,10 @@ def describe_model(model: BaseAlgorithm) -> dict[str, Any]:
 
 def _split_share(text: str) -> tuple[str, float | None]:
     name, _, last = text.rpartition(":")
-    if name and re.fullmatch(r"[0-9]*\.?[0-9]+", last) and 0 < float(last) <= 1:
+    if not name or not re.fullmatch(r"[0-9]*\.?[0-9]+", last):
+        return text, None
+    if 0 < float(last) <= 1:
         return name, float(last)
-    return text, None
+    if name in ALGORITHMS:  # a checkpoint
+        return text, None
+    raise ValueError(f"A share is above 0 and at most 1 (0.3 is 30 %), received {text!r}.")

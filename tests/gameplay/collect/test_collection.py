@@ -42,6 +42,7 @@ def test_agents_as_typed(logs: Path) -> None:
         (["random:0.3"], "Shares must be 1 in total"),
         (["random:0.7", "ddqn_per:best:0.7"], "Shares must be 1 in total"),
         (["random:1", "ddqn_per:best"], "Shares must be 1 in total"),
+        (["random:30", "ddqn_per:best"], "A share is above 0 and at most 1 .0.3 is 30 %., received 'random:30'"),
         (["random", "random"], "named once"),
         (["randon"], r"no agent 'randon' \(did you mean 'random'\?\)\. An agent is random, trained, ddqn_per/"),
         (["ddqn_per:worst"], "There is no agent 'ddqn_per:worst'"),
