@@ -176,12 +176,14 @@ class LosesNodes(BaseCallback):
 
 
 @pytest.mark.slow
-def test_training_that_loses_its_node_three_times(cluster: Any) -> None:
+@pytest.mark.parametrize("overlap", [False, True])
+def test_training_that_loses_its_node_three_times(cluster: Any, overlap: bool) -> None:
     """It goes on, on a node that joined after it began; each loss is stored as a timeout, and nothing else is."""
     cluster.add_node(num_cpus=0)
     node = cluster.add_node(num_cpus=1)
     env = VecFrameStack(games(cluster, 2, wrapper_kwargs=dict(screen_size=36)), 3)
-    model = DDQN("CnnPolicy", env, buffer_size=1_000, batch_size=8, learning_starts=100, train_freq=4, seed=0, device="cpu")
+    settings: dict[str, Any] = dict(buffer_size=1_000, batch_size=8, learning_starts=100, train_freq=4, seed=0, device="cpu")
+    model = DDQN("CnnPolicy", env, overlap_updates=overlap, **settings)
     callback = LosesNodes(cluster, node, [40, 80, 150])
     model.learn(400, callback=callback)
     assert callback.truncated == 3 * 2
