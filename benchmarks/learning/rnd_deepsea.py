@@ -1,7 +1,7 @@
 """
 DeepSea: does exploration by Random Network Distillation find what epsilon-greedy does not?
 
-    python -m benchmarks.learning.rnd_deepsea --output deepsea.png
+    python -m benchmarks.learning.rnd_deepsea --output deepsea.csv
 
 A diver starts in the upper left corner of a square grid and sinks by one row per step, to the left or to the right (which
 action is which was drawn for every cell). Steps to the right cost 0.01 / size, and only ``size`` of them in a row lead to the
@@ -9,26 +9,25 @@ treasure, worth 1; random play finds it in one of 2^size dives ("deep sea", Osba
 https://arxiv.org/abs/1908.03568).
 
 ``ddqn_rnd`` and ``ddqn_per``, both with epsilon-greedy exploration, train with the same hyperparameters for as many steps. A
-seed counts as solved when the greedy exploitation agent takes the treasure at the end. Every seed has its own map. A training
-that is finished is not repeated; stopped, the same command goes on.
+seed counts as solved when the greedy exploitation agent takes the treasure at the end. Every seed has its own map. A
+finished training is not repeated: re-run the same command to resume.
 """
 
 import argparse
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
+import pandas as pd
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from benchmarks.learning.zoo_runs import RESULT, add_arguments, finish
-from benchmarks.pictures import save
 from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, RNDRewardWrapper
 from sb3_breakout.common.files import written_aside
 
@@ -183,41 +182,31 @@ def finished_run(task: tuple[str, int], folder: Path) -> Run:
         return Run(*task, file["curve"], found if found > 0 else None, float(file["seconds"]))
 
 
-def row(run: Run) -> str:
-    """:return: a line of the table"""
+def figures(run: Run) -> dict[str, Any]:
+    """
+    :param run: finished
+    :return: what is kept of it; ``found`` and ``greedy`` are the agent steps after which the treasure was first taken in
+        training and by the greedy agent, None for never
+    """
     greedy = run.curve[run.curve[:, 1] > SOLVED, 0]
     _, last, cells = run.curve[-1]
-    figures = (
-        run.algorithm,
-        run.seed,
-        "yes" if last > SOLVED else "no",
-        f"{last:.3f}",
-        f"{cells:.0f}",
-        run.found or "never",
-        f"{greedy[0]:.0f}" if len(greedy) else "never",
-        f"{run.seconds:.0f}",
-    )
-    return f"| {' | '.join(map(str, figures))} |"
+    return {
+        "algorithm": run.algorithm,
+        "seed": run.seed,
+        "return": last,
+        "cells": int(cells),
+        "found": run.found,
+        "greedy": int(greedy[0]) if len(greedy) else None,
+        "seconds": round(run.seconds),
+    }
 
 
-def draw(runs: Sequence[Run], size: int, path: Path) -> None:
-    """
-    :param runs: of both algorithms
-    :param size: of the grid
-    :param path: picture to write
-    """
-    from matplotlib import pyplot as plt
-
-    figure, (returns, cells) = plt.subplots(1, 2, figsize=(10, 4))
-    colours = {"ddqn_rnd": "tab:blue", "ddqn_per": "tab:orange"}
-    for run in runs:
-        label = run.algorithm if run.seed == runs[0].seed else None
-        returns.plot(run.curve[:, 0], run.curve[:, 1], color=colours[run.algorithm], alpha=0.7, label=label)
-        cells.plot(run.curve[:, 0], run.curve[:, 2], color=colours[run.algorithm], alpha=0.7, label=label)
-    returns.set(xlabel="agent steps", ylabel="return of the greedy exploitation agent", title=f"DeepSea {size}x{size}")
-    cells.axhline(size * (size + 1) / 2, color="grey", linestyle=":", label="all that can be reached")
-    cells.set(xlabel="agent steps", ylabel="cells visited in training")
-    save(figure, path)
+def row(run: Run) -> str:
+    """:return: a line of the table"""
+    algorithm, seed, last, cells, found, greedy, seconds = figures(run).values()
+    solved = "yes" if last > SOLVED else "no"
+    cell = (algorithm, seed, solved, f"{last:.3f}", cells, found or "never", greedy or "never", seconds)
+    return f"| {' | '.join(map(str, cell))} |"
 
 
 def main() -> None:
@@ -227,7 +216,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--algorithms", nargs="+", default=["ddqn_rnd", "ddqn_per"], choices=["ddqn_rnd", "ddqn_per"])
     add_arguments(parser, "logs/rnd_deepsea")
-    parser.add_argument("--output", type=Path, help="picture to write")
+    parser.add_argument("--output", type=Path, help="CSV file to write")
     arguments = parser.parse_args()
 
     folder = arguments.folder / f"size_{arguments.size}_{arguments.steps}_steps"
@@ -243,7 +232,7 @@ def main() -> None:
         own = [run for run in runs if run.algorithm == algorithm]
         print(f"{algorithm}: {sum(run.curve[-1, 1] > SOLVED for run in own)} of {len(own)} seeds solved")
     if arguments.output:
-        draw(runs, arguments.size, arguments.output)
+        pd.DataFrame([figures(run) for run in runs]).to_csv(arguments.output, index=False, float_format="%.3f")
 
 
 if __name__ == "__main__":
