@@ -11,7 +11,7 @@ import sb3_breakout
 @dataclass(frozen=True)
 class Algorithm:
     """
-    What RL Zoo needs to know of one algorithm; the parts are named, not imported, so that listing them costs nothing.
+    What RL Zoo needs to know about an algorithm; its parts are named, not imported, so that listing them costs nothing.
 
     :param algorithm_class: ``"module:class"`` of the algorithm
     :param sampler: ``"module:function"`` which samples hyperparameters for an Optuna trial

@@ -31,7 +31,7 @@ from benchmarks.learning.zoo_runs import RESULT, add_arguments, finish
 from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, RNDRewardWrapper
 from sb3_breakout.common.files import written_aside
 
-N_ENVS = 4  # they share a policy and differ by epsilon only: more of them dive alike
+N_ENVS = 4  # they share a policy and differ only by random actions: more of them would mostly repeat each other
 SOLVED = 0.9
 HYPERPARAMETERS: dict[str, Any] = dict(
     learning_rate=1e-3,
@@ -44,7 +44,7 @@ HYPERPARAMETERS: dict[str, Any] = dict(
     target_update_interval=160,
     exploration="epsilon_greedy",
     exploration_fraction=0.01,
-    exploration_final_eps=0.1,  # tries the other action where the bonus of a cell is used up
+    exploration_final_eps=0.1,  # so that both actions are tried where the bonus is used up
     replay_buffer_kwargs=dict(alpha=0.5, beta=0.0),
     policy_kwargs=dict(net_arch=[64]),
     device="cpu",
@@ -100,10 +100,10 @@ class DeepSea(gym.Env):
 
 class Watch(BaseCallback):
     """
-    Looks at the greedy agent from time to time, and counts the cells that were visited in training.
+    Evaluates the greedy agent from time to time, and counts the cells visited in training.
 
-    :param env: one environment to look at it in
-    :param every: agent steps between two looks
+    :param env: the environment of these evaluations
+    :param every: agent steps between two evaluations
     """
 
     def __init__(self, env: DeepSea, every: int) -> None:
@@ -135,7 +135,7 @@ class Run(NamedTuple):
     """
     One training.
 
-    :param curve: (looks, 3), agent steps, greedy return, cells visited
+    :param curve: (evaluations, 3), agent steps, greedy return, cells visited
     :param found: agent steps until the treasure was first taken in training
     :param seconds: processor time
     """

@@ -14,7 +14,7 @@ import pandas as pd
 from benchmarks.learning.minatar_runs import Runs, argument_parser, interquartile_means
 from benchmarks.learning.zoo_runs import Variant
 
-BASE = "ddqn_per"  # name of the variant where nothing is changed
+BASE = "ddqn_per"  # name of the variant without a change
 # key of the YAML file: its value in the base variant, and others
 VALUES: dict[str, tuple[float, Sequence[float]]] = {
     "learning_rate": (2.5e-4, (1e-4, 1e-3)),

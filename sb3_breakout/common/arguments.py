@@ -1,4 +1,4 @@
-"""Checks of arguments: what is wrong is said with the value received and what would be right."""
+"""Checks of arguments; errors name the value received and what would be right."""
 
 import difflib
 import inspect
@@ -35,7 +35,7 @@ def constructor_arguments(cls: type) -> list[str]:
     """
     :param cls: a class
     :return: the names of its constructor's arguments, without ``self`` and private ones; those of its base classes too, as
-        far up as constructors pass ``**kwargs`` on
+        far as constructors pass ``**kwargs`` on
     """
     return [name for name in _constructor_parameters(cls) if not name.startswith("_")]
 
@@ -49,7 +49,7 @@ def takes_any_argument(cls: type) -> bool:
 
 
 def _constructor_parameters(cls: type) -> dict[str, Any]:
-    """:return: kinds of parameters by their names; of kind ``ANY_KEYWORD`` only where nobody has a complete list of names"""
+    """:return: kinds of parameters by their names; ``ANY_KEYWORD`` among them unless one constructor has all names"""
     kinds: dict[str, Any] = {}
     for base in cls.__mro__:
         if "__init__" not in vars(base):

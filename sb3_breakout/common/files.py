@@ -13,16 +13,16 @@ from uuid import uuid4
 import psutil
 
 HOST = re.sub("[^A-Za-z0-9-]", "-", socket.gethostname())
-LIFE = uuid4().hex[:8]  # tells this process from an earlier one that had its number
+LIFE = uuid4().hex[:8]  # distinguishes this process from an earlier one with the same number
 _numbers = count()
 
 
 @contextmanager
 def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
-    Yield a temporary path beside ``path``; when the block ends it is flushed to the disk and takes the name ``path``, and it
-    is removed when the block fails. A process that is killed or a machine that loses power leaves what was there before, and
-    the temporary file until something is written to the same folder again.
+    Yield a temporary path beside ``path``. It is flushed to the disk and renamed to ``path`` when the block ends, and removed
+    when the block fails. A process that is killed or a machine that loses power leaves the old file, and the temporary one
+    until something is written to the same folder again.
 
     :param path: the file to write; its folder is created if needed
     """
@@ -41,7 +41,7 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
 @contextmanager
 def folder_written_aside(path: Path) -> Iterator[Path]:
     """
-    Yield an empty folder beside ``path`` that takes this name when the block ends, and is removed when the block fails.
+    Yield an empty folder beside ``path``. It is renamed to ``path`` when the block ends, and removed when the block fails.
 
     :param path: the folder to write, which must not be there
     :raises FileExistsError: if it is there
@@ -73,10 +73,10 @@ def name_folder(temporary: Path, path: Path) -> None:
 
 def temporary_beside(path: Path) -> Path:
     """
-    Name a file or folder that is not complete yet, and remove what processes that are gone left in its folder.
+    Name a file or folder that is not complete yet, and remove what dead processes left in its folder.
 
     :param path: what it will be called
-    :return: a hidden path beside it that says which process of which host writes it: ``.NAME.HOST.PID.LIFE-NUMBER.tmp``
+    :return: a hidden path beside it that names the writing process and its host: ``.NAME.HOST.PID.LIFE-NUMBER.tmp``
     """
     remove_abandoned(path.parent)
     return path.with_name(f".{path.name}.{HOST}.{os.getpid()}.{LIFE}-{next(_numbers)}.tmp")
@@ -84,8 +84,8 @@ def temporary_beside(path: Path) -> Path:
 
 def remove_abandoned(folder: Path) -> None:
     """
-    Remove what :func:`temporary_beside` named for processes of this host that are gone. Those of other hosts, which may share
-    the folder, are theirs to judge.
+    Remove what :func:`temporary_beside` named for dead processes of this host. Those of other hosts, which may share the
+    folder, are left alone.
 
     :param folder: is searched, without those inside it
     """

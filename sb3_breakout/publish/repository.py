@@ -105,7 +105,7 @@ def upload(folder: Path, repo_id: str, endpoint: str | None = None, token: str |
     try:
         hub.create_repo(repo_id, exist_ok=True)
         return hub.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Trained agent").commit_url
-    except Exception as error:  # which library's depends on the version of huggingface_hub
+    except Exception as error:  # the type depends on the version of huggingface_hub
         raise OSError(f"{folder} was not uploaded to {hub.endpoint}/{repo_id}: {error}") from error
 
 
@@ -159,7 +159,7 @@ def _row(name: str, scores: dict[str, Any]) -> str:
 
 def draw_curve(run: Path, trained_steps: int, frame_skip: int, target: Path) -> None:
     """
-    Draw the scores of the training's games, as far as they were kept: of a continued training perhaps the end.
+    Draw the scores of the training's games, as far as they were kept: of a resumed training perhaps only the end.
 
     :param run: folder with ``monitor.csv`` files
     :param trained_steps: agent steps at the end

@@ -1,4 +1,4 @@
-"""A trained agent as small as it can be, with what is known of it."""
+"""Write a trained agent without what only training needs, with its settings and scores."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from sb3_breakout.evaluation import evaluate_under
 from sb3_breakout.protocol import STICKINESS
 
 OF_THIS_MACHINE = {"log_folder": "logs", "tensorboard_log": "", "trained_agent": "", "uuid": False}  # in args.yml
-OF_THE_RUN = ("_last_obs", "_last_original_obs", "_last_episode_starts")  # of no use without the games that they belong to
+OF_THE_RUN = ("_last_obs", "_last_original_obs", "_last_episode_starts")  # useless without the games they belong to
 EVALUATION = "evaluation.json"
 
 
@@ -27,7 +27,7 @@ def ship_agent(
     and an evaluation under all protocols.
 
     :param source: the agent
-    :param runs: folders of its training, in their order: of one that was continued with ``-i``, all; the last has the settings
+    :param runs: folders of its training, in their order: all of one that was resumed with ``-i``; the last has the settings
     :param target: the folder to write; what is there is replaced
     :param episodes: games of the evaluation, per protocol
     :param say: takes the result of each protocol as text
@@ -47,7 +47,7 @@ def ship_agent(
 
 def save_small(source: TrainedAgent, target: Path) -> None:
     """
-    Save a model without what only a training needs: the state of the optimizer, a target network of its own, the explorer.
+    Save a model without what only training needs: the optimizer's state, a separate target network, the explorer.
 
     :param source: the agent
     :param target: where to save it
@@ -55,7 +55,7 @@ def save_small(source: TrainedAgent, target: Path) -> None:
     model = source.load("cpu")
     own: Any = DDQN.get_parameters(model)  # without those of an explorer
     model.set_parameters(own, device="cpu")
-    model.policy.optimizer.state.clear()  # SB3 insists on an optimizer, not on what is in it
+    model.policy.optimizer.state.clear()  # SB3 requires an optimizer, but not its state
     # One tensor under two names is stored once: the target network is loaded as synchronised with the online network
     model.q_net_target.load_state_dict(model.q_net.state_dict(), assign=True)
     model.tensorboard_log = None
@@ -64,7 +64,7 @@ def save_small(source: TrainedAgent, target: Path) -> None:
 
 def copy_settings(source: Path, target: Path) -> None:
     """
-    :param source: folder with what the RL Zoo keeps of a training
+    :param source: folder with what RL Zoo keeps of a training
     :param target: folder to copy it to, without the paths of this machine
     """
     shutil.copy(source / "config.yml", target)

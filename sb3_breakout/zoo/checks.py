@@ -1,4 +1,4 @@
-"""What RL Zoo would pass on, silently ignore or stumble over later is an error before training, which says what is right."""
+"""Checks before training of what RL Zoo would pass on, silently ignore or fail on later; errors name what would be right."""
 
 import inspect
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ def check_hyperparameters(algo: str, algorithm_class: type[BaseAlgorithm], given
     :param algo: name of the algorithm in RL Zoo
     :param algorithm_class: its class
     :param given: keys of the hyperparameters, from YAML and ``-params`` together
-    :raises ValueError: if a key is read by nobody (naming the nearest right one), or only settable on the command line
+    :raises ValueError: if nothing reads a key (naming the nearest right one), or it can only be set on the command line
     """
     given = list(given)
     for key in given:
@@ -95,8 +95,8 @@ def check_learning_starts(
 def check_values(algo: str, hyperparams: dict[str, Any]) -> None:
     """
     :param algo: name of the algorithm in RL Zoo
-    :param hyperparams: hyperparameters, from YAML and ``-params`` together; counts that were given as ``2.0`` become ``2``
-    :raises ValueError: for a count that is none, and for a number that YAML has read as text
+    :param hyperparams: hyperparameters, from YAML and ``-params`` together; counts given as ``2.0`` become ``2``
+    :raises ValueError: for an invalid count, and for a number that YAML has read as text
     """
     for key in COUNTS & hyperparams.keys():
         if hyperparams[key] is not None:
@@ -131,7 +131,7 @@ def check_nested_arguments(algo: str, algorithm_class: type[BaseAlgorithm], hype
     :param algo: name of the algorithm in RL Zoo
     :param algorithm_class: its class
     :param hyperparams: hyperparameters as RL Zoo passes them to the constructor
-    :raises ValueError: if a key is read by nobody, naming the nearest right one
+    :raises ValueError: if nothing reads a key, naming the nearest right one
     """
     receivers = {
         "policy_kwargs": _policy_class(algorithm_class, hyperparams.get("policy")),

@@ -142,7 +142,7 @@ def test_commands(tmp_path: Path) -> None:
     before = content_of(tmp_path / "data" / "raw_gameplay")
     assert "data: 3 episodes" in run(*COLLECT, *arguments, "--episodes", "3", "--workers", "2", folder=tmp_path)
     assert before.items() <= content_of(tmp_path / "data" / "raw_gameplay").items()
-    assert "3 episodes played again, 0 faults" in run(*VERIFY, "data", folder=tmp_path)
+    assert "3 episodes replayed, 0 faults" in run(*VERIFY, "data", folder=tmp_path)
     whole = content_of(tmp_path / "data")
     refused = run(*COLLECT, "--output", "data", "--episodes", "4", folder=tmp_path, code=1)
     assert "was collected with --sticky 0.25, received 0.0" in refused and "Traceback" not in refused
@@ -194,7 +194,7 @@ def test_killed_at_any_moment(tmp_path: Path, workers: int) -> None:
     episodes = max(data.numbers()) + 1
     run(*COLLECT, "--output", data.root, "--episodes", str(episodes), folder=tmp_path)
     run(*COLLECT, "--output", "other", "--episodes", str(episodes), folder=tmp_path)
-    assert f"{episodes} episodes played again, 0 faults" in run(*VERIFY, data.root, folder=tmp_path)
+    assert f"{episodes} episodes replayed, 0 faults" in run(*VERIFY, data.root, folder=tmp_path)
     unfinished = {name for name in content_of(data.root) if ".tmp" in name}
     assert {name: value for name, value in content_of(data.root).items() if name not in unfinished} == content_of(
         tmp_path / "other"
