@@ -155,9 +155,9 @@ def overlap(path: Path) -> None:
     runs = {}
     for name, rows in table.groupby("variant", sort=False):
         runs[str(name)] = rows.groupby("steps")["score"].agg(score="mean", low="min", high="max").reset_index()
-    with picture(path, "MinAtar Breakout: TITLE") as axes:
+    with picture(path, "MinAtar Breakout: updating during the step shows no difference") as axes:
         curves(axes, runs)
-        axes.set(ylabel=f"return, near-greedy\n(mean of {table['seed'].nunique()} seeds, all shaded)", ylim=(0, None))
+        axes.set(ylabel=f"return, near-greedy\n(mean of {table['seed'].nunique()} seeds, range shaded)", ylim=(0, None))
 
 
 def pong(path: Path) -> None:

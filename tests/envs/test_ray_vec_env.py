@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import psutil
 import pytest
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
@@ -100,6 +102,23 @@ def node_of(share: Any) -> str:
     return ray.get(share.actor.__ray_call__.remote(lambda _: import_module("ray").get_runtime_context().get_node_id()))
 
 
+def lose(cluster: Any, node: Any) -> None:
+    """End a node, and wait for the end of its actors, which may answer until then."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    actors = [each for each in raylet.children() if "GamesOnNode" in each.cmdline()[0]]
+    assert actors
+    cluster.remove_node(node, allow_graceful=False)
+    while any(lives(each) for each in actors):
+        time.sleep(0.05)
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.mark.slow
 def test_one_of_two_nodes_is_lost(cluster: Any) -> None:
     """Its games are truncated at what was seen last and others begin, on the other node, whose games notice nothing."""
@@ -115,7 +134,7 @@ def test_one_of_two_nodes_is_lost(cluster: Any) -> None:
     ends = 0
     for step in range(200):
         if step == 30:
-            cluster.remove_node(node, allow_graceful=False)
+            lose(cluster, node)
         actions = rng.integers(4, size=4)
         obs, rewards, dones, infos = ours.step(actions)
         for array, their_array in zip((obs, rewards, dones), theirs.step(actions), strict=False):
@@ -170,7 +189,7 @@ class LosesNodes(BaseCallback):
     def _on_step(self) -> bool:
         self.truncated += sum(info["TimeLimit.truncated"] for info in self.locals["infos"])
         if self.n_calls in self.steps:
-            self.cluster.remove_node(self.node, allow_graceful=False)
+            lose(self.cluster, self.node)
             self.node = self.cluster.add_node(num_cpus=1)
         return True
 
