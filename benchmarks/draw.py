@@ -135,7 +135,7 @@ def deepsea(path: Path) -> None:
 
 def learning(path: Path) -> None:
     """:param path: to write"""
-    with picture(path, "Breakout from scratch: 4 samples per agent step learn faster than 2") as axes:
+    with picture(path, "Breakout from scratch: at equal steps, 4 samples per step beat 2") as axes:
         curves(axes, trainings("4_samples_seed_*.csv", "2_samples_seed_*.csv"))
         axes.set(ylabel=SCORE, ylim=(0, None), xlim=(0, None))
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from sb3_breakout.common.arguments import did_you_mean
 from sb3_breakout.protocol import ENV_ID
 from sb3_breakout.registry import ALGORITHMS, installed, load
 
@@ -137,9 +138,10 @@ def _locate(name: str, algo: str | None, env_id: str, logs: Path) -> Path:
         return latest
     algo, _, which = name.partition(":")
     if algo not in ALGORITHMS or not re.fullmatch(r"best|final|[0-9]+", which):
-        known = ", ".join(f"{algo}:best, {algo}:final, {algo}:STEPS" for algo in ALGORITHMS)
-        names = ", ".join([RANDOM, TRAINED, *shipped])
-        raise ValueError(f"An agent is {names}, {known} or the path of a zip file, received {name!r}.")
+        in_logs = [f"{algo}:{which}" for algo in ALGORITHMS for which in ("best", "final", "STEPS")]
+        names = [RANDOM, TRAINED, *shipped, *in_logs]
+        hint = did_you_mean(name, names)
+        raise ValueError(f"There is no agent {name!r}{hint}. An agent is {', '.join(names)} or the path of a zip file.")
     file = {"best": "best_model.zip", "final": f"{env_id}.zip"}.get(which, f"rl_model_{which}_steps.zip")
     latest = _latest(logs / algo, env_id, file)
     if latest is None:

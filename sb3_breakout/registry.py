@@ -64,6 +64,11 @@ def hyperparameter_file(algo: str, config: str | None = None) -> str:
     return str(preset) if preset.is_file() and not Path(config).exists() else config
 
 
+def presets() -> list[str]:
+    """:return: the bare names of our files of hyperparameters"""
+    return sorted(path.stem for path in installed("hyperparams").glob("*.yml"))
+
+
 def installed(folder: str) -> Path:
     """
     :param folder: name of a folder of the checkout that comes with the package

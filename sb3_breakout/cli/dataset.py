@@ -7,7 +7,7 @@ import click
 
 from sb3_breakout.cli.command import Command
 
-FORMATS = ("npz", "mp4", "minari", "arrayrecord", "huggingface")
+FORMATS = ("npz", "mp4", "minari", "arrayrecord", "huggingface", "lerobot")
 data_argument = click.argument("data", type=click.Path(path_type=Path))
 
 

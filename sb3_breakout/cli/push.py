@@ -33,7 +33,8 @@ def push(agent: str, repo: str, algo: str | None, env: str | None, output: Path 
     from sb3_breakout.publish.repository import upload, write_repository
 
     folder = output or Path("hub") / name
-    write_repository(trained, folder, repo)
+    write_repository(trained, folder, repo, click.echo)
     click.echo(f"Wrote {folder}")
     if not no_upload:
+        click.echo(f"Uploading it to {repo}")
         click.echo(f"Uploaded: {upload(folder, repo)}")

@@ -23,6 +23,7 @@ from sb3_breakout.protocol import MAX_STEPS, STICKINESS, VIDEO_SCALE
 @click.option("--protocol", type=click.Choice(list(STICKINESS)), default="v4", help="sticky: games differ more.")
 @click.option("--scale", type=STEPS, default=VIDEO_SCALE, help="Pixels of the video per pixel of the screen.")
 @click.option("--q-values", "with_q_values", is_flag=True, help="Draw the trained agent's Q-values.")
+@click.option("--td-error", "with_td_error", is_flag=True, help="Draw its absolute TD errors, the basis of its priorities.")
 @click.option("--device", default="auto")
 def video(
     agent: str | None,

@@ -24,11 +24,19 @@ def check_known_arguments(given: Iterable[str], known: Iterable[str], where: str
     unknown = [name for name in given if name not in known]
     if not unknown:
         return
-    hints = []
-    for name in unknown:
-        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-        hints.append(f"'{name}' (did you mean '{nearest[0]}'?)")
+    hints = [f"'{name}'{did_you_mean(name, known, likeness=0.0)}" for name in unknown]
     raise ValueError(f"{where} received unknown argument(s): {', '.join(hints)}. Known arguments: {', '.join(known)}.")
+
+
+def did_you_mean(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """
+    :param name: one that is not known
+    :param known: those that are
+    :param likeness: of the nearest one, from 0 (any) to 1, for it to be named
+    :return: a hint to put behind the name in a message; empty if none is near
+    """
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)
+    return f" (did you mean '{nearest[0]}'?)" if nearest else ""
 
 
 def constructor_arguments(cls: type) -> list[str]:

@@ -39,23 +39,43 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def folder_written_aside(path: Path) -> Iterator[Path]:
+def folder_written_aside(path: Path, replace: bool = False) -> Iterator[Path]:
     """
     Yield an empty folder beside ``path``. It is renamed to ``path`` when the block ends, and removed when the block fails.
 
-    :param path: the folder to write, which must not be there
+    To replace a folder takes two renames. A process that is killed between them leaves the former folder hidden beside
+    ``path``, and the next call for this path gives it back its name.
+
+    :param path: the folder to write
+    :param replace: what is there is replaced; otherwise nothing must be there
     :raises FileExistsError: if it is there
     """
-    if path.exists():
+    former = path.with_name(f".{path.name}.former")
+    _give_back(former, path)
+    if path.exists() and not replace:
         raise FileExistsError(f"{path} is there already and will not be overwritten.")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(path)
     temporary.mkdir()
     try:
         yield temporary
-        name_folder(temporary, path)
+        _flush()
+        if replace and path.exists():
+            path.rename(former)
+        temporary.rename(path)
     finally:
+        _give_back(former, path)
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _give_back(former: Path, path: Path) -> None:
+    """
+    :param former: the folder that was to be replaced, if it is still there
+    :param path: its name; where that is taken, the former folder has been replaced and is removed
+    """
+    if former.exists() and not path.exists():
+        former.rename(path)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def name_folder(temporary: Path, path: Path) -> None:
@@ -66,9 +86,17 @@ def name_folder(temporary: Path, path: Path) -> None:
     :param path: its name, which must be free
     :raises OSError: if it is not
     """
-    if hasattr(os, "sync"):
-        os.sync()  # 0.1 s for 1,000 files, each of which would take 6 ms
+    _flush()
     temporary.rename(path)
+
+
+def _flush() -> None:
+    """
+    Write all files to the disk. On ext4 with 300 new files: 22 ms, and 0.2 s while another process writes gigabytes; an
+    ``fsync`` of each takes 0.4 s and 1.6 s, as each commits the journal.
+    """
+    if hasattr(os, "sync"):
+        os.sync()
 
 
 def temporary_beside(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import yaml
 
 from sb3_breakout.agents import TrainedAgent, read_agent
+from sb3_breakout.common.files import folder_written_aside
 from sb3_breakout.ddqn import DDQN
 from sb3_breakout.evaluation import evaluate_under
 from sb3_breakout.protocol import STICKINESS
@@ -33,16 +33,12 @@ def ship_agent(
     :param say: takes the result of each protocol as text
     """
     env_id, run = source.game.env_id, runs[-1]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        aside = Path(folder) / target.name
-        (aside / env_id).mkdir(parents=True)
+    with folder_written_aside(target, replace=True) as aside:
+        (aside / env_id).mkdir()
         save_small(source, aside / f"{env_id}.zip")
         copy_settings(run / env_id, aside / env_id)
         copy_scores(runs, aside)
         (aside / EVALUATION).write_text(json.dumps(evaluation(aside / f"{env_id}.zip", episodes, say), indent=1))
-        shutil.rmtree(target, ignore_errors=True)
-        aside.rename(target)
 
 
 def save_small(source: TrainedAgent, target: Path) -> None:

@@ -2,12 +2,20 @@
 
 import inspect
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from sb3_breakout.common.arguments import check_at_least, check_known_arguments, constructor_arguments, takes_any_argument
+from sb3_breakout.common.arguments import (
+    check_at_least,
+    check_known_arguments,
+    constructor_arguments,
+    did_you_mean,
+    takes_any_argument,
+)
+from sb3_breakout.registry import presets
 
 # Read by ExperimentManager itself, and by create_test_env when the saved config.yml is loaded
 ZOO_KEYS = frozenset(
@@ -65,10 +73,22 @@ def check_command_line(n_timesteps: int, save_freq: int) -> None:
 def check_config(config: str) -> None:
     """
     :param config: what ``-conf`` names, see :func:`~sb3_breakout.registry.hyperparameter_file`
-    :raises ValueError: if it is a YAML file that does not exist
+    :raises ValueError: if there is no such file or Python package, naming our presets
     """
-    if config.endswith((".yml", ".yaml")) and not Path(config).is_file():
-        raise ValueError(f"-conf names a file of hyperparameters that does not exist: {config}")
+    if Path(config).is_file() if config.endswith((".yml", ".yaml", ".py")) else _is_module(config):
+        return
+    names = presets()
+    raise ValueError(
+        f"-conf: there is no file, Python package or preset {config!r}{did_you_mean(config, names)}. "
+        f"Presets: {', '.join(names)}."
+    )
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # of a package that is not there
+        return False
 
 
 def check_learning_starts(
