@@ -1,7 +1,7 @@
 """
 Start-up of a training: ``python -m benchmarks.training.startup``.
 
-``rl_zoo3 train`` with ``ddqn_per`` and with SB3's ``dqn``, in turns, without updates and with one environment each: what is
+``rl_zoo3 train`` with ``ddqn_per`` and with SB3's ``dqn``, in turns, one environment and the same few updates each: what is
 compared are imports, the Zoo's set-up and the first steps, not the number of games.
 """
 
@@ -25,7 +25,8 @@ def train(algorithm: str, env: str, steps: int) -> np.ndarray:
     :return: seconds that a training took: processor and wall
     """
     command = [sys.executable, "-m", "rl_zoo3.train", "--algo", algorithm, "--env", env, "-n", str(steps)]
-    command += ["--eval-freq", "-1", "-params", "n_envs:1", "callback:None", "learning_starts:0", "gradient_steps:0"]
+    command += ["--eval-freq", "-1", "-params", "n_envs:1", "callback:None"]
+    command += ["learning_starts:32", "train_freq:16", "gradient_steps:1"]
     with tempfile.TemporaryDirectory() as logs:
         before, start = children(), time.perf_counter()
         subprocess.run([*command, "-f", logs], check=True, stdout=subprocess.DEVNULL)
@@ -41,7 +42,7 @@ def children() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="CartPole-v1")
-    parser.add_argument("--steps", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=64, help="more than 32, when the updates start")
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
     seconds = np.array([[train(name, args.env, args.steps) for name in ALGORITHMS] for _ in range(args.rounds)])
