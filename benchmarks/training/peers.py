@@ -141,7 +141,6 @@ class UniformReplayBuffer(PrioritizedReplayBuffer):
         pass
 
 
-# The first to be made was up to 10 % slower than the same model made later, so it is not the one that all are compared with
 PEERS: dict[str, Callable[[Setting], Any]] = {
     "SB3 DQN": sb3,
     "ddqn_per": ours(),
