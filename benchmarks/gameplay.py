@@ -1,7 +1,7 @@
 """
 What recording costs, and how fast datasets are read: ``python -m benchmarks.gameplay``.
 
-Writing: processor and wall time of the same games of the same agent, with and without the recorder, by turns. Reading: random
+Writing: processor and wall time of the same games of the same agent, with and without the recorder, in turns. Reading: random
 (frame, action, reward, next frame) from the PNG files through GameplayDataset, and from the npz export held in memory.
 """
 
@@ -73,7 +73,7 @@ def measure_writing(folder: GameplayFolder, agent: Path | None, games: int, nati
 
 
 def play_plain(model: Any, env: Any, seed: int) -> int:
-    """:return: length of a game that nobody records, in agent steps and presses"""
+    """:return: length of a game without recorder, in agent steps and presses"""
     env.seed(seed)
     obs = env.reset()
     while True:

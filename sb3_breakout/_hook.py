@@ -7,7 +7,7 @@ Python process of the environment, by way of ``sb3_breakout_startup.py``. That c
 one of the modules below is imported are the patches (``sb3_breakout.zoo.patches``) loaded and applied, right after the module
 has been executed.
 
-With ``SB3_BREAKOUT_HOOK=0`` in the environment nothing happens at start-up. A program of one's own then asks for it::
+With ``SB3_BREAKOUT_HOOK=0`` in the environment nothing happens at start-up. A program can then call it explicitly::
 
     import sb3_breakout
     from rl_zoo3.train import train
@@ -15,8 +15,8 @@ With ``SB3_BREAKOUT_HOOK=0`` in the environment nothing happens at start-up. A p
     sb3_breakout.install()
     train()
 
-or does without, and names the algorithm as RL Zoo's documentation shows. Then what ``sb3_breakout.zoo.manager`` adds is
-missing, and ``-conf`` must name a file of hyperparameters that has no need of it (no ``vec_env_class``)::
+or register the algorithm itself, as RL Zoo's documentation shows. Then what ``sb3_breakout.zoo.manager`` adds is missing,
+and ``-conf`` must name a file of hyperparameters that does not need it (no ``vec_env_class``)::
 
     import rl_zoo3, rl_zoo3.exp_manager, rl_zoo3.train
     from sb3_breakout import DDQN
@@ -53,7 +53,7 @@ def _patch(module: "ModuleType") -> None:
         import warnings
 
         warnings.warn(
-            f"sb3_breakout could not extend {module.__name__} ({type(error).__name__}: {error}). RL Zoo goes on without "
+            f"sb3_breakout could not extend {module.__name__} ({type(error).__name__}: {error}). RL Zoo continues without "
             "this part of sb3_breakout; the installed rl_zoo3 is probably newer than this sb3_breakout knows.",
             stacklevel=2,
         )
@@ -99,7 +99,7 @@ class ZooFinder:
 
 def install() -> None:
     """
-    Make RL Zoo know our algorithms, in this process; calling it again changes nothing.
+    Register our algorithms with RL Zoo, in this process; calling it again changes nothing.
 
     Installed with pip, the package does this itself at interpreter start-up. Call it when the package is used from a
     plain checkout, before or after importing ``rl_zoo3``.

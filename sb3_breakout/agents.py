@@ -1,7 +1,7 @@
 """
 Trained agents as files: which algorithm saved one, which game it plays, and what it sees of the game.
 
-A model says its algorithm and the shape of its observations. The rest is what RL Zoo keeps beside it::
+A model file identifies its algorithm and the shape of its observations. RL Zoo keeps the rest beside it::
 
     logs/ddqn_per/BreakoutNoFrameskip-v4_1/     a run; rl-trained-agents/ has the same layout
       BreakoutNoFrameskip-v4.zip                the model; also best_model.zip, rl_model_STEPS_steps.zip, exploration_agent.zip
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from sb3_breakout.common.arguments import did_you_mean
 from sb3_breakout.protocol import ENV_ID
 from sb3_breakout.registry import ALGORITHMS, installed, load
 
@@ -86,12 +87,12 @@ def find_agent(name: str, algo: str | None = None, env_id: str | None = None, lo
     """
     :param name: path of a zip file; ``ALGO:best``, ``ALGO:final`` or ``ALGO:STEPS`` (a checkpoint) of the latest run in the
         logs; or a shipped agent: ``trained`` (the one for the game) or a name that ``sb3-breakout agents`` lists
-    :param algo: the algorithm; None for what the file says
-    :param env_id: the game; None for what is kept beside the file
+    :param algo: the algorithm; None to read it from the file
+    :param env_id: the game; None to read it from the settings beside the file
     :param logs: RL Zoo's folder of logs
     :return: the agent
     :raises FileNotFoundError: if there is none
-    :raises ValueError: if the name is none, or the file no agent of that algorithm
+    :raises ValueError: if there is no such name, or the file is not an agent of that algorithm
     """
     return read_agent(_locate(name, algo, env_id or ENV_ID, logs), algo, env_id)
 
@@ -104,10 +105,10 @@ def shipped_agents() -> dict[str, Path]:
 def read_agent(path: Path, algo: str | None = None, env_id: str | None = None) -> TrainedAgent:
     """
     :param path: a zip file
-    :param algo: the algorithm; None for what the file says
-    :param env_id: the game; None for what is kept beside the file, or Breakout
+    :param algo: the algorithm; None to read it from the file
+    :param env_id: the game; None to read it from the settings beside the file, else Breakout
     :return: the agent
-    :raises ValueError: if it is no agent of that algorithm, or nobody knows how it sees its game
+    :raises ValueError: if it is not an agent of that algorithm, or its preprocessing is unknown
     """
     members, data = _read_zip(path)
     args, config = _kept_beside(path)
@@ -137,9 +138,10 @@ def _locate(name: str, algo: str | None, env_id: str, logs: Path) -> Path:
         return latest
     algo, _, which = name.partition(":")
     if algo not in ALGORITHMS or not re.fullmatch(r"best|final|[0-9]+", which):
-        known = ", ".join(f"{algo}:best, {algo}:final, {algo}:STEPS" for algo in ALGORITHMS)
-        names = ", ".join([RANDOM, TRAINED, *shipped])
-        raise ValueError(f"An agent is {names}, {known} or the path of a zip file, received {name!r}.")
+        in_logs = [f"{algo}:{which}" for algo in ALGORITHMS for which in ("best", "final", "STEPS")]
+        names = [RANDOM, TRAINED, *shipped, *in_logs]
+        hint = did_you_mean(name, names)
+        raise ValueError(f"There is no agent {name!r}{hint}. An agent is {', '.join(names)} or the path of a zip file.")
     file = {"best": "best_model.zip", "final": f"{env_id}.zip"}.get(which, f"rl_model_{which}_steps.zip")
     latest = _latest(logs / algo, env_id, file)
     if latest is None:
@@ -166,7 +168,7 @@ def _read_zip(path: Path) -> tuple[list[str], dict[str, Any]]:
         with zipfile.ZipFile(path) as file:
             return file.namelist(), json.loads(file.read("data"))
     except (zipfile.BadZipFile, KeyError, ValueError):
-        raise ValueError(f"{path} is not a complete checkpoint: the file is truncated or no zip file of a model.") from None
+        raise ValueError(f"{path} is not a complete checkpoint: the file is truncated or not a zip file of a model.") from None
 
 
 def _kept_beside(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -177,7 +179,7 @@ def _kept_beside(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     found = sorted(path.resolve().parent.glob("*/args.yml"))
     if not found or not found[0].with_name("config.yml").is_file():
         return {}, {}
-    # RL Zoo writes them with Python's tags; who loads the model trusts its folder anyway, for the model is a pickle
+    # RL Zoo writes them with Python's tags; loading the model means trusting its folder anyway, since a model is a pickle
     args, config = (yaml.unsafe_load(file.read_text()) for file in (found[0], found[0].with_name("config.yml")))
     return dict(args), dict(config)
 
@@ -226,13 +228,13 @@ def _wrapper_arguments(path: Path, wrappers: Any) -> dict[str, Any]:
         if kind in PREPROCESSING:
             arguments |= kwargs
         elif kind != "RewardShapingWrapper":  # which changes nothing but the rewards of the training
-            raise ValueError(f"{path} was trained under {name}, which evaluations do not know: use `rl_zoo3 enjoy`.")
+            raise ValueError(f"{path} was trained under {name}, which evaluations do not support: use `rl_zoo3 enjoy`.")
     return arguments
 
 
 def _guess(shape: tuple[int, ...]) -> dict[str, Any]:
     """
-    What a model sees whose run kept no settings: grey squares of 84x84 pixels, or else colour.
+    Preprocessing of a model without settings beside it: grey squares of 84x84 pixels, or else colour.
 
     :param shape: of its observations
     :return: arguments of ``AtariPreprocessing``

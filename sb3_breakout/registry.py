@@ -11,7 +11,7 @@ import sb3_breakout
 @dataclass(frozen=True)
 class Algorithm:
     """
-    What RL Zoo needs to know of one algorithm; the parts are named, not imported, so that listing them costs nothing.
+    What RL Zoo needs to know about an algorithm; its parts are named, not imported, so that listing them costs nothing.
 
     :param algorithm_class: ``"module:class"`` of the algorithm
     :param sampler: ``"module:function"`` which samples hyperparameters for an Optuna trial
@@ -62,6 +62,11 @@ def hyperparameter_file(algo: str, config: str | None = None) -> str:
         return str(_our_file(algo))
     preset = _our_file(config.removesuffix(".yml"))
     return str(preset) if preset.is_file() and not Path(config).exists() else config
+
+
+def presets() -> list[str]:
+    """:return: the bare names of our files of hyperparameters"""
+    return sorted(path.stem for path in installed("hyperparams").glob("*.yml"))
 
 
 def installed(folder: str) -> Path:

@@ -1,20 +1,22 @@
 """
-What each ingredient buys on the real game, as an illustration: one training for each variant of ``ablation.py``.
+What each part contributes on the real game, as an illustration: one training for each variant of ``ablation.py``.
 
     pip install "sb3-breakout[benchmarks]"
-    python -m benchmarks.learning.ablation_breakout --output ablation_breakout.png
+    python -m benchmarks.learning.ablation_breakout --output ablation_breakout.csv
 
-Settings are those of ``hyperparams/ddqn_per.yml``, without recording. Prints and draws the raw score of whole games while
-training, as ``learning_atari.py`` does. One seed says little: the statistics are in ``ablation.py``. A training that is
-finished is not repeated; stopped, the same command goes on (an unfinished training begins anew).
+Settings are those of ``hyperparams/ddqn_per.yml``, without recording. Prints the raw score of whole games while training, as
+``atari.py`` does. One seed says little: the statistics are in ``ablation.py``. A finished training is not repeated: re-run the
+same command to resume (an unfinished training starts again).
 """
 
 import argparse
 import functools
 from pathlib import Path
 
+import pandas as pd
+
 from benchmarks.learning.ablation import VARIANTS
-from benchmarks.learning.atari import draw, learning_curve, print_table
+from benchmarks.learning.atari import learning_curve, print_table, thinned
 from benchmarks.learning.zoo_runs import in_processes, is_finished, run_zoo
 
 ENV_ID = "BreakoutNoFrameskip-v4"
@@ -46,7 +48,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("-f", "--folder", type=Path, default=Path("logs/ablation_breakout"), help="where they are kept")
-    parser.add_argument("--output", type=Path, help="picture to write")
+    parser.add_argument("--output", type=Path, help="CSV file to write")
     args = parser.parse_args()
 
     folder = args.folder / f"{args.steps}_steps" / f"seed_{args.seed}"
@@ -54,9 +56,11 @@ def main() -> None:
     in_processes(functools.partial(train, steps=args.steps, seed=args.seed, folder=folder), missing, args.processes)
 
     curves = {name: learning_curve([next((folder / name).glob("zoo/*/*/"))]) for name in args.variants}
-    print_table(curves, every=args.steps // 6)
+    every = args.steps // 6
+    print_table(curves, every)
     if args.output:
-        draw(curves, ENV_ID, args.output)
+        points = [thinned(curve, every).assign(variant=name) for name, curve in curves.items()]
+        pd.concat(points)[["variant", "steps", "score"]].to_csv(args.output, index=False, float_format="%.2f")
 
 
 if __name__ == "__main__":

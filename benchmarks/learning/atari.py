@@ -2,12 +2,12 @@
 Learning curves of Atari games from the ``monitor.csv`` files that every RL Zoo run leaves.
 
     python -m benchmarks.learning.atari logs/ddqn_per/BreakoutNoFrameskip-v4_1 --output curve.png
-    python -m benchmarks.learning.atari logs/ddqn_per/BreakoutNoFrameskip-v4_1 --names seed_1 --keep benchmarks/learning/curves
-    python -m benchmarks.learning.atari benchmarks/learning/curves/*.csv --output docs/breakout.png
+    python -m benchmarks.learning.atari RUN RESUMED_RUN --names ours_seed_1 ours_seed_1 --keep benchmarks/learning/curves
 
-Prints, for each run, the mean raw score of the last 100 whole games at every 100k agent steps; draws the curve if asked to.
-Runs of the same name (``--names``) are one training that was continued with ``-i``, in their order. ``--keep`` writes a small
-CSV file for each name: the commands, the processor, and the curve; it is read back like a run.
+Prints, for each run, the mean raw score of the last 100 whole games at every 100k agent steps; draws the curves if asked to,
+with the middle half of the 100 games shaded. Runs of the same name (``--names``) are one training that was resumed with
+``-i``, in their order. Names that differ only by ``_seed_N`` at their end get one colour. ``--keep`` writes a small CSV file
+for each name: the commands, the processor, and the curve; it is read back like a run.
 An agent step is counted as 4 emulator frames, which includes the frames of start no-ops and FIRE presses.
 """
 
@@ -25,13 +25,15 @@ import torch as th
 import yaml
 from stable_baselines3.common.monitor import load_results
 
-from benchmarks.pictures import save
+from benchmarks.pictures import curves as draw_curves
+from benchmarks.pictures import picture
 from sb3_breakout.common.torch_utils import bfloat16_is_fast
 
 FRAMES_PER_STEP = 4
 WINDOW = 100
 SMALLEST_WINDOW = 20  # games, where a curve begins
 KEPT_EVERY = 10_000  # agent steps between two rows of a kept curve
+SCORE = f"raw score\n(mean of the last {WINDOW} games)"  # beside the axis
 
 
 def command_line(folder: Path) -> dict[str, Any]:
@@ -47,26 +49,41 @@ def started_at(folder: Path, before: float) -> float:
     """
     :param folder: a run of the Zoo
     :param before: agent steps of the run before it
-    :return: agent steps that it goes on from: of a checkpoint, or of the final model of the run before it
+    :return: agent steps that it resumes from: of a checkpoint, or of the final model of the run before it
     """
     origin = command_line(folder)["trained_agent"]
     checkpoint = re.search(r"_(\d+)_steps", origin)
     return float(checkpoint[1]) if checkpoint else before if origin else 0.0
 
 
-def learning_curve(folders: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+def learning_curve(folders: Sequence[Path]) -> pd.DataFrame:
     """
-    :param folders: runs of the Zoo, each continuing the one before it
-    :return: agent steps at the end of each game, and the mean raw score of the last ``WINDOW`` games
+    :param folders: runs of the Zoo, each resumed from the one before it
+    :return: a row at the end of each game: agent steps (``steps``), and of the raw scores of the last ``WINDOW`` games
+        the mean (``score``) and the quartiles (``low``, ``high``)
     """
     steps, scores = np.zeros(0), np.zeros(0)
     for folder in folders:
         games = load_results(str(folder))  # of all environments, in the order of their ends
         start = started_at(folder, before=steps[-1] if len(steps) else 0.0)
-        kept = steps <= start  # what came after a checkpoint did not happen for the run that goes on from it
+        kept = steps <= start  # what came after a checkpoint did not happen for the run that was resumed from it
         steps = np.concatenate((steps[kept], start + games["l"].cumsum() / FRAMES_PER_STEP))
         scores = np.concatenate((scores[kept], games["r"]))
-    return steps, pd.Series(scores).rolling(WINDOW, min_periods=SMALLEST_WINDOW).mean().to_numpy()
+    last = pd.Series(scores).rolling(WINDOW, min_periods=SMALLEST_WINDOW)
+    return pd.DataFrame(
+        {"steps": steps, "score": last.mean(), "low": last.quantile(0.25), "high": last.quantile(0.75)}
+    ).dropna()
+
+
+def thinned(curve: pd.DataFrame, every: int) -> pd.DataFrame:
+    """
+    :param curve: of a run
+    :param every: agent steps between two rows
+    :return: fewer rows of it
+    """
+    marks = np.arange(every, curve["steps"].iloc[-1] + 1, every).astype(int)
+    rows = np.searchsorted(curve["steps"], marks, side="right") - 1
+    return curve.iloc[rows[rows >= 0]].assign(steps=marks[rows >= 0])
 
 
 def as_typed(folder: Path) -> str:
@@ -96,27 +113,21 @@ def keep(name: str, folders: Sequence[Path], target: Path) -> None:
     :param folders: its runs
     :param target: folder to write to
     """
-    steps, means = learning_curve(folders)
-    marks = np.arange(KEPT_EVERY, steps[-1] + 1, KEPT_EVERY)
-    rows = np.searchsorted(steps, marks, side="right") - 1
-    known = (rows >= 0) & ~np.isnan(means[rows])
-    lines = [f"# {as_typed(folder)}" for folder in folders]
-    lines += [f"# {processor()}", "steps,score"]
-    lines += [f"{mark},{means[row]:.2f}" for mark, row in zip(marks[known], rows[known], strict=True)]
+    kept = thinned(learning_curve(folders), KEPT_EVERY)
+    lines = [f"# {command}" for command in (*map(as_typed, folders), processor())]
     target.mkdir(parents=True, exist_ok=True)
-    (target / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    (target / f"{name}.csv").write_text("\n".join(lines) + "\n" + kept.to_csv(index=False, float_format="%.2f"))
 
 
-def kept_curve(file: Path) -> tuple[np.ndarray, np.ndarray]:
+def kept_curve(file: Path) -> pd.DataFrame:
     """
     :param file: what :func:`keep` wrote
-    :return: as :func:`learning_curve`
+    :return: as :func:`learning_curve`; older files know no quartiles
     """
-    curve = pd.read_csv(file, comment="#")
-    return curve["steps"].to_numpy(), curve["score"].to_numpy()
+    return pd.read_csv(file, comment="#")
 
 
-def curve_of(folders: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+def curve_of(folders: Sequence[Path]) -> pd.DataFrame:
     """
     :param folders: runs of one training, or the file where its curve is kept
     :return: as :func:`learning_curve`
@@ -124,34 +135,25 @@ def curve_of(folders: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
     return kept_curve(folders[0]) if folders[0].suffix == ".csv" else learning_curve(folders)
 
 
-def print_table(curves: dict[str, tuple[np.ndarray, np.ndarray]], every: int) -> None:
+def print_table(curves: dict[str, pd.DataFrame], every: int) -> None:
     """
     :param curves: name of the run to its curve
     :param every: agent steps between two columns
     """
-    longest = max(steps[-1] for steps, _ in curves.values())
+    longest = max(curve["steps"].iloc[-1] for curve in curves.values())
     marks = np.arange(every, longest + 1, every)
     print("| run |" + "".join(f" {mark / 1000:.0f}k |" for mark in marks) + " last |")
     print("|---|" + "---|" * (len(marks) + 1))
-    for name, (steps, means) in curves.items():
+    for name, curve in curves.items():
+        steps, means = curve["steps"].to_numpy(), curve["score"].to_numpy()
         within = [steps[0] <= mark <= steps[-1] + every / 20 for mark in marks]
         cells = [f"{means[steps <= mark][-1]:.1f}" if there else "" for mark, there in zip(marks, within, strict=True)]
         print(f"| {name} | " + " | ".join([*cells, f"{means[-1]:.1f} at {steps[-1] / 1000:.0f}k"]) + " |")
 
 
-def draw(curves: dict[str, tuple[np.ndarray, np.ndarray]], game: str, path: Path) -> None:
-    """
-    :param curves: name of the run to its curve
-    :param game: above the picture
-    :param path: picture to write
-    """
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4))
-    for name, (steps, means) in curves.items():
-        axes.plot(steps, means, label=name)
-    axes.set(xlabel="agent steps", ylabel=f"raw score, mean of the last {WINDOW} games", title=game)
-    save(figure, path)
+def label(name: str) -> str:
+    """:return: the name of a run as it stands in pictures, for ``2_samples_seed_1``: ``2 samples, seed 1``"""
+    return name.replace("_", " ").replace(" seed", ", seed")
 
 
 def main() -> None:
@@ -175,7 +177,9 @@ def main() -> None:
     curves = {name: curve_of(folders) for name, folders in trainings.items()}
     print_table(curves, arguments.every)
     if arguments.output:
-        draw(curves, arguments.game, arguments.output)
+        with picture(arguments.output, arguments.game) as axes:
+            draw_curves(axes, {label(name): curve for name, curve in curves.items()})
+            axes.set_ylabel(SCORE)
 
 
 if __name__ == "__main__":

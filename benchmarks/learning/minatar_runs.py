@@ -1,8 +1,8 @@
 """
-Many trainings on MinAtar Breakout, and their curves.
+Many trainings on MinAtar Breakout, and their scores.
 
 Every variant and seed is a training by RL Zoo with the settings of ``minatar_breakout.py`` and the variant's ``-params``. A
-run that is finished is not repeated: stopped, the same command goes on (an unfinished run begins anew).
+finished run is not repeated: re-run the same command to resume (an unfinished run starts again).
 
 Score: mean return of the last three evaluations of a training, near-greedy (epsilon 0.01), MinAtar's sticky actions (0.1).
 Interquartile mean over the seeds with 95 % bootstrap confidence intervals (Agarwal et al. 2021, https://arxiv.org/abs/2108.13264).
@@ -12,9 +12,9 @@ import argparse
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 from rliable.library import get_interval_estimates
 from rliable.metrics import aggregate_iqm
 
@@ -86,19 +86,14 @@ class Runs:
         """
         return self.curves(name)[1][:, -LAST:].mean(axis=1)
 
-    def draw(self, name: str, axes: Any, **style: Any) -> None:
-        """
-        One curve.
-
-        :param name: of a variant
-        :param axes: matplotlib's
-        :param style: of the line
-        """
-        steps, returns = self.curves(name)
-        means = interquartile_means({str(step): returns[:, at] for at, step in enumerate(steps)})
-        middle, low, high = np.array(list(means.values())).T
-        (line,) = axes.plot(steps, middle, **style)
-        axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.1)
+    def all_evaluations(self) -> pd.DataFrame:
+        """:return: columns variant, seed, steps and score, the mean return of an evaluation"""
+        rows = []
+        for name in self.variants:
+            steps, returns = self.curves(name)
+            for seed, scores in zip(self.seeds, returns, strict=True):
+                rows += [(name, seed, *point) for point in zip(steps, scores, strict=True)]
+        return pd.DataFrame(rows, columns=["variant", "seed", "steps", "score"])
 
 
 def interquartile_means(scores: dict[str, np.ndarray]) -> dict[str, tuple[float, float, float]]:
@@ -115,7 +110,7 @@ def argument_parser(description: str | None, seeds: Sequence[int]) -> argparse.A
     """
     :param description: of the program
     :param seeds: default
-    :return: the options that all such programs have
+    :return: the options that all such programs share
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=50_000, help="agent steps per run")
@@ -123,5 +118,5 @@ def argument_parser(description: str | None, seeds: Sequence[int]) -> argparse.A
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--ray", metavar="ADDRESS", help="train on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT or local")
     parser.add_argument("-f", "--folder", type=Path, default=Path("logs/minatar"), help="where the runs are kept")
-    parser.add_argument("--output", type=Path, help="picture to write")
+    parser.add_argument("--output", type=Path, help="CSV file to write")
     return parser

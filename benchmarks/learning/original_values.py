@@ -2,18 +2,18 @@
 The values of the original system (``hyperparams/ddqn_per_original.yml``) beside the default ones, on MinAtar Breakout.
 
     pip install "sb3-breakout[benchmarks]"
-    python -m benchmarks.learning.original_values --output original_values.png
+    python -m benchmarks.learning.original_values --output original_values.csv
 
-How it is trained and measured is said in ``minatar_runs.py``. Only rewards are not shaped: MinAtar has no lives to lose. Ten
-updates of 128 for every agent step take their time, so that the trainings are shorter than those of ``ablation.py``. Stopped,
-the same command goes on.
+``minatar_runs.py`` explains how they are trained and measured. Rewards are not shaped, since MinAtar has no lives to lose. Ten
+updates of 128 for every agent step are slow, so the trainings are shorter than those of ``ablation.py``. Re-run the same
+command to resume.
 """
 
 from pathlib import Path
 
 import yaml
 
-from benchmarks.learning.ablation import train_and_report
+from benchmarks.learning.ablation import print_table
 from benchmarks.learning.minatar_runs import Runs, argument_parser
 from benchmarks.learning.zoo_runs import Variant
 
@@ -29,7 +29,11 @@ def main() -> None:
     parser.set_defaults(steps=20_000)
     args = parser.parse_args()
 
-    train_and_report(Runs(VARIANTS, args.seeds, args.steps, args.folder), args.processes, args.ray, args.output)
+    runs = Runs(VARIANTS, args.seeds, args.steps, args.folder)
+    runs.finish(args.processes, args.ray)
+    print_table(runs)
+    if args.output:
+        runs.all_evaluations().to_csv(args.output, index=False, float_format="%.2f")
 
 
 if __name__ == "__main__":

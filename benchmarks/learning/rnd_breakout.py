@@ -2,7 +2,7 @@
 ``ddqn_rnd`` beside ``ddqn_per`` on Breakout, same seed and steps: how many distinct states training visits, and how well the
 (exploitation) agent plays.
 
-    python -m benchmarks.learning.rnd_breakout --processes 2 --output rnd_breakout.png      # 75 minutes on two cores
+    python -m benchmarks.learning.rnd_breakout --processes 2 --output rnd_breakout.csv      # 75 minutes on two cores
 
 Both are trained by RL Zoo with their own YAML settings, but for alpha, which falls over half of these short trainings. A state
 is the newest frame as 12x12 means of 7x7 pixels in 16 levels: walls and paddle rather than the ball. The score is that of the
@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from stable_baselines3.common.callbacks import BaseCallback
 
 from benchmarks.learning.zoo_runs import Variant, evaluations, in_processes, is_finished, run_zoo
-from benchmarks.pictures import save
 from sb3_breakout.common.files import written_aside
 from sb3_breakout.common.rewards import INTRINSIC_REWARD
 
@@ -84,46 +84,26 @@ def train(algorithm: str, folder: Path, steps: int, seed: int) -> None:
 def report(folder: Path, output: Path | None) -> None:
     """
     :param folder: of the comparison
-    :param output: picture to write
+    :param output: CSV file to write
     """
     explored = {each: np.load(folder / each / "explored.npy") for each in ALGORITHMS}
     evaluated = {each: evaluations(folder / each) for each in ALGORITHMS}
     print("| agent steps | " + " | ".join(f"{each}: states | score" for each in ALGORITHMS) + " | std of the bonus' return |")
     print("|---" * (2 + 2 * len(ALGORITHMS)) + "|")
-    deviations = explored["ddqn_rnd"][:, 2]
+    deviations, kept = explored["ddqn_rnd"][:, 2], []
     for at, step in enumerate(evaluated[ALGORITHMS[0]][0]):
         point = step // EVERY - 1
         cells = []
         for each in ALGORITHMS:
             games = evaluated[each][1][at]
-            cells.append(f"{explored[each][point, 1]:,.0f} | {games.mean():.1f} ± {games.std():.1f}")
+            states, score, deviation = int(explored[each][point, 1]), games.mean(), games.std()
+            cells.append(f"{states:,} | {score:.1f} ± {deviation:.1f}")
+            kept.append({"algorithm": each, "steps": step, "states": states, "score": score, "deviation": deviation})
         print(f"| {step:,} | " + " | ".join(cells) + f" | {deviations[point]:.2f} |")
     deviations = deviations[2:]  # from the first full window
     print(f"Standard deviation of the bonus' discounted return: {np.nanmin(deviations):.2f} to {np.nanmax(deviations):.2f}")
     if output:
-        draw(explored, {each: (steps, games.mean(axis=1)) for each, (steps, games) in evaluated.items()}, output)
-
-
-def draw(explored: dict[str, np.ndarray], scores: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
-    """
-    :param explored: algorithm to (points, 3), see :class:`Explored`
-    :param scores: algorithm to agent steps and mean scores
-    :param path: picture to write
-    """
-    from matplotlib import pyplot as plt
-
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4))
-    for each in ALGORITHMS:
-        steps, games = scores[each]
-        left.plot(explored[each][:, 0] / 1000, explored[each][:, 1], label=each)
-        middle.plot(steps / 1000, games, label=each)
-    right.plot(explored["ddqn_rnd"][:, 0] / 1000, explored["ddqn_rnd"][:, 2], color="tab:orange")
-    left.set(ylabel="distinct states visited")
-    middle.set(ylabel="raw score, 10 games")
-    right.set(ylabel="std of the bonus' discounted return", ylim=(0, 2.5))
-    for axes in figure.axes:
-        axes.set(xlabel="thousand agent steps")
-    save(figure, path)
+        pd.DataFrame(kept).to_csv(output, index=False, float_format="%.2f")
 
 
 def main() -> None:
@@ -134,7 +114,7 @@ def main() -> None:
     parser.add_argument(
         "-f", "--folder", type=Path, default=Path("logs/rnd_breakout"), help="finished trainings here are kept"
     )
-    parser.add_argument("--output", type=Path, help="picture to write")
+    parser.add_argument("--output", type=Path, help="CSV file to write")
     args = parser.parse_args()
 
     folder = args.folder / f"{args.steps}_steps_seed_{args.seed}"

@@ -1,7 +1,7 @@
 """
 DeepSea: does exploration by Random Network Distillation find what epsilon-greedy does not?
 
-    python -m benchmarks.learning.rnd_deepsea --output deepsea.png
+    python -m benchmarks.learning.rnd_deepsea --output deepsea.csv
 
 A diver starts in the upper left corner of a square grid and sinks by one row per step, to the left or to the right (which
 action is which was drawn for every cell). Steps to the right cost 0.01 / size, and only ``size`` of them in a row lead to the
@@ -14,22 +14,21 @@ seed counts as solved when the greedy exploitation agent takes the treasure at t
 
 import argparse
 import time
-from collections.abc import Sequence
 from multiprocessing import Pool
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
+import pandas as pd
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from benchmarks.pictures import save
 from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, RNDRewardWrapper
 
-N_ENVS = 4  # they share a policy and differ by epsilon only: more of them dive alike
+N_ENVS = 4  # they share a policy and differ only by random actions: more of them would mostly repeat each other
 SOLVED = 0.9
 HYPERPARAMETERS: dict[str, Any] = dict(
     learning_rate=1e-3,
@@ -42,7 +41,7 @@ HYPERPARAMETERS: dict[str, Any] = dict(
     target_update_interval=160,
     exploration="epsilon_greedy",
     exploration_fraction=0.01,
-    exploration_final_eps=0.1,  # tries the other action where the bonus of a cell is used up
+    exploration_final_eps=0.1,  # so that both actions are tried where the bonus is used up
     replay_buffer_kwargs=dict(alpha=0.5, beta=0.0),
     policy_kwargs=dict(net_arch=[64]),
     device="cpu",
@@ -98,10 +97,10 @@ class DeepSea(gym.Env):
 
 class Watch(BaseCallback):
     """
-    Looks at the greedy agent from time to time, and counts the cells that were visited in training.
+    Evaluates the greedy agent from time to time, and counts the cells visited in training.
 
-    :param env: one environment to look at it in
-    :param every: agent steps between two looks
+    :param env: the environment of these evaluations
+    :param every: agent steps between two evaluations
     """
 
     def __init__(self, env: DeepSea, every: int) -> None:
@@ -133,7 +132,7 @@ class Run(NamedTuple):
     """
     One training.
 
-    :param curve: (looks, 3), agent steps, greedy return, cells visited
+    :param curve: (evaluations, 3), agent steps, greedy return, cells visited
     :param found: agent steps until the treasure was first taken in training
     """
 
@@ -164,41 +163,31 @@ def train(arguments: tuple[str, int, int, int]) -> Run:
     return Run(algorithm, seed, np.array(watch.curve), watch.found, time.process_time() - started)
 
 
-def row(run: Run) -> str:
-    """:return: a line of the table"""
+def figures(run: Run) -> dict[str, Any]:
+    """
+    :param run: finished
+    :return: what is kept of it; ``found`` and ``greedy`` are the agent steps after which the treasure was first taken in
+        training and by the greedy agent, None for never
+    """
     greedy = run.curve[run.curve[:, 1] > SOLVED, 0]
     _, last, cells = run.curve[-1]
-    figures = (
-        run.algorithm,
-        run.seed,
-        "yes" if last > SOLVED else "no",
-        f"{last:.3f}",
-        f"{cells:.0f}",
-        run.found or "never",
-        f"{greedy[0]:.0f}" if len(greedy) else "never",
-        f"{run.seconds:.0f}",
-    )
-    return f"| {' | '.join(map(str, figures))} |"
+    return {
+        "algorithm": run.algorithm,
+        "seed": run.seed,
+        "return": last,
+        "cells": int(cells),
+        "found": run.found,
+        "greedy": int(greedy[0]) if len(greedy) else None,
+        "seconds": round(run.seconds),
+    }
 
 
-def draw(runs: Sequence[Run], size: int, path: Path) -> None:
-    """
-    :param runs: of both algorithms
-    :param size: of the grid
-    :param path: picture to write
-    """
-    from matplotlib import pyplot as plt
-
-    figure, (returns, cells) = plt.subplots(1, 2, figsize=(10, 4))
-    colours = {"ddqn_rnd": "tab:blue", "ddqn_per": "tab:orange"}
-    for run in runs:
-        label = run.algorithm if run.seed == runs[0].seed else None
-        returns.plot(run.curve[:, 0], run.curve[:, 1], color=colours[run.algorithm], alpha=0.7, label=label)
-        cells.plot(run.curve[:, 0], run.curve[:, 2], color=colours[run.algorithm], alpha=0.7, label=label)
-    returns.set(xlabel="agent steps", ylabel="return of the greedy exploitation agent", title=f"DeepSea {size}x{size}")
-    cells.axhline(size * (size + 1) / 2, color="grey", linestyle=":", label="all that can be reached")
-    cells.set(xlabel="agent steps", ylabel="cells visited in training")
-    save(figure, path)
+def row(run: Run) -> str:
+    """:return: a line of the table"""
+    algorithm, seed, last, cells, found, greedy, seconds = figures(run).values()
+    solved = "yes" if last > SOLVED else "no"
+    cell = (algorithm, seed, solved, f"{last:.3f}", cells, found or "never", greedy or "never", seconds)
+    return f"| {' | '.join(map(str, cell))} |"
 
 
 def main() -> None:
@@ -208,7 +197,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--algorithms", nargs="+", default=["ddqn_rnd", "ddqn_per"], choices=["ddqn_rnd", "ddqn_per"])
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--output", type=Path, help="picture to write")
+    parser.add_argument("--output", type=Path, help="CSV file to write")
     arguments = parser.parse_args()
 
     tasks = [(each, seed, arguments.size, arguments.steps) for each in arguments.algorithms for seed in arguments.seeds]
@@ -222,7 +211,7 @@ def main() -> None:
         own = [run for run in runs if run.algorithm == algorithm]
         print(f"{algorithm}: {sum(run.curve[-1, 1] > SOLVED for run in own)} of {len(own)} seeds solved")
     if arguments.output:
-        draw(runs, arguments.size, arguments.output)
+        pd.DataFrame([figures(run) for run in runs]).to_csv(arguments.output, index=False, float_format="%.3f")
 
 
 if __name__ == "__main__":

@@ -2,19 +2,19 @@
 What each value of the YAML file does: ``ddqn_per`` on MinAtar Breakout, one value changed at a time.
 
     pip install "sb3-breakout[benchmarks]"
-    python -m benchmarks.learning.yaml_values --output yaml_values.png
+    python -m benchmarks.learning.yaml_values --output yaml_values.csv
 
-How it is trained and measured is said in ``minatar_runs.py``. Stopped, the same command goes on.
+``minatar_runs.py`` explains how they are trained and measured. Re-run the same command to resume.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+
+import pandas as pd
 
 from benchmarks.learning.minatar_runs import Runs, argument_parser, interquartile_means
 from benchmarks.learning.zoo_runs import Variant
-from benchmarks.pictures import save
 
-BASE = "ddqn_per"  # name of the variant where nothing is changed
+BASE = "ddqn_per"  # name of the variant without a change
 # key of the YAML file: its value in the base variant, and others
 VALUES: dict[str, tuple[float, Sequence[float]]] = {
     "learning_rate": (2.5e-4, (1e-4, 1e-3)),
@@ -63,30 +63,16 @@ def print_table(runs: Runs, keys: Sequence[str]) -> None:
         print(f"| `{key}` | {sides[0]} | {base:g} | {sides[1]} |")
 
 
-def draw(runs: Runs, keys: Sequence[str], path: Path) -> None:
+def scores(runs: Runs, keys: Sequence[str]) -> pd.DataFrame:
     """
     :param runs: finished
     :param keys: those that were changed
-    :param path: picture to write
+    :return: columns key (``base`` where nothing is changed), base, value, score, low and high: interquartile mean and interval
     """
-    from matplotlib import pyplot as plt
-
-    columns = 3
-    rows = -(-len(keys) // columns)
-    figure, panels = plt.subplots(rows, columns, figsize=(4 * columns, 2.8 * rows), sharex=True, sharey=True, squeeze=False)
-    for axes, key in zip(panels.flat, keys, strict=False):
-        base, others = VALUES[key]
-        for value in sorted((base, *others)):
-            name = BASE if value == base else name_of(key, value)
-            runs.draw(name, axes, label=f"{value:g}", linewidth=2 if name == BASE else 1)
-        axes.set(title=key)
-    for axes in panels.flat[len(keys) :]:
-        axes.remove()
-    for axes in panels.flat[: len(keys)][-columns:]:  # the lowest of each column
-        axes.tick_params(labelbottom=True)
-    figure.supxlabel("agent steps")
-    figure.supylabel(f"return, near-greedy, interquartile mean of {len(runs.seeds)} seeds")
-    save(figure, path)
+    means = interquartile_means({name: runs.scores(name) for name in runs.variants})
+    rows: list[tuple[str | float | None, ...]] = [("base", None, None, *means[BASE])]
+    rows += [(key, VALUES[key][0], value, *means[name_of(key, value)]) for key in keys for value in VALUES[key][1]]
+    return pd.DataFrame(rows, columns=["key", "base", "value", "score", "low", "high"])
 
 
 def main() -> None:
@@ -99,7 +85,7 @@ def main() -> None:
     runs.finish(args.processes, args.ray)
     print_table(runs, args.keys)
     if args.output:
-        draw(runs, args.keys, args.output)
+        scores(runs, args.keys).to_csv(args.output, index=False, float_format="%.4g")
 
 
 if __name__ == "__main__":

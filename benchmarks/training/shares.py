@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch as th
 from torch.profiler import ProfilerActivity, profile
 
@@ -59,13 +60,13 @@ class Stopwatches:
             setattr(owner, name, original)
 
 
-def measure_shares(model: DDQN, steps: int, picture: Path | None) -> dict[str, float]:
+def measure_shares(model: DDQN, steps: int, output: Path | None) -> dict[str, float]:
     """
-    Print a table of what the steps of a training are made of, and draw it.
+    Print a table of what the steps of a training are made of.
 
     :param model: a model that has not learned yet
     :param steps: agent steps
-    :param picture: where to draw it, None for nowhere
+    :param output: CSV file to write
     :return: share of the time, by part
     """
     synchronize = th.cuda.synchronize if model.device.type == "cuda" else lambda: None
@@ -104,8 +105,8 @@ def measure_shares(model: DDQN, steps: int, picture: Path | None) -> dict[str, f
         print(f"| {part} | {share:.1%} |")
     overhead = 1.0 - sum(shares[part] for part in ("convolutions and linear layers", "optimizer and clipping", "emulator"))
     print(f"| **all but arithmetic, optimizer, clipping and emulator** | **{overhead:.1%}** |")
-    if picture is not None:
-        _draw(shares, picture)
+    if output is not None:
+        pd.Series(shares, name="share").to_csv(output, index_label="part", float_format="%.3f")
     return shares
 
 
@@ -131,15 +132,3 @@ def _parts(seconds: dict[str, float], arithmetic: float, total: float) -> dict[s
         total - seconds["train"] - seconds["environment"] - seconds["act"] - seconds["add"]
     )
     return {part: spent / total for part, spent in parts.items()}
-
-
-def _draw(shares: dict[str, float], path: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(8, 3.2), layout="constrained")
-    names = list(shares)[::-1]
-    bars = axes.barh(names, [100 * shares[name] for name in names])
-    axes.bar_label(bars, fmt="%.1f %%", padding=3)
-    axes.set(xlabel="share of the time of a training step, %", xlim=(0, 110 * max(shares.values())))
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)

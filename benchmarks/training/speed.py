@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--shares", action="store_true", help="instead: where the time of a training step goes")
     parser.add_argument("--envs", action="store_true", help="instead: steps per second of the games alone")
-    parser.add_argument("--picture", type=Path, help="with --shares: where to draw it")
+    parser.add_argument("--output", type=Path, help="with --shares: CSV file to write")
     parser.add_argument(
         "--growth", action="store_true", help="instead: updates per second at 50,000 and 1,000,000 transitions"
     )
@@ -172,7 +172,7 @@ def main() -> None:
         for name, median in seconds.items():
             print(f"{name}: {args.steps / median:.0f} steps/s, AleVecEnv is faster by {median / seconds['AleVecEnv']:.2f}")
     elif args.shares:
-        results["shares"] = measure_shares(ours()(setting), args.steps, args.picture)
+        results["shares"] = measure_shares(ours()(setting), args.steps, args.output)
     else:
         turns = Turns(args.peers, setting, args.steps)
         turns.play(args.rounds)

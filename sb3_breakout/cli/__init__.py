@@ -1,4 +1,4 @@
-"""``sb3-breakout``: what is done with trained agents and with gameplay. Training is RL Zoo's: ``python -m rl_zoo3.train``."""
+"""``sb3-breakout``: commands for trained agents and for gameplay. RL Zoo trains: ``python -m rl_zoo3.train``."""
 
 import click
 
@@ -16,7 +16,7 @@ from sb3_breakout.cli.video import video
 @click.version_option(sb3_breakout.__version__)
 def main() -> None:
     """
-    Evaluate, film and ship trained agents, and collect gameplay.
+    Evaluate trained agents, record videos of them, ship them, and collect gameplay.
 
     \b
     Train:     rl_zoo3 train --algo ddqn_per --env BreakoutNoFrameskip-v4

@@ -13,8 +13,8 @@ def agents() -> None:
     """
     List the agents that come with the package.
 
-    Of each the mean raw score over whole games with its 95 % interval, and the agent steps it was trained for. Every command
-    that takes an agent takes these names.
+    Shows the mean raw score of each over whole games with its 95 % interval, and the agent steps it was trained for. Every
+    command that takes an agent accepts these names.
 
     \b
     sb3-breakout agents

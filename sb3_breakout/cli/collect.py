@@ -45,8 +45,8 @@ def collect(
     Collect whole games with exact labels.
 
     An agent is 'random', 'trained' (the one shipped), a zip file, or ALGO:best, ALGO:final or ALGO:STEPS from the logs of RL
-    Zoo, each with a share of the games (:0.3); those without divide the rest. Re-run the same command to resume; with other
-    settings it refuses to. With --ray the nodes of a cluster play; the dataset is the same, and it is written here.
+    Zoo, each with a share of the games (:0.3); agents without one divide the rest. Re-run the same command to resume; other
+    settings are refused. With --ray the nodes of a cluster play; the dataset is the same, and it is written here.
 
     \b
     sb3-breakout collect --episodes 100 --output data --agents random:0.3 trained
@@ -66,7 +66,7 @@ def collect(
     conditions = Conditions(sticky, resolution == "native", q_values, seed)
     jobs = missing_games(folder, agents, episodes, conditions)
     for agent in dict.fromkeys(job.agent for job in jobs):
-        load_agent(agent, sticky)  # one that does not fit its game says so before anything is played
+        load_agent(agent, sticky)  # an agent that does not fit its game is refused before anything is played
     folder.claim()
     try:
         for _ in track(_player(workers, ray)(jobs), "Playing", total=episodes, completed=episodes - len(jobs)):

@@ -1,8 +1,8 @@
 """
 What all commands have in common.
 
-Their modules import nothing that takes long: ``--help`` and the completion of a shell answer at once. What does the work
-is imported when it is done.
+Their modules import nothing slow, so that ``--help`` and shell completion answer at once. The code that does the work is
+imported when a command runs.
 """
 
 import re
@@ -15,13 +15,13 @@ from sb3_breakout.registry import ALGORITHMS
 
 STEPS = click.IntRange(min=1)
 SEED = click.IntRange(0, 2**32 - 1)
-FAILURES = (ImportError, OSError, ValueError, RuntimeError)  # of which the message says what is to be done
+FAILURES = (ImportError, OSError, ValueError, RuntimeError)  # whose messages say what to do
 
 
 class Command(click.Command):
     """
     A command that may also be typed as for ``argparse``: ``--output_dir`` for ``--output-dir``, and ``--seeds 0 1 2`` for
-    ``--seeds 0 --seeds 1 --seeds 2``. What fails is said without a traceback.
+    ``--seeds 0 --seeds 1 --seeds 2``. Failures are reported without a traceback.
     """
 
     def __init__(self, name: str | None, **kwargs: Any) -> None:
@@ -72,7 +72,7 @@ def _as_for_click(args: list[str], several: set[str]) -> list[str]:
 
 
 def agent_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Options of every command that takes a trained agent, for one whose run has kept nothing beside it."""
-    algo = click.option("--algo", type=click.Choice(sorted(ALGORITHMS)), help="Its algorithm.  [default: what its file says]")
+    """Options of every command that takes a trained agent, for agents without the settings of their run."""
+    algo = click.option("--algo", type=click.Choice(sorted(ALGORITHMS)), help="Its algorithm.  [default: read from its file]")
     env = click.option("--env", help="Its game, for instance PongNoFrameskip-v4.  [default: that of its run, else Breakout]")
     return algo(env(function))

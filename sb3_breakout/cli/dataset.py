@@ -7,7 +7,7 @@ import click
 
 from sb3_breakout.cli.command import Command
 
-FORMATS = ("npz", "mp4", "minari", "arrayrecord", "huggingface")
+FORMATS = ("npz", "mp4", "minari", "arrayrecord", "huggingface", "lerobot")
 data_argument = click.argument("data", type=click.Path(path_type=Path))
 
 
@@ -15,10 +15,10 @@ data_argument = click.argument("data", type=click.Path(path_type=Path))
 @data_argument
 def verify(data: Path) -> None:
     """
-    Play a dataset again and compare.
+    Verify a dataset by replaying it.
 
     Compares every frame, reward and life of the dataset in folder DATA, and names every episode that differs, with its first
-    fault. The exit code is 0 if there is none, 1 if there is one, and 2 if there is no dataset, or links lead out of it.
+    fault. The exit code is 0 without faults, 1 with any, and 2 if there is no dataset, or links lead out of it.
 
     \b
     sb3-breakout verify data
@@ -40,7 +40,7 @@ def verify(data: Path) -> None:
     except (FileNotFoundError, DamagedDataset) as error:
         click.echo(f"Error: {error}")
         sys.exit(2)
-    click.echo(f"{data}: {episodes} episodes played again, {faults} faults")
+    click.echo(f"{data}: {episodes} episodes replayed, {faults} faults")
     sys.exit(1 if faults else 0)
 
 

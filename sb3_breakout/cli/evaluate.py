@@ -17,7 +17,7 @@ from sb3_breakout.protocol import MAX_STEPS, SEEDS, STICKINESS
 @click.option("--episodes", type=STEPS, default=100, help="Games per protocol, over all seeds.")
 @click.option("--seeds", type=SEED, multiple=True, default=SEEDS, help="The games are divided among them.")
 @click.option("--protocols", type=click.Choice(list(STICKINESS)), multiple=True, default=list(STICKINESS))
-@click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is cut.")
+@click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is truncated.")
 @click.option("--deterministic", is_flag=True, help="No random actions at all.  [default: 1 %]")
 @click.option("--num-threads", type=STEPS, help="Of PyTorch.")
 @click.option("--device", default="auto")

@@ -13,14 +13,14 @@ from sb3_breakout.cli.command import Command, agent_options
 @click.option("--repo", metavar="ORGANISATION/NAME", required=True, help="Of the Hugging Face Hub; created if needed.")
 @agent_options
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write.  [default: hub/NAME]")
-@click.option("--no-upload", is_flag=True, help="Write the folder, to be looked at.")
+@click.option("--no-upload", is_flag=True, help="Write the folder only.")
 def push(agent: str, repo: str, algo: str | None, env: str | None, output: Path | None, no_upload: bool) -> None:
     """
     Publish a trained agent on the Hugging Face Hub.
 
     AGENT is a name of `sb3-breakout agents`, or a zip file that `sb3-breakout ship` has written. Writes a folder with the
     agent, its settings, a video and a model card with its scores under both protocols, and uploads it. Log in first:
-    hf auth login. Others get it with `python -m rl_zoo3.load_from_hub`.
+    hf auth login. Others download it with `python -m rl_zoo3.load_from_hub`.
 
     \b
     sb3-breakout push rl-trained-agents/ddqn_per/BreakoutNoFrameskip-v4_1/BreakoutNoFrameskip-v4.zip --repo me/breakout
@@ -33,7 +33,8 @@ def push(agent: str, repo: str, algo: str | None, env: str | None, output: Path 
     from sb3_breakout.publish.repository import upload, write_repository
 
     folder = output or Path("hub") / name
-    write_repository(trained, folder, repo)
+    write_repository(trained, folder, repo, click.echo)
     click.echo(f"Wrote {folder}")
     if not no_upload:
+        click.echo(f"Uploading it to {repo}")
         click.echo(f"Uploaded: {upload(folder, repo)}")

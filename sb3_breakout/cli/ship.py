@@ -29,7 +29,7 @@ def ship(
     """
     Make a trained agent small enough to ship.
 
-    RUN is the log folder of its training; of one that was continued with -i, give the folders of all its runs, the latest one
+    RUN is the log folder of its training; for one that was resumed with -i, give the folders of all its runs, the latest one
     last.
 
     Writes to rl-trained-agents/, where `rl_zoo3 enjoy` and `record_video` look by default: the network, the settings of the

@@ -11,7 +11,7 @@ from sb3_breakout.protocol import MAX_STEPS, STICKINESS, VIDEO_SCALE
 
 
 @click.command(cls=Command)
-@click.option("--agent", help="Of a single video: 'random', 'trained' (default), or as --checkpoint.")
+@click.option("--agent", help="Who plays a single video: 'random', 'trained' (default), or any value of --checkpoint.")
 @click.option("--checkpoint", default=TRAINED, help="The trained agent: a zip file, or a name of `sb3-breakout agents`.")
 @agent_options
 @click.option("--bulk", is_flag=True, help="Record many videos, with their frames.")
@@ -19,10 +19,11 @@ from sb3_breakout.protocol import MAX_STEPS, STICKINESS, VIDEO_SCALE
 @click.option("--total-videos", type=STEPS, default=20, help="With --bulk.")
 @click.option("--percent-random", type=click.FloatRange(0, 100), default=30, help="With --bulk: videos of the random agent.")
 @click.option("--seed", type=SEED, default=0, help="Of the first game.")
-@click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is cut.")
+@click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is truncated.")
 @click.option("--protocol", type=click.Choice(list(STICKINESS)), default="v4", help="sticky: games differ more.")
 @click.option("--scale", type=STEPS, default=VIDEO_SCALE, help="Pixels of the video per pixel of the screen.")
 @click.option("--q-values", "with_q_values", is_flag=True, help="Draw the trained agent's Q-values.")
+@click.option("--td-error", "with_td_error", is_flag=True, help="Draw its absolute TD errors, the basis of its priorities.")
 @click.option("--device", default="auto")
 def video(
     agent: str | None,

@@ -1,1 +1,1 @@
-"""The ground floor: what every other part uses, and what uses none of them."""
+"""Helpers that every other subpackage may use; they import none of them."""

@@ -1,4 +1,4 @@
-"""Checks of arguments: what is wrong is said with the value received and what would be right."""
+"""Checks of arguments; errors name the value received and what would be right."""
 
 import difflib
 import inspect
@@ -24,18 +24,26 @@ def check_known_arguments(given: Iterable[str], known: Iterable[str], where: str
     unknown = [name for name in given if name not in known]
     if not unknown:
         return
-    hints = []
-    for name in unknown:
-        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-        hints.append(f"'{name}' (did you mean '{nearest[0]}'?)")
+    hints = [f"'{name}'{did_you_mean(name, known, likeness=0.0)}" for name in unknown]
     raise ValueError(f"{where} received unknown argument(s): {', '.join(hints)}. Known arguments: {', '.join(known)}.")
+
+
+def did_you_mean(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """
+    :param name: one that is not known
+    :param known: those that are
+    :param likeness: of the nearest one, from 0 (any) to 1, for it to be named
+    :return: a hint to put behind the name in a message; empty if none is near
+    """
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)
+    return f" (did you mean '{nearest[0]}'?)" if nearest else ""
 
 
 def constructor_arguments(cls: type) -> list[str]:
     """
     :param cls: a class
     :return: the names of its constructor's arguments, without ``self`` and private ones; those of its base classes too, as
-        far up as constructors pass ``**kwargs`` on
+        far as constructors pass ``**kwargs`` on
     """
     return [name for name in _constructor_parameters(cls) if not name.startswith("_")]
 
@@ -49,7 +57,7 @@ def takes_any_argument(cls: type) -> bool:
 
 
 def _constructor_parameters(cls: type) -> dict[str, Any]:
-    """:return: kinds of parameters by their names; of kind ``ANY_KEYWORD`` only where nobody has a complete list of names"""
+    """:return: kinds of parameters by their names; ``ANY_KEYWORD`` among them unless one constructor has all names"""
     kinds: dict[str, Any] = {}
     for base in cls.__mro__:
         if "__init__" not in vars(base):

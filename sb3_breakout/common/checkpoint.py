@@ -1,4 +1,4 @@
-"""Model files: written atomically, and an incomplete one is named as such."""
+"""Model files: written atomically, and incomplete ones are reported."""
 
 import io
 import pathlib
@@ -14,9 +14,9 @@ File = str | pathlib.Path | io.BufferedIOBase
 @contextmanager
 def written_whole(path: File, suffix: str) -> Iterator[io.BufferedIOBase]:
     """
-    Yield a file to write to. When the block ends it takes the name ``path``: a process killed before leaves what was there.
+    Yield a file to write to. It is renamed to ``path`` when the block ends: a process killed before that leaves the old file.
 
-    :param path: path to the file, or a file-like object, which is yielded as it is
+    :param path: path to the file, or a file-like object, which is yielded unchanged
     :param suffix: is appended to a path without one
     """
     if not isinstance(path, (str, pathlib.Path)):
@@ -30,12 +30,12 @@ def written_whole(path: File, suffix: str) -> Iterator[io.BufferedIOBase]:
 @contextmanager
 def incomplete_explained(path: File) -> Iterator[None]:
     """
-    Say what is wrong where SB3 cannot read a model.
+    Explain what is wrong when SB3 cannot read a model.
 
     :param path: what it reads
-    :raises ValueError: if it is a truncated file, or no zip file of a model
+    :raises ValueError: if the file is truncated, or not a zip file of a model
     """
-    incomplete = f"{path} is not a complete checkpoint: the file is truncated or no zip file of a model."
+    incomplete = f"{path} is not a complete checkpoint: the file is truncated or not a zip file of a model."
     try:
         yield
     except AssertionError as error:  # SB3 opened an inner archive of a truncated file and found no data in it

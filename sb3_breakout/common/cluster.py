@@ -1,4 +1,4 @@
-"""A connection to a Ray cluster; Ray is optional, so only what plays on a cluster may import this module."""
+"""A connection to a Ray cluster. Ray is optional, so only code that plays on a cluster may import this module."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ __all__ = ["SAME_EVERYWHERE", "ClusterError", "connect", "first_line", "ray"]
 
 SAME_EVERYWHERE = "Each node needs what is installed here: the same sb3_breakout, Ray and Python."
 TOKEN = "If the cluster asks for a token, RAY_AUTH_MODE=token and the same ~/.ray/auth_token are needed here as well."
-SECONDS_TO_ANSWER = 10.0  # for the cluster's address; Ray by itself tries for minutes
+SECONDS_TO_ANSWER = 10.0  # until the cluster's address answers; by default Ray tries for minutes
 
 
 class ClusterError(RuntimeError):
@@ -28,7 +28,7 @@ def connect(address: str, **options: Any) -> None:
     :param options: anything else that ``ray.init`` takes
     :raises ClusterError: if there is no such cluster
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here (local) reports to nobody
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here (local) sends no usage statistics
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", address)
     host_and_port = re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:([0-9]+)", address)
@@ -42,6 +42,6 @@ def connect(address: str, **options: Any) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """:return: the first line of what was raised on a node; Ray's own messages go on for pages"""
+    """:return: the first line of what was raised on a node; Ray's own messages are pages long"""
     reason = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
     return (str(reason).strip() or type(reason).__name__).splitlines()[0]

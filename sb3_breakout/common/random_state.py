@@ -1,4 +1,4 @@
-"""The random number generators that a training draws from."""
+"""The state of the random number generators that a training uses."""
 
 import random
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 @contextmanager
 def random_state_kept() -> Iterator[None]:
-    """What is drawn inside the block is as if it had never been drawn."""
+    """Random numbers drawn inside the block leave the generators unchanged."""
     state = get_random_state()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Two rewards in one training: the game's, and a bonus that the agent gives itself."""
+"""Two rewards in one training: the game's (extrinsic) and a bonus (intrinsic)."""
 
 import numpy as np
 

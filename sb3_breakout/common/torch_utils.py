@@ -36,7 +36,7 @@ def bfloat16_is_fast(device: th.device) -> bool:
 def clip_gradient_norm_(parameters: Iterable[th.nn.Parameter], max_norm: float) -> th.Tensor:
     """
     As ``torch.nn.utils.clip_grad_norm_``, bit by bit, but on the CPU gradients that are short enough are left alone.
-    To multiply them all by 1 takes longer than Adam's step.
+    Multiplying them all by 1 would take longer than Adam's step.
 
     :param parameters: parameters whose gradients to clip
     :param max_norm: largest norm over all of them
@@ -52,8 +52,8 @@ def clip_gradient_norm_(parameters: Iterable[th.nn.Parameter], max_norm: float) 
 
 class CompiledFunction:
     """
-    A function compiled at its first call. If that fails (no C++ compiler on the machine, for instance), one warning
-    says so and the function runs eagerly from then on. Only the function is compiled: modules that it receives keep
+    A function compiled at its first call. If that fails (no C++ compiler on the machine, for instance), there
+    is one warning and the function runs eagerly from then on. Only the function is compiled: modules that it receives keep
     their class and the keys of their ``state_dict``.
 
     :param function: function of tensors and modules
@@ -74,6 +74,6 @@ class CompiledFunction:
             self._active = self._eager
             result = self._eager(*args)  # an error of the function itself is raised again here
             reason = str(error).strip().split("\n", 1)[0]
-            message = f"torch.compile failed ({type(error).__name__}: {reason}); training goes on uncompiled."
+            message = f"torch.compile failed ({type(error).__name__}: {reason}); training continues uncompiled."
             warnings.warn(message, stacklevel=2)
             return result

@@ -17,12 +17,12 @@ from sb3_breakout.replay import PrioritizedReplayBuffer
 class ActingDQN(DDQNArguments):
     """
     SB3's DQN with an exploration rule in the policy, in place of its own epsilon-greedy actions. It keeps the latest
-    scores by environment and, if requested, gives each new transition a priority from the Q-values its action was chosen by.
+    scores by environment and, if requested, gives each new transition a priority from the Q-values behind its action.
 
     All parameters are those of SB3's ``DQN``.
     """
 
-    behaviour: DDQNPolicy | None = None  # who chooses training actions; None is this model's own policy
+    behaviour: DDQNPolicy | None = None  # the agent that chooses training actions; None for this model's own policy
     _actor_errors: ActorTDErrors | None = None
     _episodes_ended = 0  # in the latest step, over all environments
     _scores: deque[tuple[int, float]]  # environment and score of the latest episodes

@@ -12,13 +12,13 @@ from sb3_breakout.ddqn.policies import DDQNPolicy
 
 class DDQNArguments(DQN):
     """
-    SB3's DQN with the attributes that :class:`~sb3_breakout.ddqn.DDQN` adds or narrows: what its parts are made from.
+    SB3's DQN with the attributes that :class:`~sb3_breakout.ddqn.DDQN` adds or narrows; its parts are built from them.
     """
 
     action_space: spaces.Discrete
     policy: DDQNPolicy
     policy_class: type[DDQNPolicy]
-    n_steps: Any  # an int in SB3, here also what makes a schedule
+    n_steps: Any  # an int in SB3, here also the arguments of a schedule
     replay_buffer_class: type[ReplayBuffer]
     exploration: str | ExplorationRule
     temperature_initial: float

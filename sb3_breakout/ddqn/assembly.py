@@ -1,4 +1,4 @@
-"""What a DDQN consists of, made from its arguments: exploration rules and learners."""
+"""Builds the parts of a DDQN from its arguments: exploration rules and learners."""
 
 from sb3_breakout.common.torch_utils import bfloat16_is_fast
 from sb3_breakout.ddqn.arguments import DDQNArguments

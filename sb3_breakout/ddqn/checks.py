@@ -20,7 +20,7 @@ SHARES = ("gamma", "tau", "exploration_initial_eps", "exploration_final_eps", "e
 
 def check_arguments(model: DDQNArguments) -> None:
     """
-    Check the arguments where the model keeps them: ``load`` and RL Zoo's ``-i`` write them there without a constructor.
+    Check the attributes that hold the arguments: ``load`` and RL Zoo's ``-i`` set them without calling the constructor.
 
     :param model: its whole floats (``buffer_size=1e5``) are made integers
     :raises ValueError: for an invalid value, naming the argument

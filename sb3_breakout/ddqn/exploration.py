@@ -52,7 +52,7 @@ def sample_actions(probabilities: np.ndarray) -> np.ndarray:
     :param probabilities: shape (n_envs, n_actions), rows sum to 1
     :return: actions, shape (n_envs,), int64
     """
-    thresholds = probabilities.cumsum(axis=1)[:, :-1]  # (n_envs, n_actions - 1): the last action takes what is left
+    thresholds = probabilities.cumsum(axis=1)[:, :-1]  # (n_envs, n_actions - 1): the last action has the remaining probability
     return (np.random.random((len(probabilities), 1)) >= thresholds).sum(axis=1)
 
 
@@ -131,7 +131,7 @@ class Boltzmann(ExplorationRule):
     """
 
     SCALES = ("q_spread", "raw")
-    SPREAD_RATE = 0.01  # the running spread remembers about the last 100 steps of the vectorised environment
+    SPREAD_RATE = 0.01  # the running spread covers about the last 100 steps of the vectorised environment
 
     def __init__(self, initial: float, minimum: float, decay: float, slowdown: float, scale: str) -> None:
         self.initial = initial
@@ -140,7 +140,7 @@ class Boltzmann(ExplorationRule):
         self.slowdown = slowdown
         self.scale = scale
         self.episodes = 0
-        self.q_spread = 0.0  # 0: nothing seen yet
+        self.q_spread = 0.0  # 0 before the first step
 
     @property
     def temperature(self) -> float:

@@ -25,7 +25,7 @@ class ActorTDErrors:
 
     def acted(self, q_values: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """
-        Call this when actions were chosen.
+        Call this after actions were chosen.
 
         :param q_values: (n_envs, n_actions) at the current states
         :param actions: (n_envs,) int64
@@ -41,11 +41,11 @@ class ActorTDErrors:
 
     def stored(self, rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         """
-        Call this when the step was stored.
+        Call this after the step was stored.
 
         :param rewards: (n_envs,) as the learner sees them
         :param dones: (n_envs,) whether the episode ended
-        :param infos: one per environment; ``TimeLimit.truncated`` tells that a time limit ended it
+        :param infos: one per environment; ``TimeLimit.truncated`` where a time limit ended it
         """
         if self._q_taken is None:
             return

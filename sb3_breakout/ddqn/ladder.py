@@ -1,4 +1,4 @@
-"""A ladder of exploration over the environments: who explores how much, and how each end of it scores."""
+"""A ladder of exploration over the environments, and the scores at both of its ends."""
 
 from collections.abc import Iterable
 
@@ -23,7 +23,7 @@ def scores_along_the_ladder(scores: Iterable[tuple[int, float]], n_envs: int) ->
     :param scores: environment and score of the latest episodes
     :param n_envs: number of environments
     :return: mean score of the first and of the last quarter of the environments, at least one each, by the name it is logged
-        under; without those that have finished no episode yet
+        under; quarters without a finished episode are left out
     """
     quarter = max(n_envs // 4, 1)
     groups = {

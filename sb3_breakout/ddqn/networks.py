@@ -16,7 +16,7 @@ from sb3_breakout.ddqn.targets import TDLoss, categorical_double_dqn_loss, doubl
 class QNetwork(dqn_policies.QNetwork):
     """
     SB3's Q-network whose features can be computed in bfloat16. The head stays in float32: at Q near 1, bfloat16
-    moves in steps of 0.004 to 0.008, coarser than the action gaps of Breakout.
+    has a resolution of 0.004 to 0.008, coarser than the action gaps of Breakout.
     """
 
     # (online network, target network, observations, actions, next_observations, dones, rewards, discounts, weights)
@@ -45,7 +45,7 @@ class QNetwork(dqn_policies.QNetwork):
 
     def extract_features(self, obs: PyTorchObs, features_extractor: BaseFeaturesExtractor) -> th.Tensor:
         """
-        As in SB3, but pixels become what the first layer computes with in one pass (all of 0 to 255 are exact in bfloat16).
+        As in SB3, but pixels are converted to the first layer's dtype in one pass (0 to 255 are exact in bfloat16).
 
         :param obs: observations
         :param features_extractor: the layers below the head

@@ -80,7 +80,7 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
 
     def explore(self, observation: np.ndarray | dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, float], np.ndarray]:
         """
-        Draw training actions from the exploration rule, or at random as often as the ladder says for each environment.
+        Draw training actions from the exploration rule, or at random with the ladder's probability for each environment.
 
         :param observation: a batch of observations, (n_envs, ...)
         :return: actions (n_envs,) int64; metrics of the draw: entropy in nats and action gap, both averaged
@@ -102,7 +102,7 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """
-        As PyTorch's. The first model files have the state of the exploration rule among the weights.
+        As PyTorch's. Model files of the first versions have the state of the exploration rule among the weights.
 
         :param state_dict: what ``state_dict`` gave: the same keys as of SB3's policy
         :param strict: see PyTorch
@@ -137,8 +137,8 @@ COUNTERPARTS = {
 
 def counterpart(policy_class: type[BasePolicy]) -> type[DDQNPolicy]:
     """
-    :param policy_class: as a user or a model file names it
-    :return: itself, or in place of one of SB3's the one of ours that has the same networks
+    :param policy_class: as given by the user or a model file
+    :return: the same class, or for one of SB3's ours with the same networks
     :raises ValueError: if it is neither a ``DDQNPolicy`` nor one of SB3's for DQN
     """
     if issubclass(policy_class, DDQNPolicy):

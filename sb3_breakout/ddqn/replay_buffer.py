@@ -1,4 +1,4 @@
-"""The replay buffer of a DDQN, made or loaded to fit its environment and its arguments."""
+"""The replay buffer of a DDQN, built or loaded to fit its environment and its arguments."""
 
 import pathlib
 import warnings
@@ -93,7 +93,7 @@ def load_prioritized(model: DDQNArguments, mine: PrioritizedReplayBuffer, path: 
     if loaded.num_timesteps not in (None, model.num_timesteps):
         warnings.warn(
             f"{path} was saved at step {loaded.num_timesteps} and the model at step {model.num_timesteps}: training resumes "
-            f"at step {model.num_timesteps}, with the buffer as it is.",
+            f"at step {model.num_timesteps}, with the buffer unchanged.",
             stacklevel=3,
         )
     return loaded

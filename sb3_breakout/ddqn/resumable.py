@@ -28,8 +28,8 @@ class ResumableDQN(DDQNArguments):
     All parameters are those of SB3's ``DQN``.
     """
 
-    _random_state: dict[str, Any] | None = None  # of a loaded model, until it learns on
-    _exploration_state: dict[str, Any] | None = None  # of a model that is being saved or loaded
+    _random_state: dict[str, Any] | None = None  # of a loaded model, until it learns again
+    _exploration_state: dict[str, Any] | None = None  # of the model being saved or loaded
 
     def _setup_learn(
         self, total_timesteps: int, callback: Any = None, reset_num_timesteps: bool = True, *args: Any, **kwargs: Any
@@ -41,7 +41,7 @@ class ResumableDQN(DDQNArguments):
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, *args, **kwargs)
 
     def _resume_random_numbers(self, random_state: dict[str, Any]) -> None:
-        """Else a loaded model would repeat the first random numbers of the training it comes from."""
+        """Otherwise a loaded model would repeat the first random numbers of its training."""
         set_random_state(random_state)
         if self.env is not None:
             self.env.seed(int(np.random.randint(2**31)))
@@ -53,7 +53,7 @@ class ResumableDQN(DDQNArguments):
         include: Iterable[str] | None = None,
     ) -> None:
         """
-        Save the model in a zip file, written atomically: if the process is killed meanwhile, the previous file remains.
+        Save the model in a zip file, written atomically: if the process is killed while saving, the previous file remains.
 
         :param path: path to the file (".zip" is appended where there is no suffix) or a file-like object
         :param exclude: names of attributes to leave out in addition to the default ones
@@ -89,8 +89,8 @@ class ResumableDQN(DDQNArguments):
         """
         Save the replay buffer. A prioritized one is written atomically, like the model, and stores the number of steps.
 
-        From a callback, the step under way is missing, as SB3 stores a step after its callbacks: 998 transitions at step 1,000
-        of two games. The last stored step then ends a truncated episode, as when the environment is reset by hand.
+        Saved from a callback, the current step is missing, since SB3 stores a step after its callbacks: 998 transitions at
+        step 1,000 of two games. The last stored step then ends a truncated episode, as when the environment is reset by hand.
 
         :param path: path to the file (".pkl" is appended where there is no suffix) or a file-like object
         """
@@ -104,8 +104,7 @@ class ResumableDQN(DDQNArguments):
     def load_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase, truncate_last_traj: bool = True) -> None:
         """
         Load a replay buffer. The schedules of n_steps, alpha and beta are those of this model, not those saved with the
-        buffer, and apply at once. A prioritized buffer that was saved at another step than this model is used as it is, with a
-        warning.
+        buffer, and apply at once. A prioritized buffer saved at another step than the model is used unchanged, with a warning.
 
         :param path: path to the pickled replay buffer
         :param truncate_last_traj: see SB3; only for ``HerReplayBuffer``

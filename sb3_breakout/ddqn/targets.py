@@ -131,10 +131,11 @@ def categorical_double_dqn_loss(
 ) -> TDLoss:
     """
     KL divergence of the predicted distribution from the projected target distribution. The online network chooses the next
-    action by its expectation, the target network says how its return is distributed.
+    action by its expectation, the target network gives the distribution of its return.
 
     The divergence is the priority too (Hessel et al. 2018, https://arxiv.org/abs/1710.02298). The cross-entropy has the same
-    gradient but is larger by the entropy of the target, about 2.3 everywhere on Breakout: priorities made of it hardly differ.
+    gradient but is larger by the entropy of the target, about 2.3 everywhere on Breakout, so priorities would
+    hardly differ.
 
     :param q_net: online network, with the methods of ``CategoricalQNetwork``
     :param q_net_target: target network, likewise

@@ -11,7 +11,7 @@ from sb3_breakout.replay import PrioritizedReplayBuffer, PrioritizedReplayBuffer
 
 
 class View(Protocol):
-    """What one learner sees of a replay buffer: ``PrioritizedReplayBuffer``, its ``ReplayView``, or :class:`UniformView`."""
+    """What a learner uses of a replay buffer: ``PrioritizedReplayBuffer``, its ``ReplayView``, or :class:`UniformView`."""
 
     def n_eligible(self) -> int:
         """:return: how many transitions can be sampled"""
@@ -23,7 +23,7 @@ class View(Protocol):
         """Report the TD errors of sampled transitions."""
 
     def update_schedules(self, progress_remaining: float) -> None:
-        """Follow the course of training, from 1 to 0."""
+        """Update the schedules; the remaining progress falls from 1 to 0."""
 
 
 class UniformView:
@@ -54,10 +54,10 @@ class UniformView:
         return PrioritizedReplayBufferSamples(*batch[:5], discounts, ones, np.zeros(batch_size, np.int64))
 
     def update_priorities(self, indices: np.ndarray, td_errors: np.ndarray) -> None:
-        """There are none."""
+        """Uniform sampling has no priorities."""
 
     def update_schedules(self, progress_remaining: float) -> None:
-        """There are none."""
+        """Uniform sampling has no priorities."""
 
 
 def as_view(buffer: ReplayBuffer, gamma: float) -> View:

@@ -23,7 +23,7 @@ import numpy as np
 from stable_baselines3.common.atari_wrappers import EpisodicLifeEnv, FireResetEnv, MaxAndSkipEnv
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 
-NOOP, FIRE = 0, 1  # every Atari game's first actions, where it has a FIRE at all
+NOOP, FIRE = 0, 1  # every Atari game's first actions, if it has FIRE
 
 
 class GameRecords(gym.Wrapper[np.ndarray, int, np.ndarray, int]):

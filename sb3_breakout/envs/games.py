@@ -26,8 +26,8 @@ def make_games(
     :param wrapper_kwargs: keywords of :class:`AtariPreprocessing`
     :param env_kwargs: of the emulator
     :param seed: of the first game, each further game's is one higher; None for random ones
-    :return: the games, in a ``DummyVecEnv``: on one core hardly slower than ``AleVecEnv``, whose screens nobody can look at
-    :raises ValueError: if it is no such game
+    :return: the games, in a ``DummyVecEnv``: on one core hardly slower than ``AleVecEnv``, which cannot be rendered
+    :raises ValueError: for another kind of game
     """
     check_game(env_id)
     env = make_vec_env(
@@ -45,7 +45,7 @@ def make_games(
 def check_game(env_id: str) -> None:
     """
     :param env_id: what is to be played
-    :raises ValueError: if it is no Atari game without frame skip
+    :raises ValueError: for anything but an Atari game without frame skip
     """
     try:
         spec = gym.spec(env_id)

@@ -16,9 +16,9 @@ from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepRet
 
 from sb3_breakout.envs.atari_wrappers import EpisodicLife, FireReset, GameRecords, MaxAndSkip
 
-WATCHING = (Monitor, OrderEnforcing, PassiveEnvChecker)  # wrappers that leave the game as it is
+WATCHING = (Monitor, OrderEnforcing, PassiveEnvChecker)  # wrappers that do not change the game
 Inserted = TypeVar("Inserted", bound=gym.Wrapper)
-SMALLEST_SCREEN = 36  # pixels; below it the third convolution of SB3's NatureCNN has nothing left to look at
+SMALLEST_SCREEN = 36  # pixels; below it nothing is left for the third convolution of SB3's NatureCNN
 
 
 class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
@@ -39,9 +39,9 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     Frames are not stacked here: ``frame_stack`` in the RL Zoo's YAML (``VecFrameStack``) does that. A ``Monitor``
     below this wrapper, which is where ``make_vec_env`` and the RL Zoo put it, reports raw scores of whole games.
     A limit on the length of games goes below too: ``env_kwargs={"max_num_frames_per_episode": 40_000}``, in emulator
-    frames. A ``TimeLimit`` above would cut lives off without ending games, and evaluations count ended games.
+    frames. A ``TimeLimit`` above would truncate lives without ending games, and evaluations count ended games.
 
-    The random numbers of sticky actions are the environment's, not the emulator's, and so no part of
+    The random numbers of sticky actions are the environment's, not the emulator's, so they are not in
     ``clone_state(include_rng=True)``. Where games must be replayed from such a state, leave
     ``action_repeat_probability`` at 0 and give the emulator its own: ``env_kwargs={"repeat_action_probability": 0.25}``.
 
@@ -56,7 +56,7 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     :param action_repeat_probability: probability, per emulator frame, that the previous action is repeated
     :param fire_reset: whether FIRE is pressed at the start of an episode; no effect in games without a FIRE action
     :raises TypeError: if the environment is not an Atari game or an argument has the wrong type
-    :raises ValueError: if the environment or an argument is of the right type but does not fit
+    :raises ValueError: if the environment or an argument has the right type but is out of range
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         self._life_is_episode = terminal_on_life_loss
         self._fire = fire
         self.clip_reward = clip_reward
-        self.below = env  # the game as it came
+        self.below = env  # the game as it was passed
 
         if action_repeat_probability > 0:
             env = StickyActionEnv(env, action_repeat_probability)
@@ -147,7 +147,7 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     @property
     def game(self) -> gym.Env:
-        """The game that everything above is put on: it skips frames and makes pictures, and its rewards are raw."""
+        """The game below this wrapper: it skips frames and makes pictures, and its rewards are raw."""
         return self._games.env
 
     def step(self, action: int) -> AtariStepReturn:
@@ -239,7 +239,7 @@ def _check_count(name: str, value: int, at_least: int) -> None:
 
 def _check_stickiness(env: gym.Env, action_repeat_probability: float) -> None:
     """
-    Check that this is a probability, and 0 in a game with sticky actions of its own.
+    Check that this is a probability, and 0 in a game that already has sticky actions.
 
     :param env: an Atari game
     :param action_repeat_probability: probability of repeating the previous action

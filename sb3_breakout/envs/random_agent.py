@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 class RandomAgent:
     """
-    Plays uniformly random actions through the ``predict`` interface of an SB3 model, in whose place it can be used.
+    Plays uniformly random actions through the ``predict`` interface of an SB3 model, so that it can take the place of one.
 
     :param env: environment (or vector environment) to play in; only its spaces are kept
     :param seed: seed of the agent's own random numbers, None for a fresh one

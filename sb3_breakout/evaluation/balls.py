@@ -1,7 +1,7 @@
 """
 Which balls an agent of Breakout misses, from the emulator's memory.
 
-Beside each other in RAM, all in pixels of the native screen, each with an offset of its own:
+Addresses in RAM; all values are pixels of the native screen, each with a different offset:
 
 =======  ==========================================================
 address  what
@@ -11,8 +11,8 @@ address  what
 101      ball: its upper edge is at row ``ram[101] + 9``; 0 between two lives
 =======  ==========================================================
 
-The height alone says what becomes of a ball: one that came down turns up at the paddle, or costs a life. Speed is vertical,
-for that is the time which the paddle has; sideways the ball moves by 2 to 8 pixels, whatever its speed.
+The height alone tells what becomes of a ball: one that came down goes up again from the paddle, or costs a life. Speed means
+vertical speed, which decides how much time the paddle has; sideways the ball moves by 2 to 8 pixels, whatever its speed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,9 +20,9 @@ from collections.abc import Iterable, Sequence
 from sb3_breakout.protocol import FRAME_SKIP
 
 BALL_HEIGHT = 101  # RAM address
-# Values of that address: the lowest bricks end at 84, the paddle begins at 180. A ball that turns up below has hit it.
+# Values of that address: the lowest bricks end at 84, the paddle begins at 180. A ball that goes up from below has hit it.
 BELOW_BRICKS = 130
-# Pixels per four frames, from which on a ball is so called. Seen are 4; 6 and 8; 13 and 14.
+# Smallest pixels per four frames of each group. Speeds seen: 4; 6 and 8; 13 and 14.
 SPEEDS = {"slow": 0, "middle": 5, "fast": 10}
 
 

@@ -9,14 +9,14 @@ from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepRet
 
 from sb3_breakout.evaluation.balls import BALL_HEIGHT
 
-OPENING = 10  # agent steps; in ten every ball of Breakout is on its way, and few agents have done something at random
+OPENING = 10  # agent steps; after ten every ball of Breakout is under way, and few agents have taken a random action
 
 
 class GameWatch(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
-    Watches one game, and stands still after its end until a seed starts the next one.
+    Watches one game; after its end nothing happens until a seed starts the next one.
 
-    All that is executed passes here, presses of FIRE included, and rewards are raw.
+    All executed actions pass here, presses of FIRE included, and rewards are raw.
 
     :param env: a game that skips frames and makes pictures
     """
@@ -65,7 +65,7 @@ class GameWatch(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         Execute an action; after the end of the game, do nothing.
 
         :param action: the action
-        :return: what the game returns; after its end the last picture, and no further end
+        :return: what the game returns; after its end the last picture, without another end
         """
         if self.over:
             return self._picture, 0.0, False, False, {}

@@ -31,20 +31,20 @@ def evaluation_env(
 ) -> VecEnv:
     """
     Games for an evaluation: 84x84 grey frames, frame skip 4, start no-ops, FIRE at each life's start.
-    ``vars(agent.game)`` of a :class:`~sb3_breakout.agents.TrainedAgent` are the arguments with which it sees what it was
+    ``vars(agent.game)`` of a :class:`~sb3_breakout.agents.TrainedAgent` are the arguments that reproduce what it was
     trained on.
 
     :param protocol: ``"v4"`` (every action is executed) or ``"sticky"`` (each frame repeats the last action with probability
         0.25)
     :param n_envs: number of games at once
     :param n_stack: frames in an observation
-    :param max_steps: agent steps after which a game is cut
+    :param max_steps: agent steps after which a game is truncated
     :param noop_max: largest number of start no-ops
     :param seed: of the games
     :param env_id: a ``NoFrameskip-v4`` game
     :param wrapper_kwargs: further keywords of ``AtariPreprocessing``, for instance ``dict(grayscale=False, screen_size=None)``
     :param env_kwargs: of the emulator, for instance ``dict(full_action_space=True)``
-    :raises ValueError: for another protocol, no steps, or what is no such game
+    :raises ValueError: for another protocol, no steps, or another kind of game
     """
     check_choice("protocol", protocol, list(STICKINESS))
     check_at_least("max_steps", max_steps, 1)
@@ -78,7 +78,7 @@ def env_for(model: Any, **env_arguments: Any) -> VecEnv:
 def check_fits(model: Any, env: VecEnv, env_id: str) -> None:
     """
     :param model: anything with the spaces of an SB3 model
-    :param env: what it is to play in
+    :param env: the environment it is to play in
     :param env_id: the game, for the message
     :raises ValueError: if it sees or does something else
     """
@@ -146,7 +146,7 @@ def evaluate_under(
     protocols: Sequence[str], model: Any, say: Callable[[str], None] = print, **arguments: Any
 ) -> dict[str, dict[str, Any]]:
     """
-    Evaluate under several protocols, and say each result when it is there.
+    Evaluate under several protocols, and report each result as soon as it is known.
 
     :param protocols: ``"v4"``, ``"sticky"``
     :param model: as for :func:`evaluate`
@@ -184,7 +184,7 @@ def _shares(episodes: int, seeds: Sequence[int]) -> list[int]:
     :param episodes: number of games
     :param seeds: to divide them among
     :return: number of games of each seed, the largest first
-    :raises ValueError: if it is none, or a seed is no seed or not the only one of its kind
+    :raises ValueError: if there is none, or a seed is invalid or given twice
     """
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
         raise ValueError(f"seeds must be different whole numbers from 0 to 2**32 - 1, received {list(seeds)}.")

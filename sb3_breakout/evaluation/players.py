@@ -1,4 +1,4 @@
-"""Who is evaluated or filmed, with the game as it sees it."""
+"""Agents to evaluate or to record, with the game as each sees it."""
 
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ def load_player(
 ) -> tuple[Any, Game]:
     """
     :param name: ``random``, or as :func:`~sb3_breakout.agents.find_agent` takes it
-    :param algo: the algorithm; None for what the file says
-    :param env_id: the game; None for what is kept beside the file, or Breakout
+    :param algo: the algorithm; None to read it from the file
+    :param env_id: the game; None to read it from the settings beside the file, else Breakout
     :param device: as PyTorch names it, or ``"auto"``
     :param logs: RL Zoo's folder of logs
     :return: the agent, with SB3's ``predict``, and its game: ``evaluate(agent, **vars(game))``
     :raises FileNotFoundError: if there is none
-    :raises ValueError: if the file is damaged or no agent of that algorithm, or there is no such game or device
+    :raises ValueError: if the file is damaged or not an agent of that algorithm, or there is no such game or device
     """
     if name != RANDOM:
         agent = find_agent(name, algo, env_id, logs)

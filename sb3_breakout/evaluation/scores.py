@@ -11,14 +11,14 @@ INTERVAL = {"level": 0.95, "method": "percentile bootstrap of the mean", "resamp
 
 def bootstrap_interval(scores: Sequence[float]) -> tuple[float, float] | None:
     """
-    Where the mean would be expected if the evaluation was repeated; the same scores give the same interval.
+    Where the mean is expected if the evaluation is repeated; the same scores give the same interval.
 
     Percentiles of the means of scores that are drawn again with replacement.
 
     :param scores: one per game
-    :return: lower and upper end of the 95 % interval; None for a single game, which says nothing of others
+    :return: lower and upper end of the 95 % interval; None for a single game
     """
-    from scipy.stats import bootstrap  # takes most of a second, which who only plays need not wait for
+    from scipy.stats import bootstrap  # takes most of a second, which playing alone does not need
 
     if len(scores) < 2:
         return None
@@ -79,7 +79,7 @@ class Scores:
         return {**self.summary(), **asdict(self)}
 
     def text(self) -> str:
-        """:return: the figures, for people"""
+        """:return: the figures, as text"""
         summary, protocol = self.summary(), self.protocol
         interval = (
             "95 % interval {:.1f} to {:.1f}".format(*summary["interval"]) if summary["interval"] else "one game: no interval"
@@ -98,7 +98,7 @@ class Scores:
             lines.insert(2, f"balls missed, by speed: {', '.join(rates)}")
             if protocol["sticky_actions"] == 0:
                 lines.insert(
-                    2, "Breakout without sticky actions has only four openings, more come from random actions: see sticky too"
+                    2, "Breakout without sticky actions has only four openings, more come from random actions: see also sticky"
                 )
         return "\n  ".join(lines)
 

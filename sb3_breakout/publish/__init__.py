@@ -1,1 +1,1 @@
-"""Trained agents for others: made small, evaluated, described and uploaded."""
+"""Publish trained agents: strip, evaluate, describe and upload them."""

@@ -11,6 +11,7 @@ A trained agent as a repository of the Hugging Face Hub, in the layout that ``rl
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,12 @@ python -m rl_zoo3.enjoy --algo {algo} --env {env_id} -f logs
 """
 
 
-def write_repository(agent: TrainedAgent, folder: Path, repo_id: str) -> None:
+def write_repository(agent: TrainedAgent, folder: Path, repo_id: str, say: Callable[[str], None] = print) -> None:
     """
     :param agent: one that ``sb3-breakout ship`` has written, or that comes with the package
     :param folder: to write
     :param repo_id: ``ORGANISATION/NAME`` of the repository
+    :param say: takes a line about each stage before it begins
     :raises FileNotFoundError: if the agent was not evaluated, or its run's settings are missing
     :raises FileExistsError: if the folder is there
     """
@@ -79,6 +81,7 @@ def write_repository(agent: TrainedAgent, folder: Path, repo_id: str) -> None:
     report = json.loads((run / EVALUATION).read_text())
     args = yaml.unsafe_load((run / env_id / "args.yml").read_text())
     with folder_written_aside(folder) as aside:
+        say("Copying the agent, its settings and its scores")
         shutil.copy(agent.path, aside / f"{args['algo']}-{env_id}.zip")
         for file in ("args.yml", "config.yml"):
             shutil.copy(run / env_id / file, aside)
@@ -87,8 +90,11 @@ def write_repository(agent: TrainedAgent, folder: Path, repo_id: str) -> None:
         with zipfile.ZipFile(aside / "train_eval_metrics.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             for scores in sorted([*run.glob("*monitor.csv"), *run.glob("evaluations.npz")]):
                 archive.write(scores, scores.name)
+        say("Drawing curve.png")
         draw_curve(run, report["trained_steps"], agent.game.wrapper_kwargs.get("frame_skip", 4), aside / "curve.png")
+        say("Playing a game for replay.mp4, which takes longest")
         record_one(agent.load("cpu"), aside / "replay.mp4", seed=0, **vars(agent.game))
+        say("Writing the model card, README.md")
         (aside / "README.md").write_text(model_card(args["algo"], env_id, repo_id, report, (aside / "config.yml").read_text()))
 
 
@@ -105,7 +111,7 @@ def upload(folder: Path, repo_id: str, endpoint: str | None = None, token: str |
     try:
         hub.create_repo(repo_id, exist_ok=True)
         return hub.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Trained agent").commit_url
-    except Exception as error:  # which library's depends on the version of huggingface_hub
+    except Exception as error:  # the type depends on the version of huggingface_hub
         raise OSError(f"{folder} was not uploaded to {hub.endpoint}/{repo_id}: {error}") from error
 
 
@@ -159,7 +165,7 @@ def _row(name: str, scores: dict[str, Any]) -> str:
 
 def draw_curve(run: Path, trained_steps: int, frame_skip: int, target: Path) -> None:
     """
-    Draw the scores of the training's games, as far as they were kept: of a continued training perhaps the end.
+    Draw the scores of the training's games, as far as they were kept: of a resumed training perhaps only the end.
 
     :param run: folder with ``monitor.csv`` files
     :param trained_steps: agent steps at the end

@@ -1,8 +1,7 @@
-"""A trained agent as small as it can be, with what is known of it."""
+"""Write a trained agent without what only training needs, with its settings and scores."""
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,13 @@ from typing import Any
 import yaml
 
 from sb3_breakout.agents import TrainedAgent, read_agent
+from sb3_breakout.common.files import folder_written_aside
 from sb3_breakout.ddqn import DDQN
 from sb3_breakout.evaluation import evaluate_under
 from sb3_breakout.protocol import STICKINESS
 
 OF_THIS_MACHINE = {"log_folder": "logs", "tensorboard_log": "", "trained_agent": "", "uuid": False}  # in args.yml
-OF_THE_RUN = ("_last_obs", "_last_original_obs", "_last_episode_starts")  # of no use without the games that they belong to
+OF_THE_RUN = ("_last_obs", "_last_original_obs", "_last_episode_starts")  # useless without the games they belong to
 EVALUATION = "evaluation.json"
 
 
@@ -27,27 +27,23 @@ def ship_agent(
     and an evaluation under all protocols.
 
     :param source: the agent
-    :param runs: folders of its training, in their order: of one that was continued with ``-i``, all; the last has the settings
+    :param runs: folders of its training, in their order: all of one that was resumed with ``-i``; the last has the settings
     :param target: the folder to write; what is there is replaced
     :param episodes: games of the evaluation, per protocol
     :param say: takes the result of each protocol as text
     """
     env_id, run = source.game.env_id, runs[-1]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        aside = Path(folder) / target.name
-        (aside / env_id).mkdir(parents=True)
+    with folder_written_aside(target, replace=True) as aside:
+        (aside / env_id).mkdir()
         save_small(source, aside / f"{env_id}.zip")
         copy_settings(run / env_id, aside / env_id)
         copy_scores(runs, aside)
         (aside / EVALUATION).write_text(json.dumps(evaluation(aside / f"{env_id}.zip", episodes, say), indent=1))
-        shutil.rmtree(target, ignore_errors=True)
-        aside.rename(target)
 
 
 def save_small(source: TrainedAgent, target: Path) -> None:
     """
-    Save a model without what only a training needs: the state of the optimizer, a target network of its own, the explorer.
+    Save a model without what only training needs: the optimizer's state, a separate target network, the explorer.
 
     :param source: the agent
     :param target: where to save it
@@ -55,7 +51,7 @@ def save_small(source: TrainedAgent, target: Path) -> None:
     model = source.load("cpu")
     own: Any = DDQN.get_parameters(model)  # without those of an explorer
     model.set_parameters(own, device="cpu")
-    model.policy.optimizer.state.clear()  # SB3 insists on an optimizer, not on what is in it
+    model.policy.optimizer.state.clear()  # SB3 requires an optimizer, but not its state
     # One tensor under two names is stored once: the target network is loaded as synchronised with the online network
     model.q_net_target.load_state_dict(model.q_net.state_dict(), assign=True)
     model.tensorboard_log = None
@@ -64,7 +60,7 @@ def save_small(source: TrainedAgent, target: Path) -> None:
 
 def copy_settings(source: Path, target: Path) -> None:
     """
-    :param source: folder with what the RL Zoo keeps of a training
+    :param source: folder with what RL Zoo keeps of a training
     :param target: folder to copy it to, without the paths of this machine
     """
     shutil.copy(source / "config.yml", target)

@@ -1,4 +1,4 @@
-"""DDQN whose model files hold the exploration agent and the bonus too."""
+"""DDQN whose model files also hold the exploration agent and the bonus."""
 
 import io
 import pathlib
@@ -34,7 +34,7 @@ class DDQNRND(DDQN):
 
     explorer: QLearner | None = None
     rnd: RND | None = None
-    _saved_exploration: dict[str, Any] | None = None  # by the names in EXPLORATION; of a loaded model, until it learns on
+    _saved_exploration: dict[str, Any] | None = None  # by the names in EXPLORATION; of a loaded model, until it learns again
 
     def attach(self, explorer: QLearner, rnd: RND) -> None:
         """

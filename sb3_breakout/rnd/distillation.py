@@ -14,8 +14,8 @@ from sb3_breakout.common.arguments import check_at_least, check_positive, check_
 from sb3_breakout.rnd.networks import make_predictor, make_target, prediction_errors
 
 CLIP = 5.0  # of whitened frames
-RETURN_WINDOW = 10_000  # collected frames that the scale of the bonus remembers
-EXTRA_STATE = "_extra_state"  # PyTorch's key of what get_extra_state() gives
+RETURN_WINDOW = 10_000  # collected frames that the scale of the bonus is computed from
+EXTRA_STATE = "_extra_state"  # PyTorch's key for the result of get_extra_state()
 
 
 class RND(nn.Module):
@@ -26,9 +26,9 @@ class RND(nn.Module):
     Paper: https://arxiv.org/abs/1810.12894
 
     Frames are whitened and clipped to [-5, 5]; the bonus is divided by the running standard deviation of its discounted
-    return (section 2.4). Unlike the paper's, that deviation forgets: raw bonuses fall by orders of magnitude while the
-    predictor learns, and a deviation over the whole past would remain at the scale of the beginning. The ``state_dict`` holds
-    networks and statistics.
+    return (section 2.4). Unlike the paper's, that deviation covers the recent past only: raw bonuses fall by orders of
+    magnitude while the predictor learns, and a deviation over the whole past would stay at the scale of the beginning. The
+    ``state_dict`` holds networks and statistics.
 
     :param observation_space: single frames: an image of 1 or 3 channels (first or last), or a vector
     :param n_envs: number of environments

@@ -95,7 +95,7 @@ class DualAgentCallback(RNDCallback):
 
     @property
     def reward_mix(self) -> float:
-        """Share of the intrinsic reward now."""
+        """Current share of the intrinsic reward."""
         learning = 1.0 - self.model.learning_starts / self.model._total_timesteps  # as a share of the training
         progress_remaining = min(self.model._current_progress_remaining / learning, 1.0)
         return LinearSchedule(self.alpha_initial, self.alpha_final, self.alpha_fraction)(progress_remaining)
@@ -194,7 +194,7 @@ class DualAgentCallback(RNDCallback):
 
     def _on_training_end(self) -> None:
         if self.save_path is not None and self.explorer is not None:
-            exported = copy.copy(self.model)  # in all but its policy
+            exported = copy.copy(self.model)  # except for its policy
             exported.policy = self.explorer.policy
             if isinstance(exported, DDQNRND):
                 exported.explorer, exported.rnd = None, None

@@ -12,7 +12,7 @@ SMALLEST_IMAGE = 36  # pixels; below that nothing is left after the three convol
 
 def make_target(frame_shape: tuple[int, ...]) -> nn.Module:
     """
-    The fixed, randomly initialised network (https://arxiv.org/abs/1810.12894, appendix A.2): a linear layer on a trunk.
+    The fixed, randomly initialised network (https://arxiv.org/abs/1810.12894, appendix A.2): a trunk and a linear layer.
 
     :param frame_shape: (channels, height, width) of an image, or (features,)
     :return: frames ``(batch, *frame_shape)`` float32 to embeddings (batch, width)

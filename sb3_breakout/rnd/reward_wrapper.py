@@ -25,7 +25,7 @@ class RNDRewardWrapper(VecEnvWrapper):
 
     :param venv: environments whose observations are single frames: images of 1 or 3 channels, or vectors
     :param reward: ``"extrinsic"`` leaves the reward unchanged and puts the bonus into ``infos[i]["intrinsic_reward"]``;
-        ``"combined"`` makes the reward ``(1 - alpha) * reward + alpha * bonus`` besides, for algorithms with one reward
+        ``"combined"`` also makes the reward ``(1 - alpha) * reward + alpha * bonus``, for algorithms with one reward
     :param alpha: share of the bonus in the combined reward, in [0, 1]
     :param active: activate it at once
     :param learning_rate: see :class:`~sb3_breakout.rnd.RND`, as for the following
@@ -33,7 +33,7 @@ class RNDRewardWrapper(VecEnvWrapper):
     :param batch_size: frames per update of the predictor
     :param gamma: discount of the return that the bonus is scaled by
     :param initial_steps: collected frames without a bonus, for the statistics
-    :raises ValueError: if an argument is out of its range, or the observations are no single frames
+    :raises ValueError: if an argument is out of its range, or the observations are not single frames
     """
 
     REWARDS = ("extrinsic", "combined")
@@ -72,7 +72,7 @@ class RNDRewardWrapper(VecEnvWrapper):
 
     @property
     def active(self) -> bool:
-        """Whether there is a bonus."""
+        """Whether the bonus is computed."""
         return self.rnd is not None
 
     def activate(self, device: th.device | str = "auto") -> RND:

@@ -53,7 +53,8 @@ def record_bulk(
     :param env_id: its game; None to take it from the settings beside its file
     :param device: of the trained agent
     :param say: called with a line about each video
-    :param how: ``seed``, ``max_steps`` and ``protocol`` of the games, ``scale`` and ``with_q_values`` of the videos
+    :param how: ``seed``, ``max_steps`` and ``protocol`` of the games; ``scale``, ``with_q_values`` and ``with_td_error`` of
+        the videos
     :raises FileExistsError: if there is a video that was recorded with other settings or by another program
     """
     n_random = number_random(total, percent_random)

@@ -9,6 +9,7 @@ says which action that was and how many points had been scored before it; the la
                         screen ----> screen ----> screen ----> ... ---> screen
 """
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -17,9 +18,11 @@ import numpy as np
 from stable_baselines3.common.type_aliases import AtariStepReturn
 
 from sb3_breakout.evaluation import env_for
+from sb3_breakout.video.td_error import td_error
 
 ACTION_NAMES = {"NOOP": "NOTHING"}  # the others keep the emulator's
 END = "END"
+REMEMBERED = 80  # TD errors
 
 
 class Moment(NamedTuple):
@@ -32,6 +35,8 @@ class Moment(NamedTuple):
     :param score: raw points before that action
     :param lives: left before that action
     :param q_values: Q-value of each action by its name; None where there are none
+    :param td_errors: absolute TD error of that action, last, and of those before it; nan where the agent chose none; None
+        without TD errors
     """
 
     number: int
@@ -40,6 +45,7 @@ class Moment(NamedTuple):
     score: float
     lives: int
     q_values: dict[str, float] | None = None
+    td_errors: tuple[float, ...] | None = None
 
 
 class Camera(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
@@ -95,27 +101,54 @@ class Camera(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         self._q_values = None
 
 
-def play_game(agent: Any, deterministic: bool = False, with_q_values: bool = False, **env_arguments: Any) -> Iterator[Moment]:
+def play_game(
+    agent: Any, deterministic: bool = False, with_q_values: bool = False, with_td_error: bool = False, **env_arguments: Any
+) -> Iterator[Moment]:
     """
     Play one whole game, all its lives, under the protocol of an evaluation, picture by picture.
 
     :param agent: anything with SB3's ``predict`` and spaces: a model, a ``RandomAgent``
     :param deterministic: passed to ``predict``
     :param with_q_values: whether to ask a trained agent for its Q-values of each state in which it chooses an action
+    :param with_td_error: whether to compute a trained agent's TD error of each action, see
+        :func:`~sb3_breakout.video.td_error.td_error`
     :param env_arguments: of :func:`sb3_breakout.evaluation.evaluation_env`: seed, max_steps, protocol, ...
     :return: the game's moments; no more than one step of the agent is held in memory
     :raises ValueError: if the agent does not fit the game
     """
     env = env_for(agent, n_envs=1, **env_arguments)
+    trained = hasattr(agent, "policy")
+    recent = deque[float](maxlen=REMEMBERED) if with_td_error and trained else None
     try:
         (camera,) = env.env_method("insert", Camera)
-        obs, state, starts = env.reset(), None, np.ones(1, dtype=bool)
-        yield from camera.take()
+        obs: Any = env.reset()
+        state, starts = None, np.ones(1, dtype=bool)
+        yield from _with_error(camera.take(), float("nan"), recent)
         while not camera.game_over:
             actions, state = agent.predict(obs, state=state, episode_start=starts, deterministic=deterministic)
-            if with_q_values and hasattr(agent, "policy"):
+            if with_q_values and trained:
                 camera.note(agent.policy.q_values(obs)[0])
-            obs, _, starts, _ = env.step(actions)
-            yield from camera.take()
+            before = obs
+            obs, rewards, starts, (info,) = env.step(actions)
+            error = float("nan")
+            if recent is not None:
+                after = info["terminal_observation"][None] if starts[0] else obs
+                terminated = bool(starts[0]) and not info["TimeLimit.truncated"]
+                error = td_error(agent, before, actions, rewards, after, terminated)
+            yield from _with_error(camera.take(), error, recent)
     finally:
         env.close()
+
+
+def _with_error(moments: list[Moment], error: float, recent: deque[float] | None) -> Iterator[Moment]:
+    """
+    :param moments: of one step of the agent: its own action, then what the wrappers pressed
+    :param error: of that action
+    :param recent: errors of the moments before, to be continued; None without TD errors
+    """
+    for moment in moments:
+        if recent is not None:
+            recent.append(error)
+            moment = moment._replace(td_errors=tuple(recent))
+            error = float("nan")
+        yield moment

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ from sb3_breakout.common import png
 from sb3_breakout.common.arguments import check_at_least
 from sb3_breakout.common.files import name_folder
 from sb3_breakout.protocol import VIDEO_SCALE
-from sb3_breakout.video.camera import Moment, play_game
+from sb3_breakout.video.camera import REMEMBERED, Moment, play_game
 from sb3_breakout.video.encoder import open_video
 
 FPS = 30
-WIDTH, HEIGHT = 160, 210  # the screen's own size
+WIDTH = 160  # of the screen
 LINE_HEIGHT = 15  # of the text; as all lengths here in pixels of the screen
 TEXT_HEIGHT = 46  # three lines; with the screen 256 rows, which H.264's blocks of 16 divide evenly
 BARS_AT, BAR_HEIGHT = 92, 30  # column and height of the Q-values
+STRIP_AT, STRIP_HEIGHT = 76, 16  # column and height of the TD errors
 TEXT_COLOUR = (255, 255, 255)
 BAR_COLOUR, BEST_COLOUR = (86, 180, 233), (230, 159, 0)  # blue and orange, which everybody can tell apart (Okabe and Ito)
 
@@ -33,7 +35,8 @@ def annotate(moment: Moment, scale: int = VIDEO_SCALE) -> np.ndarray:
     :param moment: a picture of a game
     :param scale: pixels of the video per pixel of the screen, a whole number, so that each stays a sharp square
     :return: (256 * scale, 160 * scale, 3) uint8 RGB: the screen, then frame number and lives, action, score, and a bar for
-        each Q-value, from the lowest (no bar) to the highest (orange)
+        each Q-value, from the lowest (no bar) to the highest (orange); with TD errors, 16 * scale more rows: the number, and
+        a bar for each recent one (as high as its square root, 1 and more are full), this one orange at the right
     """
     text = np.zeros((TEXT_HEIGHT * scale, WIDTH * scale, 3), dtype=np.uint8)
     lines = (f"frame {moment.number}", f"{moment.action}", f"score {moment.score:g}")
@@ -42,7 +45,10 @@ def annotate(moment: Moment, scale: int = VIDEO_SCALE) -> np.ndarray:
     _write(text, f"lives {moment.lives}", BARS_AT, LINE_HEIGHT - 3, scale)
     if moment.q_values is not None:
         _draw_bars(text, moment.q_values, scale)
-    return np.concatenate([moment.screen.repeat(scale, axis=0).repeat(scale, axis=1), text])
+    parts = [moment.screen.repeat(scale, axis=0).repeat(scale, axis=1), text]
+    if moment.td_errors is not None:
+        parts.append(_strip(moment.td_errors, scale))
+    return np.concatenate(parts)
 
 
 def _write(picture: np.ndarray, text: str, x: int, y: int, scale: int, size: float = 0.42) -> None:
@@ -61,6 +67,18 @@ def _draw_bars(picture: np.ndarray, q_values: dict[str, float], scale: int) -> N
         corners = (x * scale, round((bottom - height) * scale)), ((x + max(width - 3, 1)) * scale, bottom * scale)
         cv2.rectangle(picture, *corners, BEST_COLOUR if value == high else BAR_COLOUR, cv2.FILLED)
         _write(picture, name[0], x + max(width // 2 - 4, 0), TEXT_HEIGHT - 1, scale, size=0.22)
+
+
+def _strip(errors: tuple[float, ...], scale: int) -> np.ndarray:
+    strip = np.zeros((STRIP_HEIGHT * scale, WIDTH * scale, 3), dtype=np.uint8)
+    number = "" if np.isnan(errors[-1]) else f" {errors[-1]:.2f}"
+    _write(strip, f"|TD|{number}", 4, STRIP_HEIGHT - 4, scale)
+    first = STRIP_AT + REMEMBERED - len(errors)
+    for column, error in enumerate(errors, start=first):
+        height = round(np.sqrt(np.nan_to_num(error)).clip(0, 1) * (STRIP_HEIGHT - 2) * scale)
+        colour = BEST_COLOUR if column == first + len(errors) - 1 else BAR_COLOUR
+        strip[len(strip) - height :, column * scale : (column + 1) * scale] = colour
+    return strip
 
 
 def record_video(
@@ -85,11 +103,14 @@ def record_video(
     for place in (path, frames) if with_frames else (path,):
         if place.exists():
             raise FileExistsError(f"{place} exists already: remove it, or choose another name.")
+    moments = play_game(agent, **game)
+    first = next(moments)
+    height, width, _ = annotate(first, scale).shape
     with (
         _folder_aside(frames, unfinished) if with_frames else nullcontext() as folder,
-        open_video(path, scale * WIDTH, scale * (HEIGHT + TEXT_HEIGHT), FPS) as video,
+        open_video(path, width, height, FPS) as video,
     ):
-        for moment in play_game(agent, **game):
+        for moment in chain([first], moments):
             video.write(annotate(moment, scale))
             if folder is not None:
                 _write_png(folder / f"{moment.number}.png", moment.screen)

@@ -1,13 +1,21 @@
-"""What RL Zoo would pass on, silently ignore or stumble over later is an error before training, which says what is right."""
+"""Checks before training of what RL Zoo would pass on, silently ignore or fail on later; errors name what would be right."""
 
 import inspect
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from sb3_breakout.common.arguments import check_at_least, check_known_arguments, constructor_arguments, takes_any_argument
+from sb3_breakout.common.arguments import (
+    check_at_least,
+    check_known_arguments,
+    constructor_arguments,
+    did_you_mean,
+    takes_any_argument,
+)
+from sb3_breakout.registry import presets
 
 # Read by ExperimentManager itself, and by create_test_env when the saved config.yml is loaded
 ZOO_KEYS = frozenset(
@@ -39,7 +47,7 @@ def check_hyperparameters(algo: str, algorithm_class: type[BaseAlgorithm], given
     :param algo: name of the algorithm in RL Zoo
     :param algorithm_class: its class
     :param given: keys of the hyperparameters, from YAML and ``-params`` together
-    :raises ValueError: if a key is read by nobody (naming the nearest right one), or only settable on the command line
+    :raises ValueError: if nothing reads a key (naming the nearest right one), or it can only be set on the command line
     """
     given = list(given)
     for key in given:
@@ -65,10 +73,22 @@ def check_command_line(n_timesteps: int, save_freq: int) -> None:
 def check_config(config: str) -> None:
     """
     :param config: what ``-conf`` names, see :func:`~sb3_breakout.registry.hyperparameter_file`
-    :raises ValueError: if it is a YAML file that does not exist
+    :raises ValueError: if there is no such file or Python package, naming our presets
     """
-    if config.endswith((".yml", ".yaml")) and not Path(config).is_file():
-        raise ValueError(f"-conf names a file of hyperparameters that does not exist: {config}")
+    if Path(config).is_file() if config.endswith((".yml", ".yaml", ".py")) else _is_module(config):
+        return
+    names = presets()
+    raise ValueError(
+        f"-conf: there is no file, Python package or preset {config!r}{did_you_mean(config, names)}. "
+        f"Presets: {', '.join(names)}."
+    )
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # of a package that is not there
+        return False
 
 
 def check_learning_starts(
@@ -95,8 +115,8 @@ def check_learning_starts(
 def check_values(algo: str, hyperparams: dict[str, Any]) -> None:
     """
     :param algo: name of the algorithm in RL Zoo
-    :param hyperparams: hyperparameters, from YAML and ``-params`` together; counts that were given as ``2.0`` become ``2``
-    :raises ValueError: for a count that is none, and for a number that YAML has read as text
+    :param hyperparams: hyperparameters, from YAML and ``-params`` together; counts given as ``2.0`` become ``2``
+    :raises ValueError: for an invalid count, and for a number that YAML has read as text
     """
     for key in COUNTS & hyperparams.keys():
         if hyperparams[key] is not None:
@@ -131,7 +151,7 @@ def check_nested_arguments(algo: str, algorithm_class: type[BaseAlgorithm], hype
     :param algo: name of the algorithm in RL Zoo
     :param algorithm_class: its class
     :param hyperparams: hyperparameters as RL Zoo passes them to the constructor
-    :raises ValueError: if a key is read by nobody, naming the nearest right one
+    :raises ValueError: if nothing reads a key, naming the nearest right one
     """
     receivers = {
         "policy_kwargs": _policy_class(algorithm_class, hyperparams.get("policy")),

@@ -48,7 +48,7 @@ from sb3_breakout.zoo.termination import Termination
 class Manager(ExperimentManager):
     """
     Our algorithms find their YAML file, refuse misspelt hyperparameters, have their own callbacks, train in the class of
-    vectorised environment that ``vec_env_class`` names, save when a cluster ends them (SIGTERM), and go on where they were
+    vectorised environment that ``vec_env_class`` names, save when a cluster ends them (SIGTERM), and resume
     with ``-i``. For every other algorithm, each method is RL Zoo's.
 
     :param args: the command line
@@ -71,7 +71,7 @@ class Manager(ExperimentManager):
     def setup_experiment(self) -> tuple[BaseAlgorithm, dict[str, Any]] | None:
         """
         :return: as in RL Zoo
-        :raises SystemExit: with the message alone, where a value that was given cannot be right (with ``--verbose 2``: the
+        :raises SystemExit: with the message alone, if a given value is invalid (with ``--verbose 2``: the
             ``ValueError`` itself)
         """
         if not self.ours:
@@ -120,7 +120,7 @@ class Manager(ExperimentManager):
         super().create_log_folder()
         if self.ours:
             for run in Path(self.log_path).glob(f"{self.env_name}_*"):
-                remove_abandoned(run)  # saves that were killed, up to gigabytes each
+                remove_abandoned(run)  # leftovers of killed saves, up to gigabytes each
 
     @override
     def create_callbacks(self) -> None:
@@ -205,7 +205,7 @@ class Manager(ExperimentManager):
 
     def _use_env_kwargs_everywhere(self, hyperparams: dict[str, Any]) -> None:
         """
-        Evaluate and record in the environment that we train in: RL Zoo hands the ``env_kwargs`` of the YAML file neither to
+        Evaluate and record in the environment of the training: RL Zoo hands the ``env_kwargs`` of the YAML file neither to
         the evaluation environment nor (through args.yml) to ``record_video``.
 
         :param hyperparams: what has been read

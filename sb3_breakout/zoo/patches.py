@@ -1,8 +1,8 @@
 """
 The patches of RL Zoo's modules, applied by ``sb3_breakout/_hook.py`` right after each has been imported.
 
-Each one touches as little as it can, does nothing for algorithms that are not ours, and looks up everything it needs before
-it changes anything: on an rl_zoo3 where something is missing it fails whole, and the hook turns that into a warning.
+Each one changes as little as possible, does nothing for other algorithms than ours, and looks up everything it needs before
+it changes anything: on an rl_zoo3 where something is missing it changes nothing, and the hook warns.
 """
 
 import inspect

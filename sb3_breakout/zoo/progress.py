@@ -48,13 +48,13 @@ class ProgressBar:
         self.progress.update(self.task_id, completed=position.done, total=position.total, speed=speed, postfix=postfix)
 
     def close(self) -> None:
-        """Draw the bar for the last time and give the terminal back."""
+        """Draw the bar for the last time and release the terminal."""
         self.progress.stop()
 
 
 class TrainingProgressCallback(BaseCallback):
     """
-    Progress bar with the training's key figures; where the output is no terminal, a plain line every ``LINE_INTERVAL``
+    Progress bar with the training's key figures; where the output is not a terminal, a plain line every ``LINE_INTERVAL``
     seconds and one at the end.
 
     - ``reward``: raw score of whole games, averaged over the last ``window`` games
@@ -177,7 +177,7 @@ class TrainingProgressCallback(BaseCallback):
 
 class TrialProgressCallback(TrainingProgressCallback):
     """
-    What a trial of ``-optimize`` tries, and how its training goes on; in lines, as several trials may run at once.
+    Prints what a trial of ``-optimize`` tries, and its progress; in lines, as several trials may run at once.
 
     :param trial: the trial
     """

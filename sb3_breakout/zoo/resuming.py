@@ -15,7 +15,7 @@ class ReplayBufferCheckpoint(BaseCallback):
     """
     Keeps the replay buffer beside the checkpoints of the model: one file, replaced each time (RL Zoo's checkpoints have none).
 
-    A buffer that cannot be written is no reason to end a training: a warning says so, and the file before it stays.
+    A buffer that cannot be written does not end the training: there is a warning, and the previous file remains.
 
     :param save_freq: steps of the vectorised environment between two checkpoints
     :param folder: where the model's checkpoints are
@@ -33,7 +33,7 @@ class ReplayBufferCheckpoint(BaseCallback):
             try:
                 self.model.save_replay_buffer(self.path)
             except OSError as error:
-                warnings.warn(f"The replay buffer was not saved to {self.path} ({error}); training goes on.", stacklevel=2)
+                warnings.warn(f"The replay buffer was not saved to {self.path} ({error}); training continues.", stacklevel=2)
         return True
 
 
@@ -60,7 +60,7 @@ def check_steps_left(model: DDQN, total_timesteps: int, path: str) -> None:
     :param model: the loaded model
     :param total_timesteps: agent steps in total
     :param path: where it was loaded from
-    :raises ValueError: if it has learned as long already
+    :raises ValueError: if it has already learned as long
     """
     if model.num_timesteps >= total_timesteps:
         raise ValueError(
@@ -71,7 +71,7 @@ def check_steps_left(model: DDQN, total_timesteps: int, path: str) -> None:
 
 def check_buffer_beside(model: DDQN, path: str) -> None:
     """
-    Warn where there is no replay buffer to go on with.
+    Warn if there is no replay buffer to resume with.
 
     :param model: the loaded model
     :param path: where it was loaded from

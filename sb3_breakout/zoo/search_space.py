@@ -43,8 +43,8 @@ def sample_ddqn_per_params(
 ) -> dict[str, Any]:
     """
     Sampler for DDQN hyperparams. The network is not varied: vectors and images need different ones. Neither are
-    ``batch_size``, ``train_freq`` and ``gradient_steps``: a step of each trial costs what one with the settings of the YAML
-    file costs, and none is better because it computed more.
+    ``batch_size``, ``train_freq`` and ``gradient_steps``: a step of each trial costs as much as with the settings of the YAML
+    file, so that no trial wins by computing more.
 
     :param trial: the trial to sample for
     :param n_actions: not used, RL Zoo counts the dimensions of continuous actions

@@ -15,12 +15,12 @@ DEFAULT_FOLDER = "rl-trained-agents"
 
 def with_shipped_agents(get_model_path: Callable[..., Any]) -> Callable[..., Any]:
     """
-    Where RL Zoo's default folder has no run of an algorithm on a game and we ship one, ours is copied there, as RL Zoo does
-    with what it downloads: videos are written beside an agent.
+    If RL Zoo's default folder has no run of an algorithm on a game and we ship one, ours is copied there, as RL Zoo copies
+    its downloads: videos are written beside an agent.
 
     :param get_model_path: RL Zoo's
     :return: the same, which copies first
-    :raises AttributeError: if it has other arguments than we know
+    :raises AttributeError: if it has other arguments than expected
     """
     signature = inspect.signature(get_model_path)
     if not {"folder", "algo", "env_name"} <= signature.parameters.keys():

@@ -8,7 +8,7 @@ from types import FrameType
 
 class Termination:
     """
-    Inside the block, the first SIGTERM raises ``KeyboardInterrupt``, which RL Zoo answers by saving the model. From then on
+    Inside the block, the first SIGTERM raises ``KeyboardInterrupt``, on which RL Zoo saves the model. From then on
     SIGTERM is ignored, so that a second one does not cut the saving short: :meth:`exit_if_received` comes after it.
 
     Signals reach the main thread alone: in others, the block changes nothing.

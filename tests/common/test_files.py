@@ -53,6 +53,65 @@ def test_folder_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
         pass
 
 
+REPLACER = """
+import os, shutil, signal, sys
+from pathlib import Path
+from sb3_breakout.common.files import folder_written_aside
+left = int(sys.argv[2])
+def or_be_killed(change):
+    def changed(path, *args, **kwargs):
+        global left
+        left -= path.exists()
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return change(path, *args, **kwargs)
+    return changed
+Path.rename, shutil.rmtree = map(or_be_killed, (Path.rename, shutil.rmtree))
+with folder_written_aside(Path(sys.argv[1]), replace=True) as aside:
+    (aside / "new").touch()
+"""
+
+
+@pytest.mark.parametrize("changes", [0, 1, 2])  # the old one is renamed, the new one is, the old one is removed
+@pytest.mark.parametrize("replace", [False, True])
+def test_folder_outlives_a_replacement_that_is_killed(tmp_path: Path, changes: int, replace: bool) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "old").touch()
+    killed = subprocess.run([sys.executable, "-c", REPLACER, str(path), str(changes)])
+    assert killed.returncode == -signal.SIGKILL
+    assert path.exists() == (changes != 1) and (tmp_path / ".folder.former").exists() == (changes > 0)
+    if not replace:  # whoever writes there next finds one of them, whole
+        with pytest.raises(FileExistsError, match="will not be overwritten"), folder_written_aside(path):
+            pass
+        assert names(path) == {"new" if changes == 2 else "old"}
+        return
+    with folder_written_aside(path, replace=True) as aside:
+        assert names(path) == {"new" if changes == 2 else "old"}
+        (aside / "newer").touch()
+    assert names(path) == {"newer"} and names(tmp_path) == {"folder"}
+
+
+@pytest.mark.parametrize("fails", ["folder", ".folder.former"])
+def test_folder_outlives_a_replacement_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "old").touch()
+    rename = Path.rename
+    broken = [fails]
+
+    def rename_or_fail(old: Path, new: Path) -> Path:
+        if new.name in broken:
+            broken.clear()
+            raise OSError("no space left")
+        return rename(old, new)
+
+    monkeypatch.setattr(Path, "rename", rename_or_fail)
+    with pytest.raises(OSError, match="no space left"), folder_written_aside(path, replace=True) as aside:
+        (aside / "new").touch()
+    assert names(path) == {"old"} and names(tmp_path) == {"folder"}
+
+
 def test_content_is_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = []
     fsync, replace = os.fsync, os.replace

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from sb3_breakout.agents import SHIPPED, read_agent
 from sb3_breakout.cli import main
@@ -26,7 +27,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     agent = make_run(folder, "ddqn_per")
     (agent.parent / "evaluation.json").write_bytes((SHIPPED / "ddqn_per" / f"{GAME}_1" / "evaluation.json").read_bytes())
     words = ["push", str(agent), "--repo", REPO, "--output", str(folder / "repository"), "--no-upload"]
-    main(words, standalone_mode=False)
+    said = CliRunner().invoke(main, words, catch_exceptions=False).output.splitlines()
+    assert [line.split()[0] for line in said] == ["Copying", "Drawing", "Playing", "Writing", "Wrote"]
     return folder / "repository"
 
 

@@ -176,6 +176,46 @@ def test_q_values_are_those_of_the_states_shown():
     assert moments[0].q_values is None  # FIRE, which a wrapper presses
 
 
+def test_strip_shows_the_recent_td_errors():
+    moment = Moment(7, np.zeros((210, 160, 3), dtype=np.uint8), "LEFT", 3.0, 5)
+    picture = annotate(moment._replace(td_errors=(0.25, float("nan"), 9.0, 1.0)), scale=2)
+    assert picture.shape == (272 * 2, 160 * 2, 3)
+    np.testing.assert_array_equal(picture[: 256 * 2], annotate(moment, scale=2))
+    bars = picture[256 * 2 :, 152 * 2 : 156 * 2]  # a column for each moment
+    assert bars.any(axis=2).sum(axis=0).tolist() == [14, 14, 0, 0, 28, 28, 28, 28]  # square roots; 1 and more are full
+    assert (bars[-1, 6:] == (230, 159, 0)).all() and (bars[-1, [0, 4]] == (86, 180, 233)).all()
+    others = [(0.25, float("nan"), 9.0, 1.1), (0.25, float("nan"), 9.0, float("nan"))]
+    for other in others:  # the number
+        changed = (annotate(moment._replace(td_errors=other), scale=2) != picture).any(axis=(0, 2))
+        assert changed[: 76 * 2].any() and not changed[76 * 2 : 155 * 2].any()
+
+
+def test_td_errors_are_those_of_the_steps_shown():
+    """From the Q-values of the pictures alone: no n-step returns, one network, no reward but for a brick."""
+    env = evaluation_env(n_envs=1, max_steps=STEPS)
+    model = DDQN("CnnPolicy", env, buffer_size=10, seed=0, device="cpu")
+    env.close()
+    moments = list(play_game(model, with_q_values=True, with_td_error=True, max_steps=STEPS))
+    checked = 0
+    for moment, following in pairwise(moments):
+        error = moment.td_errors[-1]
+        assert np.isnan(error) == (moment.q_values is None)
+        assert len(following.td_errors) == min(len(moment.td_errors) + 1, 80)
+        if following.lives < moment.lives:
+            assert error == pytest.approx(abs(moment.q_values[moment.action]), abs=1e-5)  # nothing is to come
+            checked += 100
+        elif moment.q_values and following.q_values:
+            reward = np.sign(following.score - moment.score)
+            expected = reward + 0.99 * max(following.q_values.values()) - moment.q_values[moment.action]
+            assert error == pytest.approx(abs(expected), abs=1e-5)
+            checked += 1
+    assert checked > 100 + STEPS // 4
+
+
+def test_the_random_agent_has_no_td_errors(random_agent, tmp_path):
+    assert all(each.td_errors is None for each in play_game(random_agent(0), with_td_error=True, max_steps=12))
+
+
 def test_nothing_is_left_of_a_recording_that_fails(random_agent, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         record_video(Raising(random_agent(0), 15), tmp_path / "game.mp4", with_frames=True)

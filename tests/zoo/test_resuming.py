@@ -1,4 +1,4 @@
-"""``-i``: a training that was killed goes on as if it had not been."""
+"""``-i``: a training that was killed resumes as if it had not been."""
 
 import os
 import signal
@@ -226,7 +226,7 @@ def test_random_numbers_go_on(tmp_path: Path) -> None:
         loaded.load_replay_buffer(tmp_path / "buffer")
         loaded.learn(20, callback=draw, reset_num_timesteps=reset)
         assert (draw.drawn == expected).all() == same
-        loaded.learn(20, callback=draw, reset_num_timesteps=False)  # goes on from here, not from the file again
+        loaded.learn(20, callback=draw, reset_num_timesteps=False)  # continues from here, not from the file again
         assert (draw.drawn != expected).all()
 
 
@@ -234,6 +234,6 @@ def test_buffer_that_cannot_be_written(tmp_path: Path) -> None:
     """A full disk costs the checkpoint, not the training."""
     (tmp_path / "file").touch()
     model = DDQN("MlpPolicy", "CartPole-v1", learning_starts=10, buffer_size=1000, seed=0)
-    with pytest.warns(UserWarning, match="was not saved to .*training goes on"):
+    with pytest.warns(UserWarning, match="was not saved to .*training continues"):
         model.learn(100, callback=ReplayBufferCheckpoint(60, str(tmp_path / "file")))
     assert model.num_timesteps == 100

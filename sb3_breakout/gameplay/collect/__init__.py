@@ -1,1 +1,1 @@
-"""Who plays the games of a dataset, and where."""
+"""Agents play the games of a dataset: here, on a cluster, or during training."""

@@ -1,4 +1,4 @@
-"""Who plays: ``random``, an agent that RL Zoo has trained, or a zip file, each with its share of the games."""
+"""Agents that play: ``random``, an agent trained by RL Zoo, or a zip file, each with its share of the games."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ class Agent:
     :param share: of the games, in (0, 1]
     :param path: its zip file; None for the random agent
     :param algo: its algorithm's name in RL Zoo
-    :param game: what it plays, and what it sees of it
+    :param game: what it plays, with its preprocessing
     """
 
     name: str

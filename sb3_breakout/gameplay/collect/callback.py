@@ -20,11 +20,11 @@ from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 class RecordGameplayCallback(BaseCallback):
     """
     At a fixed interval, plays one whole game with the current policy (as ``predict`` plays it in an evaluation) in an
-    environment of its own, and adds it to a dataset of gameplay. Training is not affected: random numbers are left as
-    they were.
+    separate environment, and adds it to a dataset of gameplay. Training is not affected: the state of the random number
+    generators is restored.
 
     RL Zoo's YAML files name it under ``callback:``, and the games go into the run's log folder, under ``gameplay``.
-    Elsewhere, give it a folder and an environment; without them (as in the Zoo's search for hyperparameters) it does
+    Otherwise, give it a folder and an environment; without them (as in the Zoo's search for hyperparameters) it does
     nothing. A game that cannot be written causes a warning and does not stop the training.
 
     Before the training starts, a ValueError says if these games do not fit the model or cannot be recorded.

@@ -180,7 +180,7 @@ def _check_played_alike(job: Job, episode: Episode) -> None:
 
 
 def _end_with_parent() -> None:
-    """End a worker at once when its parent was killed: nobody waits for its games."""
+    """End a worker at once when its parent was killed: its games would not be collected."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

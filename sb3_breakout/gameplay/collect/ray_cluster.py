@@ -17,8 +17,10 @@ from sb3_breakout.gameplay.collect.agents import Agent
 from sb3_breakout.gameplay.collect.collection import Job, load_agent, play
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
-GAMES_PER_CPU = 2  # one that is played and one that waits: no CPU is idle, and memory does not grow with the collection
-LOST_AT_MOST = 20  # times: a node is lost by accident, but a game that crashes its process each time would be retried for ever
+GAMES_PER_CPU = 2  # one being played and one waiting: no CPU is idle, and memory does not grow with the collection
+LOST_AT_MOST = (
+    20  # times: losing a node is an accident, but a game that crashes its process each time would be retried for ever
+)
 
 
 def collect_on_ray(jobs: Sequence[Job], address: str) -> Iterator[int]:
@@ -37,7 +39,7 @@ def collect_on_ray(jobs: Sequence[Job], address: str) -> Iterator[int]:
     try:
         play_there = ray.remote(max_retries=LOST_AT_MOST)(_play)
         agents = {job.agent for job in jobs}
-        checkpoints = {agent: agent.path and ray.put(agent.path.read_bytes()) for agent in agents}  # each travels once
+        checkpoints = {agent: agent.path and ray.put(agent.path.read_bytes()) for agent in agents}  # each is sent once
         waiting = iter(jobs)
         running: dict[ray.ObjectRef, Job] = {}
         while True:
@@ -59,7 +61,7 @@ def _fetch(reference: "ray.ObjectRef", job: Job) -> dict[str, bytes]:
     """:return: content of each of the episode's files"""
     try:
         return ray.get(reference)
-    except ray.exceptions.RayError as error:  # raised on the node, where it would be again; or lost too often
+    except ray.exceptions.RayError as error:  # raised on the node, and would be again; or lost too often
         raise ClusterError(
             f"Game {job.number} cannot be played on this cluster: {first_line(error)} {SAME_EVERYWHERE}"
         ) from error

@@ -20,7 +20,7 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     Records whole games without changing them.
 
     ``GameRecorder.put_into(env)`` inserts it into an environment; each call of ``record`` then records the next game.
-    A game starts where its first picture is, after the start no-ops, and has one frame more than it has steps.
+    A recorded game begins with its first picture after the start no-ops, and has one frame more than steps.
 
     :param game: the game below the handling of lives: skips frames, returns pictures (height, width, 1 or 3) uint8
     :param facts: how it is played (see :func:`~sb3_breakout.gameplay.dataset.provenance.game_facts`)
@@ -34,7 +34,7 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         self._ale: ALEInterface = emulated.ale
         self._writer: EpisodeWriter | None = None
         self._about: dict[str, Any] = {}
-        self._steps: dict[str, list[Any]] | None = None  # None: no recorded game is running
+        self._steps: dict[str, list[Any]] | None = None  # None if no game is being recorded
         self._start = ""
         self._q_values: list[float] | None = None
 
@@ -90,7 +90,7 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         :return: observation (height, width, 1 or 3) uint8 and info
         """
         obs, info = self.env.reset(**kwargs)
-        if self._steps is not None:  # the game was left
+        if self._steps is not None:  # the game was abandoned
             self.stop()
         if self._writer is not None:
             self._start = encode_state(self.unwrapped.clone_state(include_rng=True))  # type: ignore[attr-defined]

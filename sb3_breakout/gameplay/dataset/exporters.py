@@ -19,6 +19,7 @@ from sb3_breakout.common.files import folder_written_aside
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import read_splits
 from sb3_breakout.gameplay.dataset.layout import EMULATOR_FRAMES_PER_SECOND, LABELS, GameplayFolder
+from sb3_breakout.gameplay.dataset.lerobot import export_lerobot
 from sb3_breakout.gameplay.dataset.provenance import env_spec
 from sb3_breakout.video.encoder import open_video
 
@@ -228,6 +229,7 @@ EXPORTERS: dict[str, Callable[[Iterable[Episode], Path, str], None]] = {
     "minari": export_minari,
     "arrayrecord": export_arrayrecord,
     "huggingface": export_huggingface,
+    "lerobot": export_lerobot,
 }
 
 

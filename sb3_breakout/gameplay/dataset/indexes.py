@@ -32,7 +32,7 @@ def rebuild_indexes(folder: GameplayFolder, split_seed: int = 0) -> dict[str, An
     Rebuild ``actions/actions.json``, ``splits.json`` and ``dataset.json`` from the episodes.
 
     :param folder: the dataset
-    :param split_seed: seed of the split; ignored where the dataset has one already
+    :param split_seed: seed of the split; ignored if the dataset has one already
     :return: the card, as in ``dataset.json``
     :raises DamagedDataset: if an episode is damaged, naming file and fault
     """

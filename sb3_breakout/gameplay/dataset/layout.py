@@ -25,7 +25,7 @@ from typing import Any
 from sb3_breakout.common.files import remove_abandoned, written_aside
 
 EPISODE_NAME = "episode_([0-9]{6}|[1-9][0-9]{6,8})"
-FORMAT = 1  # of episode.json; another number is refused
+FORMAT = 1  # of episode.json; other versions are refused
 LABELS = ("LEFT", "NOTHING", "RIGHT")  # the index of a label here is its number in tensors and exports
 
 EMULATOR_FRAMES_PER_SECOND = 60
@@ -110,7 +110,7 @@ class GameplayFolder:
         return sorted(int(name.removeprefix("episode_")) for name in self.names() if re.fullmatch(EPISODE_NAME, name))
 
     def _foreign_file(self) -> Path | None:
-        """:return: a file that is not of a start that failed before the card had its name, if there is one"""
+        """:return: a file other than those of a failed start, if there is one"""
         files = (path for path in self.root.rglob("*") if path.is_symlink() or not path.is_dir())
         return next((file.relative_to(self.root) for file in files if not file.name.startswith(f".{self.card.name}.")), None)
 

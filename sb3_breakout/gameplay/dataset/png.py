@@ -35,7 +35,7 @@ class ScreenEncoder:
         self._unseen = np.ones(256, dtype=np.uint8)
 
     def encode(self) -> bytes:
-        """:return: the content of a PNG file of the screen as it is now"""
+        """:return: the content of a PNG file of the current screen"""
         screen = self._ale.getScreen()  # (height, width) uint8
         if cv2.LUT(screen, self._unseen).any():
             self._palette[screen] = self._ale.getScreenRGB()
@@ -58,7 +58,7 @@ def read(path: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
     :raises DamagedDataset: if it cannot be read, is broken or has another shape, naming it
     """
     content = read_file(path)
-    # OpenCV fills up what is missing of a file that was cut
+    # OpenCV fills in what is missing from a truncated file
     whole = len(content) > SHORTEST and content.startswith(HEADER) and content.endswith(END_OF_FILE)
     if whole:
         _check_header(path, content, shape)
@@ -71,9 +71,9 @@ def read(path: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
 def _check_header(path: str, content: bytes, shape: tuple[int, ...] | None) -> None:
     """Check the header before decompression: a small file may claim to be a large picture."""
     width, height, bits, colour = struct.unpack_from(">IIBB", content, len(HEADER))
-    says = (height, width, CHANNELS.get(colour))
-    if bits != 8 or says[2] is None or max(height, width) > LARGEST_SIDE or shape not in (None, says):
+    claimed = (height, width, CHANNELS.get(colour))
+    if bits != 8 or claimed[2] is None or max(height, width) > LARGEST_SIDE or shape not in (None, claimed):
         expected = f"{shape}" if shape else f"(height, width, 1 or 3) up to {LARGEST_SIDE}"
         raise DamagedDataset(
-            f"{path} has {bits} bits, PNG colour type {colour}, shape {says}; expected 8 bits and {expected}."
+            f"{path} has {bits} bits, PNG colour type {colour}, shape {claimed}; expected 8 bits and {expected}."
         )

@@ -1,4 +1,4 @@
-"""All that is needed to replay a game."""
+"""Everything needed to replay a game."""
 
 import base64
 import hashlib
@@ -34,7 +34,7 @@ def game_facts(wrapper: AtariPreprocessing, shaping: RewardShapingWrapper | None
     if wrapper.action_repeat_probability > 0:
         raise ValueError(
             f"A game under AtariPreprocessing(action_repeat_probability={wrapper.action_repeat_probability}) cannot be "
-            "recorded: its random numbers are no part of the emulator's state, so it could not be played again. Use the "
+            "recorded: its random numbers are not part of the emulator's state, so it could not be replayed. Use the "
             "emulator's own sticky actions: env_kwargs={'repeat_action_probability': 0.25}."
         )
     if (other := wrapper.interfering_wrapper()) is not None:
@@ -62,8 +62,8 @@ def game_facts(wrapper: AtariPreprocessing, shaping: RewardShapingWrapper | None
 
 def preprocessing_arguments(game: dict[str, Any]) -> dict[str, Any]:
     """
-    :param game: what :func:`game_facts` gave
-    :return: arguments of ``AtariPreprocessing`` under which a game is what was recorded: every step, raw rewards, no presses
+    :param game: the result of :func:`game_facts`
+    :return: arguments of ``AtariPreprocessing`` that reproduce the recorded game: every step, raw rewards, no presses
     :raises ValueError: if no agent sees such frames
     """
     height, width, channels = game["frame_shape"]
@@ -83,8 +83,8 @@ def preprocessing_arguments(game: dict[str, Any]) -> dict[str, Any]:
 
 def env_spec(game: dict[str, Any]) -> EnvSpec:
     """
-    :param game: what :func:`game_facts` gave
-    :return: ``gym.make(env_spec(game))`` shows what was recorded
+    :param game: the result of :func:`game_facts`
+    :return: ``gym.make(env_spec(game))`` plays the recorded game
     :raises ValueError: if no agent sees such frames
     """
     spec = gym.spec(game["env_id"])
@@ -94,13 +94,13 @@ def env_spec(game: dict[str, Any]) -> EnvSpec:
 
 def rules_of_reward(game: dict[str, Any], reward: float, lives_lost: int) -> float:
     """
-    :param game: what :func:`game_facts` gave
+    :param game: the result of :func:`game_facts`
     :param reward: raw reward of a step
     :param lives_lost: during the step
     :return: the reward of a learner in this environment
     """
-    paid = float(np.sign(reward)) if game["clip_reward"] else reward
-    return paid - game["living_penalty"] - game["life_loss_penalty"] * lives_lost
+    clipped = float(np.sign(reward)) if game["clip_reward"] else reward
+    return clipped - game["living_penalty"] - game["life_loss_penalty"] * lives_lost
 
 
 def label_of(action: str) -> str:

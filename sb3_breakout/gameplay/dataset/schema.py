@@ -1,6 +1,6 @@
 """
 Schemas of a dataset's JSON files: types, ranges, shapes and counts. Datasets may be untrusted: all JSON is validated
-here, so that no reader imports code, follows paths or allocates memory on a file's word.
+here, so that no reader imports code, follows paths or allocates memory because a file says so.
 """
 
 from itertools import pairwise
@@ -24,7 +24,7 @@ Digest = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
 
 def _game_of_ale(env_id: str) -> str:
-    """Anything else that gym.make knows, or would import (``module:Name-v0``), is code of a stranger's choice."""
+    """Anything else that gym.make knows, or would import (``module:Name-v0``), is code chosen by whoever wrote the file."""
     spec = gym.registry.get(env_id)
     if spec is None or spec.entry_point != "ale_py.env:AtariEnv":
         raise ValueError("Input should be a game of ale_py, such as BreakoutNoFrameskip-v4")
@@ -72,7 +72,7 @@ class Game(TypedDict):
 
 
 class Agent(TypedDict):
-    """Who played; further fields are allowed."""
+    """The agent that played; further fields are allowed."""
 
     __pydantic_config__ = ConfigDict(strict=True, extra="allow")  # type: ignore[misc]
     name: Annotated[str, Field(min_length=1)]

@@ -16,8 +16,8 @@ from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
 from sb3_breakout.gameplay.dataset.provenance import decode_state, label_of, preprocessing_arguments, rom_md5, rules_of_reward
 from sb3_breakout.gameplay.dataset.schema import ANY_OBJECT, SPLITS_FILE, read_json
 
-# The screen is no part of the emulator's state. The first one is drawn again where all games start with the same; elsewhere
-# it is taken as it was recorded.
+# The screen is not part of the emulator's state. The first one is drawn again if all games start with the same; otherwise
+# the recorded one is used.
 REDRAWN = ("breakout",)
 
 
@@ -80,7 +80,7 @@ def find_fault(episode: Episode) -> str | None:
     except DamagedDataset:
         raise
     except (ValueError, TypeError, RuntimeError, SystemError, MemoryError, gym.error.Error) as error:
-        return f"cannot be played again from start_state: {error}"  # ALE raises all of them on states that are not its own
+        return f"cannot be replayed from start_state: {error}"  # ALE raises all of them on states that are not its own
     finally:
         if env is not None:
             env.close()

@@ -85,7 +85,7 @@ def test_training_in_the_zoo(tmp_path: Path) -> None:
     card = json.loads((data / "dataset.json").read_text())
     assert card["episodes"] == 1 and list(card["agents"]) == ["DDQN after 200 steps"]
     assert card["games"][0]["env_kwargs"]["repeat_action_probability"] == 0.25
-    assert "1 episodes played again, 0 faults" in run(
+    assert "1 episodes replayed, 0 faults" in run(
         sys.executable, ROOT / "scripts" / "verify_gameplay.py", data, folder=tmp_path
     )
 

@@ -43,8 +43,8 @@ def test_agents_as_typed(logs: Path) -> None:
         (["random:0.7", "ddqn_per:best:0.7"], "Shares must be 1 in total"),
         (["random:1", "ddqn_per:best"], "Shares must be 1 in total"),
         (["random", "random"], "named once"),
-        (["randon"], "received 'randon'"),
-        (["ddqn_per:worst"], "received 'ddqn_per:worst'"),
+        (["randon"], r"no agent 'randon' \(did you mean 'random'\?\)\. An agent is random, trained, ddqn_per/"),
+        (["ddqn_per:worst"], "There is no agent 'ddqn_per:worst'"),
         (["ddqn_per:7"], "There is no ddqn_per:7"),
         (["mine.zip"], r"There is no agent mine\.zip"),
     ],
@@ -142,7 +142,7 @@ def test_commands(tmp_path: Path) -> None:
     before = content_of(tmp_path / "data" / "raw_gameplay")
     assert "data: 3 episodes" in run(*COLLECT, *arguments, "--episodes", "3", "--workers", "2", folder=tmp_path)
     assert before.items() <= content_of(tmp_path / "data" / "raw_gameplay").items()
-    assert "3 episodes played again, 0 faults" in run(*VERIFY, "data", folder=tmp_path)
+    assert "3 episodes replayed, 0 faults" in run(*VERIFY, "data", folder=tmp_path)
     whole = content_of(tmp_path / "data")
     refused = run(*COLLECT, "--output", "data", "--episodes", "4", folder=tmp_path, code=1)
     assert "was collected with --sticky 0.25, received 0.0" in refused and "Traceback" not in refused
@@ -194,7 +194,7 @@ def test_killed_at_any_moment(tmp_path: Path, workers: int) -> None:
     episodes = max(data.numbers()) + 1
     run(*COLLECT, "--output", data.root, "--episodes", str(episodes), folder=tmp_path)
     run(*COLLECT, "--output", "other", "--episodes", str(episodes), folder=tmp_path)
-    assert f"{episodes} episodes played again, 0 faults" in run(*VERIFY, data.root, folder=tmp_path)
+    assert f"{episodes} episodes replayed, 0 faults" in run(*VERIFY, data.root, folder=tmp_path)
     unfinished = {name for name in content_of(data.root) if ".tmp" in name}
     assert {name: value for name, value in content_of(data.root).items() if name not in unfinished} == content_of(
         tmp_path / "other"

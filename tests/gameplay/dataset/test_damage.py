@@ -194,11 +194,11 @@ AT_PLAYING: list[tuple[Damage, str]] = [
     (say(start_state=""), "start_state is not a state of the emulator .* cut off"),
     (say(start_state="é"), "start_state is not a state of the emulator"),
     (edit(lambda facts: facts.update(start_state=facts["start_state"][:400])), "start_state is not a state .* cut off"),
-    (say(start_state=base64.b64encode(zlib.compress(b"")).decode()), "cannot be played again from start_state"),
-    (say(start_state=base64.b64encode(zlib.compress(bytes(100))).decode()), "cannot be played again from start_state"),
-    (say_of_env(mode=200), "cannot be played again .* Invalid game mode"),
+    (say(start_state=base64.b64encode(zlib.compress(b"")).decode()), "cannot be replayed from start_state"),
+    (say(start_state=base64.b64encode(zlib.compress(bytes(100))).decode()), "cannot be replayed from start_state"),
+    (say_of_env(mode=200), "cannot be replayed .* Invalid game mode"),
     (say_of_env(max_num_frames_per_episode=1), "frame 1 differs from the replayed one"),
-    (say_of_game(frame_shape=[20, 84, 1]), "cannot be played again .* which no agent sees"),
+    (say_of_game(frame_shape=[20, 84, 1]), "cannot be replayed .* which no agent sees"),
     (say_of_game(frame_shape=[84, 84, 3]), "frame_000000.png has"),
 ]
 
@@ -340,4 +340,4 @@ def test_command_judges_every_episode(data: Path, tmp_path: Path) -> None:
     assert [line[:14] for line in output.splitlines() if line.startswith("episode_")] == [
         f"episode_{number:06d}" for number in range(1, 11)
     ]
-    assert "10 episodes played again, 10 faults" in output and "Traceback" not in output
+    assert "10 episodes replayed, 10 faults" in output and "Traceback" not in output

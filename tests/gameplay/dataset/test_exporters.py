@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sb3_breakout import __version__
+from sb3_breakout.cli.dataset import FORMATS
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.exporters import EXPORTERS, export
 from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
@@ -176,6 +177,6 @@ def test_encoder_that_fails_leaves_nothing(ten_short_games: Path, tmp_path: Path
 
 
 def test_unknown_format(ten_short_games: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'npz', 'mp4', 'minari', 'arrayrecord', 'huggingface'"):
+    with pytest.raises(ValueError, match="'npz', 'mp4', 'minari', 'arrayrecord', 'huggingface', 'lerobot'"):
         export(GameplayFolder(ten_short_games), "gif", tmp_path / "out")
-    assert list(EXPORTERS) == ["npz", "mp4", "minari", "arrayrecord", "huggingface"]
+    assert tuple(EXPORTERS) == FORMATS
