@@ -1,5 +1,5 @@
 SHELL = /bin/bash
-CODE = sb3_breakout tests scripts benchmarks
+CODE = sb3_breakout tests scripts benchmarks noxfile.py
 
 pytest:
 	python -m pytest

@@ -149,6 +149,17 @@ def original_values(path: Path) -> None:
         axes.set(ylabel="return, near-greedy\n(mean of 20 games)", ylim=(0, None))
 
 
+def overlap(path: Path) -> None:
+    """:param path: to write"""
+    table = results("overlap")
+    runs = {}
+    for name, rows in table.groupby("variant", sort=False):
+        runs[str(name)] = rows.groupby("steps")["score"].agg(score="mean", low="min", high="max").reset_index()
+    with picture(path, "MinAtar Breakout: updating during the step shows no difference") as axes:
+        curves(axes, runs)
+        axes.set(ylabel=f"return, near-greedy\n(mean of {table['seed'].nunique()} seeds, range shaded)", ylim=(0, None))
+
+
 def pong(path: Path) -> None:
     """:param path: to write"""
     with picture(path, "Pong: from -20 to +20 points within a million agent steps") as axes:
@@ -217,6 +228,7 @@ PICTURES: dict[str, Callable[[Path], None]] = {
         deepsea,
         learning,
         original_values,
+        overlap,
         pong,
         rnd_breakout,
         training_time,

@@ -1,5 +1,9 @@
-"""Devices (those we do not have replaced by mocks), clipping against PyTorch's own, and a compiler that fails."""
+"""Devices (those we do not have replaced by mocks), memory, clipping against PyTorch's own, and a compiler that fails."""
 
+import ctypes
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -69,3 +73,33 @@ def test_an_error_of_the_function_itself_is_not_hidden(monkeypatch: pytest.Monke
     monkeypatch.setattr(th, "compile", lambda function, **_: function)
     with pytest.raises(ZeroDivisionError):
         CompiledFunction(lambda x: 1 / x)(0)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs the mallinfo2 of glibc 2.33"
+)
+def test_freed_memory_is_kept() -> None:
+    script = """
+import ctypes
+from sb3_breakout.common.torch_utils import keep_freed_memory
+
+class Statistics(ctypes.Structure):  # struct mallinfo2
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
+
+libc = ctypes.CDLL(None)
+libc.mallinfo2.restype = Statistics
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+
+def mapped(size):  # whether a block of that size is mapped for itself, and so given back when freed
+    before = libc.mallinfo2().hblks
+    assert libc.malloc(size)
+    return libc.mallinfo2().hblks - before
+
+before = mapped(30 << 20)
+keep_freed_memory()
+print(before, mapped(30 << 20))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
+    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["1", "0"]

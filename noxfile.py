@@ -1,0 +1,21 @@
+"""The default tests under every Python that the classifiers name, and with the oldest dependencies that pyproject.toml allows."""
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "uv"
+PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
+
+
+@nox.session(python=PYTHONS)
+def newest(session: nox.Session) -> None:
+    """The versions of constraints.txt."""
+    session.install("-c", "constraints.txt", "-e", ".[dev]")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def oldest(session: nox.Session) -> None:
+    """Each direct dependency at its lower bound."""
+    session.install("--resolution", "lowest-direct", "-e", ".[dev]")
+    session.run("python", "-m", "pytest", *session.posargs)
