@@ -135,7 +135,7 @@ def deepsea(path: Path) -> None:
 
 def learning(path: Path) -> None:
     """:param path: to write"""
-    with picture(path, "Breakout from scratch: 4 samples per agent step learn faster than 2") as axes:
+    with picture(path, "Breakout from scratch: at equal steps, 4 samples per step beat 2") as axes:
         curves(axes, trainings("4_samples_seed_*.csv", "2_samples_seed_*.csv"))
         axes.set(ylabel=SCORE, ylim=(0, None), xlim=(0, None))
 
@@ -147,6 +147,17 @@ def original_values(path: Path) -> None:
     with picture(path, "MinAtar Breakout: the original's values learn more from each step") as axes:
         curves(axes, runs, marked=True)
         axes.set(ylabel="return, near-greedy\n(mean of 20 games)", ylim=(0, None))
+
+
+def overlap(path: Path) -> None:
+    """:param path: to write"""
+    table = results("overlap")
+    runs = {}
+    for name, rows in table.groupby("variant", sort=False):
+        runs[str(name)] = rows.groupby("steps")["score"].agg(score="mean", low="min", high="max").reset_index()
+    with picture(path, "MinAtar Breakout: updating during the step shows no difference") as axes:
+        curves(axes, runs)
+        axes.set(ylabel=f"return, near-greedy\n(mean of {table['seed'].nunique()} seeds, range shaded)", ylim=(0, None))
 
 
 def pong(path: Path) -> None:
@@ -217,6 +228,7 @@ PICTURES: dict[str, Callable[[Path], None]] = {
         deepsea,
         learning,
         original_values,
+        overlap,
         pong,
         rnd_breakout,
         training_time,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 pytest.importorskip("rliable")
 
 from benchmarks.draw import PICTURES, ROOT, effects, results
-from benchmarks.learning import ablation, minatar_runs, original_values, rnd_breakout, rnd_deepsea, yaml_values
+from benchmarks.learning import ablation, original_values, overlap, rnd_breakout, rnd_deepsea, yaml_values
 from benchmarks.learning.atari import keep, kept_curve, label, learning_curve
 from benchmarks.pictures import COLOURS, curves
 
@@ -103,9 +103,10 @@ def evaluation(folder: Path, scores: list[float], every: int) -> None:
     [
         (ablation, ["--variants", "ddqn_per", "1-step"], ["ddqn_per", "1_step"]),
         (original_values, [], ["ddqn_per", "the_original_s_values"]),
+        (overlap, [], ["ddqn_per", "ddqn_per__overlap_updates"]),
         (yaml_values, ["--keys", "n_steps"], ["ddqn_per", "n_steps_1", "n_steps_10"]),
     ],
-    ids=["ablation", "original_values", "yaml_values"],
+    ids=["ablation", "original_values", "overlap", "yaml_values"],
 )
 def test_benchmark_writes_what_is_drawn(
     program: Any, options: list[str], variants: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -113,9 +114,6 @@ def test_benchmark_writes_what_is_drawn(
     for variant in variants:
         for seed in (0, 1):
             evaluation(tmp_path / "50_steps" / variant / f"seed_{seed}", [0.0, 1.0 + seed, 2.0 + seed, 3.0 + seed], every=5)
-    monkeypatch.setattr(
-        minatar_runs, "in_processes", lambda train, tasks, processes: list(map(train, tasks))
-    )  # there are none
     output = tmp_path / "results.csv"
     monkeypatch.setattr(
         sys, "argv", ["", "--steps", "50", "--seeds", "0", "1", "-f", str(tmp_path), "--output", str(output), *options]
@@ -132,7 +130,7 @@ def test_benchmark_writes_what_is_drawn(
             ["1-step", 0, 2.0],
             ["1-step", 1, 3.0],
         ]
-    elif program is original_values:
+    elif program in (original_values, overlap):
         assert written["score"].tolist() == [0.0, 1.0, 2.0, 3.0, 0.0, 2.0, 3.0, 4.0] * 2
     else:
         assert written["key"].tolist() == ["base", "n_steps", "n_steps"] and written["score"].tolist() == [2.5] * 3

@@ -17,26 +17,26 @@ import pandas as pd
 
 from benchmarks.learning.ablation import VARIANTS
 from benchmarks.learning.atari import learning_curve, print_table, thinned
-from benchmarks.learning.zoo_runs import in_processes, is_finished, run_zoo
+from benchmarks.learning.zoo_runs import add_arguments, finish, run_zoo
 
 ENV_ID = "BreakoutNoFrameskip-v4"
-SETTINGS = Path(__file__).parents[2] / "hyperparams" / "ddqn_per.yml"
+CURVE = ("zoo/*/*/*.monitor.csv", "zoo/*/*/*/args.yml")  # files that it is read from
 EPSILON_FRACTION = "exploration_fraction:0.25"  # of the training, until epsilon has fallen; Boltzmann has no such key
 
 
-def train(name: str, steps: int, seed: int, folder: Path) -> None:
+def train(name: str, folder: Path, steps: int, seed: int) -> None:
     """
     :param name: of the variant
+    :param folder: of the training
     :param steps: agent steps
     :param seed: of the training
-    :param folder: of all variants
     """
     variant = VARIANTS[name]
     recording = [] if any(param.startswith("callback:") for param in variant.params) else ["callback:None"]
     run_zoo(
-        folder / name,
+        folder,
         variant._replace(params=[*variant.params, *recording, EPSILON_FRACTION]),
-        f"--env {ENV_ID} --conf-file {SETTINGS} -n {steps} --seed {seed} --verbose 0 "
+        f"--env {ENV_ID} --conf-file ddqn_per -n {steps} --seed {seed} --verbose 0 "
         f"--eval-freq {steps} --eval-episodes 10 --n-eval-envs 10",
     )
 
@@ -46,14 +46,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=150_000, help="agent steps per training")
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), metavar="NAME")
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("-f", "--folder", type=Path, default=Path("logs/ablation_breakout"), help="where they are kept")
+    add_arguments(parser, "logs/ablation_breakout")
     parser.add_argument("--output", type=Path, help="CSV file to write")
     args = parser.parse_args()
 
     folder = args.folder / f"{args.steps}_steps" / f"seed_{args.seed}"
-    missing = [name for name in args.variants if not is_finished(folder / name)]
-    in_processes(functools.partial(train, steps=args.steps, seed=args.seed, folder=folder), missing, args.processes)
+    train_variant = functools.partial(train, steps=args.steps, seed=args.seed)
+    finish(train_variant, [(name, folder / name) for name in args.variants], args.processes, args.ray, kept=CURVE)
 
     curves = {name: learning_curve([next((folder / name).glob("zoo/*/*/"))]) for name in args.variants}
     every = args.steps // 6

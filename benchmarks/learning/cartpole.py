@@ -21,14 +21,16 @@ from sb3_breakout import DDQN
 SOLVED = 475.0
 
 
-def train(seed: int, folder: Path) -> Path:
+def train(seed: int, params: list[str], folder: Path) -> Path:
     """
     :param seed: seed of the run
+    :param params: hyperparameters to change
     :param folder: where the Zoo logs
     :return: the final model
     """
     command = [sys.executable, "-m", "rl_zoo3.train", "--algo", "ddqn_per", "--env", "CartPole-v1", "--device", "cpu"]
     command += ["--seed", str(seed), "--eval-freq", "-1", "--num-threads", "1", "--verbose", "0", "-f", str(folder)]
+    command += ["-params", *params] if params else []
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip"
 
@@ -37,13 +39,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument("--params", nargs="+", default=[], metavar="NAME:VALUE", help="as -params of RL Zoo")
     arguments = parser.parse_args()
 
     solved = 0
     print("| seed | steps | mean of the final model | std |\n|---|---|---|---|")
     for seed in arguments.seeds:
         with tempfile.TemporaryDirectory() as folder:
-            model = DDQN.load(train(seed, Path(folder)))
+            model = DDQN.load(train(seed, arguments.params, Path(folder)))
         env = Monitor(gym.make("CartPole-v1"))
         env.reset(seed=1000 + seed)
         mean, std = evaluate_policy(model, env, n_eval_episodes=arguments.episodes, deterministic=True)

@@ -19,7 +19,7 @@ from rliable.library import get_interval_estimates
 from rliable.metrics import aggregate_iqm
 
 from benchmarks.learning.minatar_breakout import ENV_ID
-from benchmarks.learning.zoo_runs import Variant, evaluations, in_processes, is_finished, on_cluster, run_zoo
+from benchmarks.learning.zoo_runs import Variant, add_arguments, evaluations, finish, run_zoo
 
 EVALUATIONS = 10  # of a training
 GAMES = 20  # of an evaluation
@@ -49,18 +49,14 @@ class Runs:
         :param processes: how many at once
         :param cluster: address of a Ray cluster that trains instead
         """
-        tasks = {task: self._folder(*task) for task in itertools.product(self.seeds, self.variants)}
-        missing = [(task, folder) for task, folder in tasks.items() if not is_finished(folder)]
-        if cluster:
-            on_cluster(self._train, missing, cluster)
-        else:
-            in_processes(self._train, missing, processes)
+        tasks = itertools.product(self.seeds, self.variants)
+        finish(self._train, [(task, self._folder(*task)) for task in tasks], processes, cluster)
 
-    def _train(self, job: tuple[tuple[int, str], Path]) -> None:
+    def _train(self, task: tuple[int, str], folder: Path) -> None:
         from minatar.gym import register_envs
 
         register_envs()
-        (seed, name), folder = job
+        seed, name = task
         run_zoo(
             folder,
             self.variants[name],
@@ -115,8 +111,6 @@ def argument_parser(description: str | None, seeds: Sequence[int]) -> argparse.A
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=50_000, help="agent steps per run")
     parser.add_argument("--seeds", type=int, nargs="+", default=seeds)
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--ray", metavar="ADDRESS", help="train on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT or local")
-    parser.add_argument("-f", "--folder", type=Path, default=Path("logs/minatar"), help="where the runs are kept")
+    add_arguments(parser, "logs/minatar")
     parser.add_argument("--output", type=Path, help="CSV file to write")
     return parser

@@ -19,12 +19,13 @@ import numpy as np
 import pandas as pd
 from stable_baselines3.common.callbacks import BaseCallback
 
-from benchmarks.learning.zoo_runs import Variant, evaluations, in_processes, is_finished, run_zoo
+from benchmarks.learning.zoo_runs import Variant, add_arguments, evaluations, finish, run_zoo
 from sb3_breakout.common.files import written_aside
 from sb3_breakout.common.rewards import INTRINSIC_REWARD
 
 ALGORITHMS = ("ddqn_per", "ddqn_rnd")
 ENV_ID = "BreakoutNoFrameskip-v4"
+EXPLORED = "explored.npy"  # curve of a training, in its folder
 EVERY = 5000  # agent steps between two points of a curve
 EVALUATE_EVERY = 25_000
 DISCOUNT = 0.99  # of the bonus, as in RND's settings
@@ -64,21 +65,19 @@ class Explored(BaseCallback):
 
 def train(algorithm: str, folder: Path, steps: int, seed: int) -> None:
     """
-    Train with RL Zoo, in a process of its own.
+    Train with RL Zoo.
 
     :param algorithm: of ``ALGORITHMS``
-    :param folder: of the comparison
+    :param folder: of the training
     :param steps: agent steps
     :param seed: of the training
     """
-    callbacks: list[object] = [
-        {"benchmarks.learning.rnd_breakout.Explored": {"path": str(folder / algorithm / "explored.npy")}}
-    ]
+    callbacks: list[object] = [{"benchmarks.learning.rnd_breakout.Explored": {"path": str(folder / EXPLORED)}}]
     if algorithm == "ddqn_rnd":
         dual = {"alpha_initial": 0.5, "alpha_final": 0.0, "alpha_fraction": 0.5}  # the YAML's is for 10M steps
         callbacks.insert(0, {"sb3_breakout.rnd.DualAgentCallback": dual})
     arguments = f"--env {ENV_ID} -n {steps} --seed {seed} --eval-freq {EVALUATE_EVERY} --eval-episodes 10"
-    run_zoo(folder / algorithm, Variant([f"callback:{callbacks}"], algorithm), arguments)
+    run_zoo(folder, Variant([f"callback:{callbacks}"], algorithm), arguments)
 
 
 def report(folder: Path, output: Path | None) -> None:
@@ -86,7 +85,7 @@ def report(folder: Path, output: Path | None) -> None:
     :param folder: of the comparison
     :param output: CSV file to write
     """
-    explored = {each: np.load(folder / each / "explored.npy") for each in ALGORITHMS}
+    explored = {each: np.load(folder / each / EXPLORED) for each in ALGORITHMS}
     evaluated = {each: evaluations(folder / each) for each in ALGORITHMS}
     print("| agent steps | " + " | ".join(f"{each}: states | score" for each in ALGORITHMS) + " | std of the bonus' return |")
     print("|---" * (2 + 2 * len(ALGORITHMS)) + "|")
@@ -110,16 +109,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=200_000, help="agent steps of each")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument(
-        "-f", "--folder", type=Path, default=Path("logs/rnd_breakout"), help="finished trainings here are kept"
-    )
+    add_arguments(parser, "logs/rnd_breakout")
     parser.add_argument("--output", type=Path, help="CSV file to write")
     args = parser.parse_args()
 
     folder = args.folder / f"{args.steps}_steps_seed_{args.seed}"
-    missing = [each for each in ALGORITHMS if not is_finished(folder / each)]
-    in_processes(partial(train, folder=folder, steps=args.steps, seed=args.seed), missing, args.processes)
+    train_one = partial(train, steps=args.steps, seed=args.seed)
+    finish(train_one, [(each, folder / each) for each in ALGORITHMS], args.processes, args.ray, kept=[EXPLORED])
     report(folder, args.output)
 
 

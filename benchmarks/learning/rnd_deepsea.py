@@ -9,12 +9,13 @@ treasure, worth 1; random play finds it in one of 2^size dives ("deep sea", Osba
 https://arxiv.org/abs/1908.03568).
 
 ``ddqn_rnd`` and ``ddqn_per``, both with epsilon-greedy exploration, train with the same hyperparameters for as many steps. A
-seed counts as solved when the greedy exploitation agent takes the treasure at the end. Every seed has its own map.
+seed counts as solved when the greedy exploitation agent takes the treasure at the end. Every seed has its own map. A
+finished training is not repeated: re-run the same command to resume.
 """
 
 import argparse
 import time
-from multiprocessing import Pool
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,9 @@ from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from benchmarks.learning.zoo_runs import RESULT, add_arguments, finish
 from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, RNDRewardWrapper
+from sb3_breakout.common.files import written_aside
 
 N_ENVS = 4  # they share a policy and differ only by random actions: more of them would mostly repeat each other
 SOLVED = 0.9
@@ -134,6 +137,7 @@ class Run(NamedTuple):
 
     :param curve: (evaluations, 3), agent steps, greedy return, cells visited
     :param found: agent steps until the treasure was first taken in training
+    :param seconds: processor time
     """
 
     algorithm: str
@@ -143,11 +147,14 @@ class Run(NamedTuple):
     seconds: float
 
 
-def train(arguments: tuple[str, int, int, int]) -> Run:
+def train(task: tuple[str, int], folder: Path, size: int, steps: int) -> None:
     """
-    :param arguments: algorithm, seed, size, agent steps
+    :param task: algorithm and seed
+    :param folder: of the training
+    :param size: of the grid
+    :param steps: agent steps
     """
-    algorithm, seed, size, steps = arguments
+    algorithm, seed = task
     th.set_num_threads(1)
     started = time.process_time()
     env: VecEnv = DummyVecEnv([lambda: DeepSea(size, seed)] * N_ENVS)
@@ -160,7 +167,19 @@ def train(arguments: tuple[str, int, int, int]) -> Run:
     else:
         model = DDQN("MlpPolicy", env, seed=seed, **HYPERPARAMETERS)
     model.learn(steps, callback=callbacks, log_interval=10**9)
-    return Run(algorithm, seed, np.array(watch.curve), watch.found, time.process_time() - started)
+    with written_aside(folder / RESULT) as path, open(path, "wb") as file:
+        np.savez(file, curve=watch.curve, found=watch.found or -1, seconds=time.process_time() - started)
+
+
+def finished_run(task: tuple[str, int], folder: Path) -> Run:
+    """
+    :param task: algorithm and seed
+    :param folder: of the training
+    :return: what :func:`train` wrote there
+    """
+    with np.load(folder / RESULT) as file:
+        found = int(file["found"])
+        return Run(*task, file["curve"], found if found > 0 else None, float(file["seconds"]))
 
 
 def figures(run: Run) -> dict[str, Any]:
@@ -196,17 +215,19 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=80_000, help="agent steps per run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--algorithms", nargs="+", default=["ddqn_rnd", "ddqn_per"], choices=["ddqn_rnd", "ddqn_per"])
-    parser.add_argument("--processes", type=int, default=1)
+    add_arguments(parser, "logs/rnd_deepsea")
     parser.add_argument("--output", type=Path, help="CSV file to write")
     arguments = parser.parse_args()
 
-    tasks = [(each, seed, arguments.size, arguments.steps) for each in arguments.algorithms for seed in arguments.seeds]
-    runs = []
+    folder = arguments.folder / f"size_{arguments.size}_{arguments.steps}_steps"
+    jobs = [((each, seed), folder / each / f"seed_{seed}") for each in arguments.algorithms for seed in arguments.seeds]
+    train_one = partial(train, size=arguments.size, steps=arguments.steps)
+    finish(train_one, jobs, arguments.processes, arguments.ray)
+
+    runs = [finished_run(*job) for job in jobs]
     print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
-    with Pool(arguments.processes) as pool:
-        for run in pool.imap(train, tasks):
-            print(row(run), flush=True)
-            runs.append(run)
+    for run in runs:
+        print(row(run))
     for algorithm in arguments.algorithms:
         own = [run for run in runs if run.algorithm == algorithm]
         print(f"{algorithm}: {sum(run.curve[-1, 1] > SOLVED for run in own)} of {len(own)} seeds solved")

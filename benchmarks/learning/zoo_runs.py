@@ -1,5 +1,6 @@
-"""Trainings of RL Zoo as part of a benchmark, each in a process of its own; those that are finished are not repeated."""
+"""Trainings as part of a benchmark, most of them RL Zoo's, here or on a cluster; those that are finished are not repeated."""
 
+import argparse
 import multiprocessing
 import shutil
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import benchmarks
 from sb3_breakout.common.files import written_aside
 
+RESULT = "evaluations.npz"  # what a finished training leaves in its folder
 LOST_AT_MOST = 20  # times that a training is lost with its node
 Task = TypeVar("Task")
 
@@ -34,9 +36,9 @@ class Variant(NamedTuple):
 def is_finished(folder: Path) -> bool:
     """
     :param folder: of a training
-    :return: whether :func:`run_zoo` has come to its end there
+    :return: whether it has come to its end
     """
-    return _evaluations(folder).exists()
+    return (folder / RESULT).exists()
 
 
 def evaluations(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -44,52 +46,78 @@ def evaluations(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     :param folder: of a finished training
     :return: agent steps (evaluations,), and scores (evaluations, games)
     """
-    with np.load(_evaluations(folder)) as file:
+    with np.load(folder / RESULT) as file:
         return file["timesteps"], file["results"]
 
 
-def in_processes(train: Callable[[Task], None], tasks: Iterable[Task], processes: int) -> None:
+def finish(
+    train: Callable[[Task, Path], None],
+    jobs: Iterable[tuple[Task, Path]],
+    processes: int,
+    cluster: str | None = None,
+    kept: Sequence[str] = (),
+) -> None:
     """
-    Call ``train`` for each task, in a fresh process each: the Zoo changes the settings that it reads.
+    Do those trainings that are not finished.
 
-    :param train: what calls :func:`run_zoo`
-    :param tasks: what it is called with
-    :param processes: how many at once
-    """
-    with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=1) as pool:
-        pool.map(train, tasks, chunksize=1)
-
-
-def on_cluster(train: Callable[[tuple[Task, Path]], None], jobs: Iterable[tuple[Task, Path]], address: str) -> None:
-    """
-    Call ``train`` for each job on a Ray cluster, one CPU each; a training that is lost with its node begins anew elsewhere.
-    Evaluations come back; whatever else a training writes stays on its node and is removed.
-
-    :param train: what calls :func:`run_zoo`; gets a task and the folder of its training
-    :param jobs: tasks, and the folders of their trainings here
-    :param address: of the cluster
+    :param train: is called with a task and the folder of its training, where it writes ``RESULT`` last
+    :param jobs: tasks, and the folders of their trainings
+    :param processes: how many at once; each training has a fresh one, as the Zoo changes the settings that it reads
+    :param cluster: address of a Ray cluster that trains instead
+    :param kept: patterns for what else comes back from the cluster, relative to the folder
     :raises ClusterError: if there is no such cluster
+    """
+    missing = [(task, folder) for task, folder in jobs if not is_finished(folder)]
+    if cluster and missing:
+        _on_cluster(train, missing, cluster, kept)
+    elif missing:
+        with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=1) as pool:
+            pool.starmap(train, missing, chunksize=1)
+
+
+def _on_cluster(
+    train: Callable[[Task, Path], None], jobs: Iterable[tuple[Task, Path]], address: str, kept: Sequence[str]
+) -> None:
+    """
+    Train on one CPU each; a training that is lost with its node begins anew elsewhere. What is not kept of a training is
+    removed from its node.
     """
     from sb3_breakout.common.cluster import connect, ray
 
     connect(address, runtime_env={"py_modules": benchmarks.__path__})  # the nodes have the package, not its benchmarks
     try:
         train_there = ray.remote(num_cpus=1, max_retries=LOST_AT_MOST, max_calls=1)(_train_aside)  # a fresh process each
-        running = {train_there.remote(train, task): folder for task, folder in jobs}
+        running = {train_there.remote(train, task, kept): folder for task, folder in jobs}
         while running:
             (done,), _ = ray.wait(list(running))
             folder = running.pop(done)
-            with written_aside(_evaluations(folder)) as path:
-                path.write_bytes(ray.get(done))
+            shutil.rmtree(folder, ignore_errors=True)
+            for name, content in ray.get(done).items():
+                with written_aside(folder / name) as path:
+                    path.write_bytes(content)
     finally:
         ray.shutdown()
 
 
-def _train_aside(train: Callable[[tuple[Task, Path]], None], task: Task) -> bytes:
-    """:return: content of the file with a training's evaluations"""
+def _train_aside(train: Callable[[Task, Path], None], task: Task, kept: Sequence[str]) -> dict[str, bytes]:
+    """:return: names and contents of the files to keep of a training, the evaluations last"""
     with TemporaryDirectory() as aside:
-        train((task, Path(aside)))
-        return _evaluations(Path(aside)).read_bytes()
+        folder = Path(aside)
+        train(task, folder)
+        files = [path for pattern in (*kept, RESULT) for path in sorted(folder.glob(pattern))]
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def add_arguments(parser: argparse.ArgumentParser, folder: str) -> None:
+    """
+    Add the options that say where trainings are done and kept.
+
+    :param parser: of a program
+    :param folder: where its trainings are kept by default
+    """
+    parser.add_argument("--processes", type=int, default=1, help="trainings at once")
+    parser.add_argument("--ray", metavar="ADDRESS", help="train on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT or local")
+    parser.add_argument("-f", "--folder", type=Path, default=Path(folder), help="where the trainings are kept")
 
 
 def run_zoo(folder: Path, variant: Variant, arguments: str) -> None:
@@ -115,9 +143,5 @@ def run_zoo(folder: Path, variant: Variant, arguments: str) -> None:
     if variant.params:
         sys.argv += ["-params", *variant.params]
     train()
-    (scores,) = logs.rglob("evaluations.npz")
-    scores.rename(_evaluations(folder))
-
-
-def _evaluations(folder: Path) -> Path:
-    return folder / "evaluations.npz"
+    (scores,) = logs.rglob(RESULT)
+    scores.rename(folder / RESULT)

@@ -3,10 +3,11 @@ What RayVecEnv costs the learner, and how many actors keep it busy: ``python -m 
 
 Measured here, with one actor on this machine: bytes and messages per second, processor time that a message takes from the
 learner, seconds that a step takes. Given: how fast the learner learns. Computed from both: the number of actors at which the
-learner waits for a tenth of its time. Actors are idle while the learner updates, as SB3's loop has it.
+learner waits for a tenth of its time, where steps and updates alternate and with ``overlap_updates``.
 """
 
 import argparse
+import itertools
 import math
 import pickle
 import time
@@ -86,23 +87,26 @@ def measure(games: int, n_steps: int) -> Measured:
     return Measured(games, round(np.mean(n_bytes)), messages, learner, step)
 
 
-def row(actor: Measured, samples_per_second: float, samples_per_step: float) -> str:
+def row(actor: Measured, samples_per_second: float, samples_per_step: float, overlap: bool) -> str:
     """
     :param actor: what was measured
     :param samples_per_second: that the learner learns from
     :param samples_per_step: of the agent
+    :param overlap: whether updates are done while the actors play
     :return: how many such actors keep the learner busy, in a row of a table
     """
     updates = actor.games * samples_per_step / samples_per_second  # seconds of learning per actor and step
     busy = actor.learner + updates
-    n_actors = math.ceil(actor.step * (1 / WAITING - 1) / busy)
-    steps = n_actors * actor.games / (actor.step + n_actors * busy)
+    during_step = updates if overlap else 0.0
+    # The learner waits for step - n * during_step, and that shall be WAITING of all its time
+    n_actors = math.ceil(actor.step / (during_step + busy * WAITING / (1 - WAITING)))
+    steps = n_actors * actor.games / (max(actor.step - n_actors * during_step, 0.0) + n_actors * busy)
     network = steps / actor.games * actor.n_bytes / NETWORK
     shares = {"updates": updates / busy, "messages": actor.learner / busy}
     binds = max(shares, key=lambda name: shares[name])
     return (
-        f"| {samples_per_second:.0f} | {actor.games} | {n_actors} | {n_actors * actor.games} | {steps:.0f} "
-        f"| {binds}, {shares[binds]:.0%} of its work | {network:.1%} |"
+        f"| {samples_per_second:.0f} | {'yes' if overlap else 'no'} | {actor.games} | {n_actors} | {n_actors * actor.games} "
+        f"| {steps:.0f} | {binds}, {shares[binds]:.0%} of its work | {network:.1%} |"
     )
 
 
@@ -129,11 +133,12 @@ def main() -> None:
         f"\nComputed, at {args.samples_per_step:g} samples per agent step and the samples/s given (not measured here; choosing"
     )
     print(f"actions and storing transitions are not counted). Busy: the learner waits for {WAITING:.0%} of its time.\n")
-    print("| learner's samples/s | games per actor | actors | games | agent steps/s | what binds the learner | of 10 Gbit/s |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for samples_per_second in args.samples_per_second:
+    print("| learner's samples/s | overlap_updates | games per actor | actors | games ", end="")
+    print("| agent steps/s | what binds the learner | of 10 Gbit/s |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for samples_per_second, overlap in itertools.product(args.samples_per_second, (False, True)):
         for each in actors:
-            print(row(each, samples_per_second, args.samples_per_step))
+            print(row(each, samples_per_second, args.samples_per_step, overlap))
 
 
 if __name__ == "__main__":

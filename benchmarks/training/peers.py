@@ -35,7 +35,7 @@ class Setting(NamedTuple):
     device: str
 
 
-def game(n_envs: int, vec_env_cls: type[VecEnv], wrapper: Any, above: Any = None) -> VecEnv:
+def game(n_envs: int, vec_env_cls: Callable[..., VecEnv], wrapper: Any, above: Any = None) -> VecEnv:
     env = make_vec_env(
         "BreakoutNoFrameskip-v4",
         n_envs,
@@ -102,13 +102,19 @@ def sbx(setting: Setting) -> Any:
     return JaxDQN("CnnPolicy", game(setting.n_envs, DummyVecEnv, AtariWrapper), **arguments)
 
 
-def ours(vec_env_cls: type[VecEnv] = AleVecEnv, **changed: Any) -> Callable[[Setting], DDQN]:
+def ours(vec_env_cls: Callable[..., VecEnv] = AleVecEnv, **changed: Any) -> Callable[[Setting], DDQN]:
     def build(setting: Setting) -> DDQN:
         arguments: dict[str, Any] = dict(n_steps=N_STEPS, replay_buffer_kwargs=dict(alpha=0.5, beta=(0.4, 1.0)))
         env = game(setting.n_envs, vec_env_cls, BreakoutWrapper)
         return DDQN("CnnPolicy", env, **common(setting) | arguments | changed)
 
     return build
+
+
+def played_by_an_actor(env_fns: list[Callable[[], Any]]) -> VecEnv:
+    from sb3_breakout.envs import RayVecEnv
+
+    return RayVecEnv(env_fns, address="local", games_per_actor=len(env_fns))
 
 
 class TwoAgents(DDQNRND):
@@ -135,7 +141,6 @@ class UniformReplayBuffer(PrioritizedReplayBuffer):
         pass
 
 
-# The first to be made was up to 10 % slower than the same model made later, so it is not the one that all are compared with
 PEERS: dict[str, Callable[[Setting], Any]] = {
     "SB3 DQN": sb3,
     "ddqn_per": ours(),
@@ -144,6 +149,9 @@ PEERS: dict[str, Callable[[Setting], Any]] = {
     "ddqn_rnd": two_agents,
     "ddqn_per, uniform replay": ours(replay_buffer_class=UniformReplayBuffer),
     "ddqn_per, DummyVecEnv": ours(vec_env_cls=DummyVecEnv),
+    "ddqn_per, overlap_updates=True": ours(overlap_updates=True),
+    "ddqn_per, RayVecEnv": ours(played_by_an_actor),
+    "ddqn_per, RayVecEnv, overlap_updates=True": ours(played_by_an_actor, overlap_updates=True),
     "ddqn_per, autocast=False": ours(autocast=False),
     "ddqn_per, compile=True": ours(compile=True),
     "ddqn_per, autocast=False, compile=True": ours(autocast=False, compile=True),

@@ -1,15 +1,18 @@
 """
-Training speed side by side: ``python -m benchmarks.training.speed`` (what it measures: README.md beside it).
+Training speed side by side: ``python -m benchmarks.training.speed`` (results: docs/results/speed.md).
 
 Every model learns for some steps in its turn, round after round, so that whatever else the machine does strikes them all. A
-figure is the median over the rounds, a ratio the median of the ratios within a round. The clock is the wall's.
+figure is the median over the rounds, a ratio the median of the ratios within a round. The clock is the wall's; ratios are
+given in processor time too, which stands still while other programs run.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import time
 import warnings
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -26,63 +29,92 @@ from sb3_breakout.envs import AleVecEnv, BreakoutWrapper
 BASELINE = "ddqn_per"
 
 
+def learner(name: str, setting: Setting, threads: int, steps: int, connection: Connection) -> None:
+    """
+    A process in which a model learns whenever it is told to. It answers with the seconds that took: wall and processor.
+
+    :param name: which of ``PEERS``
+    :param setting: of the model
+    :param threads: of PyTorch
+    :param steps: agent steps per turn
+    :param connection: to the process that tells it
+    """
+    warnings.filterwarnings("ignore", message=".*memory.*")
+    th.set_num_threads(threads)
+    try:
+        model = PEERS[name](setting)
+    except ImportError as error:
+        connection.send(str(error))
+        return
+    model.learn(2_000 + steps // 2)  # random prefill, compilation, first updates
+    connection.send(None)
+    while connection.recv():
+        start = np.array([time.perf_counter(), time.process_time()])
+        model.learn(steps, reset_num_timesteps=False)
+        if setting.device == "cuda":
+            th.cuda.synchronize()
+        connection.send(np.array([time.perf_counter(), time.process_time()]) - start)
+    model.env.close()
+
+
 class Turns:
     """
-    Models that learn in turns.
+    Models that learn in turns, each in a process of its own: what one does to the memory of a process would change the
+    speed of the others.
 
     :param names: which of ``PEERS``
     :param setting: of each
+    :param threads: of PyTorch, for each
     :param steps: agent steps per turn
     """
 
-    def __init__(self, names: list[str], setting: Setting, steps: int) -> None:
+    def __init__(self, names: list[str], setting: Setting, threads: int, steps: int) -> None:
         self.setting = setting
         self.steps = steps
-        self.models: dict[str, Any] = {}
-        self.seconds: dict[str, list[float]] = {}
+        self.processes: dict[str, Connection] = {}
+        self.seconds: dict[str, list[np.ndarray]] = {}  # (wall, processor)
+        context = multiprocessing.get_context("spawn")
         for name in names:
-            try:
-                model = PEERS[name](setting)
-            except ImportError as error:
-                print(f"{name} is left out: {error}")
+            connection, theirs = context.Pipe()
+            context.Process(target=learner, args=(name, setting, threads, steps, theirs), daemon=True).start()
+            theirs.close()  # so that a learner that fails is noticed
+            if (missing := connection.recv()) is not None:
+                print(f"{name} is left out: {missing}")
                 continue
-            model.learn(2_000 + steps // 2)  # random prefill, compilation, first updates
-            self.models[name] = model
+            self.processes[name] = connection
             self.seconds[name] = []
 
     def play(self, rounds: int) -> None:
-        names = list(self.models)
+        names = list(self.processes)
         for turn in range(rounds):
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
-                self.synchronize()
-                start = time.perf_counter()
-                self.models[name].learn(self.steps, reset_num_timesteps=False)
-                self.synchronize()
-                self.seconds[name].append(time.perf_counter() - start)
+                self.processes[name].send(True)
+                self.seconds[name].append(self.processes[name].recv())
 
-    def synchronize(self) -> None:
-        if self.setting.device == "cuda":
-            th.cuda.synchronize()
-
-    def ratio(self, name: str) -> np.ndarray:
-        """:return: quartiles of how many times faster ``BASELINE`` is"""
-        return np.quantile(np.array(self.seconds[name]) / np.array(self.seconds[BASELINE]), [0.25, 0.5, 0.75])
+    def ratio(self, name: str, clock: int) -> str:
+        """
+        :param name: which model
+        :param clock: 0 for the wall's, 1 for the processor's
+        :return: median and quartiles of how many times faster ``BASELINE`` is
+        """
+        theirs, ours = np.array(self.seconds[name])[:, clock], np.array(self.seconds[BASELINE])[:, clock]
+        low, median, high = np.quantile(theirs / ours, [0.25, 0.5, 0.75])
+        return f"{median:.2f} ({low:.2f} to {high:.2f})"
 
     def table(self) -> str:
         lines = [
-            f"| | agent steps/s | updates/s | {BASELINE} is faster by |",
-            "| --- | --- | --- | --- |",
+            f"| | agent steps/s | updates/s | {BASELINE} is faster by | in processor time |",
+            "| --- | --- | --- | --- | --- |",
         ]
         for name, seconds in self.seconds.items():
-            rate = self.steps / float(np.median(seconds))
+            rate = self.steps / float(np.median(np.array(seconds)[:, 0]))
             updates = rate / self.setting.steps_per_update
-            low, median, high = self.ratio(name)
-            lines.append(f"| {name} | {rate:.0f} | {updates:.1f} | {median:.2f} ({low:.2f} to {high:.2f}) |")
+            lines.append(f"| {name} | {rate:.0f} | {updates:.1f} | {self.ratio(name, 0)} | {self.ratio(name, 1)} |")
         return "\n".join(lines)
 
     def close(self) -> None:
-        for model in self.models.values():
-            model.env.close()
+        for connection in self.processes.values():
+            connection.send(False)
 
 
 def growth(setting: Setting, sizes: tuple[int, int] = (50_000, 1_000_000), updates: int = 60) -> dict[int, float]:
@@ -174,10 +206,10 @@ def main() -> None:
     elif args.shares:
         results["shares"] = measure_shares(ours()(setting), args.steps, args.output)
     else:
-        turns = Turns(args.peers, setting, args.steps)
+        turns = Turns(args.peers, setting, args.threads, args.steps)
         turns.play(args.rounds)
         print(turns.table())
-        results["seconds"] = turns.seconds
+        results["seconds"] = {name: np.array(seconds).tolist() for name, seconds in turns.seconds.items()}
         turns.close()
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
     if args.json:

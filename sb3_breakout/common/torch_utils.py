@@ -1,9 +1,10 @@
-"""PyTorch on this machine: which device, what it does fast, compiling, clipping."""
+"""PyTorch on this machine: which device, what it does fast, memory, compiling, clipping."""
 
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import torch as th
 from stable_baselines3.common.utils import get_device
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
@@ -31,6 +32,16 @@ def bfloat16_is_fast(device: th.device) -> bool:
     # Not exported by PyTorch, and missing where the processor is no x86
     probes = (getattr(th.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return device.type == "cpu" and any(probe() for probe in probes if probe is not None)
+
+
+def keep_freed_memory() -> None:
+    """
+    Let the C library keep what an update frees for the next update. glibc hands memory back to the kernel beyond twice the
+    largest block that was ever mapped and freed, and every page of it that is used again is a page fault: a quarter of an
+    update in float32. Such a block, as large as still counts (32 MB), raises the limit to 64 MB (``M_MMAP_THRESHOLD`` in
+    mallopt(3)). Other allocators do not mind, nor does one that ``MALLOC_`` variables have set up.
+    """
+    np.empty(31 << 20, np.uint8)  # bytes; no page of it is touched
 
 
 def clip_gradient_norm_(parameters: Iterable[th.nn.Parameter], max_norm: float) -> th.Tensor:

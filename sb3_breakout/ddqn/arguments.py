@@ -35,3 +35,4 @@ class DDQNArguments(DQN):
     compile: bool
     autocast: bool | str
     initial_priorities: str
+    overlap_updates: bool

@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.type_aliases import TrainFreq
 
 from sb3_breakout.common.arguments import check_at_least, check_choice, check_positive, check_unit_interval
@@ -33,6 +34,7 @@ def check_arguments(model: DDQNArguments) -> None:
         check_unit_interval(name, getattr(model, name))
     check_choice("autocast", model.autocast, ("auto", True, False))
     check_choice("compile", model.compile, (True, False))
+    check_choice("overlap_updates", model.overlap_updates, (True, False))
     if model.gradient_steps == 0:
         raise ValueError("gradient_steps must be at least 1, or -1 for one per collected step, received 0.")
     ProgressSchedule("learning_rate", model.learning_rate, largest=np.inf)
@@ -43,6 +45,7 @@ def check_arguments(model: DDQNArguments) -> None:
     _check_exploration(model)
     _check_head(model)
     _check_initial_priorities(model)
+    _check_overlap(model)
     _check_spaces(model)
 
 
@@ -96,6 +99,14 @@ def _check_initial_priorities(model: DDQNArguments) -> None:
         raise ValueError(
             f"initial_priorities='td_error' with n_atoms={model.n_atoms}: priorities are KL divergences then, which "
             "one-step TD errors cannot be compared with. Use 'recent'."
+        )
+
+
+def _check_overlap(model: DDQNArguments) -> None:
+    if model.overlap_updates and issubclass(model.replay_buffer_class, HerReplayBuffer):
+        raise ValueError(
+            "overlap_updates=True with HerReplayBuffer, whose samples ask the environment for rewards, which is taking a step "
+            "then: use overlap_updates=False."
         )
 
 

@@ -4,6 +4,7 @@ import copy
 import warnings
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from sb3_breakout.ddqn.exploration import ExplorationRule
 from sb3_breakout.ddqn.initial_priorities import ActorTDErrors
 from sb3_breakout.ddqn.ladder import scores_along_the_ladder
 from sb3_breakout.ddqn.learner import Outcome, QLearner
+from sb3_breakout.ddqn.overlap import OverlappingDQN
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy, counterpart
 from sb3_breakout.ddqn.replay_buffer import make_replay_buffer
 from sb3_breakout.ddqn.resumable import ResumableDQN
@@ -32,7 +34,7 @@ from sb3_breakout.replay.schedule import ProgressSchedule
 SelfDDQN = TypeVar("SelfDDQN", bound="DDQN")
 
 
-class DDQN(ActingDQN, ResumableDQN):
+class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
     """
     Double DQN with proportional prioritized replay
 
@@ -108,6 +110,8 @@ class DDQN(ActingDQN, ResumableDQN):
     :param initial_priorities: the priority of a new transition: ``"recent"``, the 0.9 quantile of the
         ``|TD errors|`` measured recently, or ``"td_error"``, its own one-step ``|TD error|`` by the Q-values that actions are
         chosen with (where there are any: not in the random prefill, nor at a time limit)
+    :param overlap_updates: update while the environments take their next step, whose actions were then chosen before the
+        update; saves time where they run in other threads (``AleVecEnv``), processes or machines
     :param _init_setup_model: Whether or not to build the network at the creation of the instance
     :raises ValueError: for an invalid value, naming the argument
     """
@@ -161,6 +165,7 @@ class DDQN(ActingDQN, ResumableDQN):
         compile: bool = False,
         autocast: bool | str = "auto",
         initial_priorities: str = "recent",
+        overlap_updates: bool = False,
         _init_setup_model: bool = True,
     ) -> None:
         super().__init__(
@@ -206,6 +211,7 @@ class DDQN(ActingDQN, ResumableDQN):
         self.compile = compile
         self.autocast = autocast
         self.initial_priorities = initial_priorities
+        self.overlap_updates = overlap_updates
         # Mean loss of the latest call of train(); None before the first
         self.last_loss: float | None = None
         # Further figures for the progress bar, by name
@@ -277,18 +283,22 @@ class DDQN(ActingDQN, ResumableDQN):
 
     def train(self, gradient_steps: int, batch_size: int = 128) -> None:
         """
-        Sample the replay buffer and do the updates (see :meth:`QLearner.update`). A model that was loaded without its buffer
-        waits for ``learning_starts`` transitions again, with a warning.
+        Sample the replay buffer and do the updates (see :meth:`QLearner.update`); while learning with ``overlap_updates``,
+        once the next step has been sent. A model that was loaded without its buffer waits for ``learning_starts`` transitions
+        again, with a warning.
 
         :param gradient_steps: number of updates
         :param batch_size: transitions per update
         :raises ValueError: if the loss is not finite, naming the step
         """
-        assert self.replay_buffer is not None
         if not self.enough_stored():
             message = f"No update before the replay buffer holds {self.learning_starts} transitions (learning_starts)."
             warnings.warn(message, stacklevel=2)
             return
+        self.schedule_update(partial(self._train, gradient_steps, batch_size))
+
+    def _train(self, gradient_steps: int, batch_size: int) -> None:
+        assert self.replay_buffer is not None
         self.learner.view = as_view(self.replay_buffer, self.gamma)
         outcome = self.update(self.learner, gradient_steps, batch_size)
         if outcome is None:

@@ -8,7 +8,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.utils import get_parameters_by_name, polyak_update, update_learning_rate
 from stable_baselines3.common.vec_env import VecNormalize
 
-from sb3_breakout.common.torch_utils import CompiledFunction, clip_gradient_norm_
+from sb3_breakout.common.torch_utils import CompiledFunction, clip_gradient_norm_, keep_freed_memory
 from sb3_breakout.ddqn.policies import DDQNPolicy
 from sb3_breakout.ddqn.views import View
 from sb3_breakout.replay import PrioritizedReplayBufferSamples
@@ -57,6 +57,7 @@ class QLearner:
         # Of batch normalization, see SB3's issue 996
         self._statistics = get_parameters_by_name(policy.q_net, ["running_"])
         self._target_statistics = get_parameters_by_name(policy.q_net_target, ["running_"])
+        keep_freed_memory()
 
     def update(
         self, gradient_steps: int, batch_size: int, progress_remaining: float, env: VecNormalize | None = None

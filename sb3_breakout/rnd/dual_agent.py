@@ -2,6 +2,7 @@
 
 import copy
 from collections import deque
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -167,13 +168,16 @@ class DualAgentCallback(RNDCallback):
 
     def _on_rollout_end(self) -> None:
         model = self.model
-        assert self.explorer is not None
         if self.num_timesteps <= model.learning_starts or not model.enough_stored():
             return
         collected = self.locals["num_collected_steps"] * self.training_env.num_envs
         gradient_steps = model.gradient_steps if model.gradient_steps >= 0 else collected
+        model.schedule_update(partial(self._update_explorer, gradient_steps))
+
+    def _update_explorer(self, gradient_steps: int) -> None:
+        assert self.explorer is not None
         self.view.reward_mix = self.reward_mix
-        outcome = model.update(self.explorer, gradient_steps, model.batch_size)
+        outcome = self.model.update(self.explorer, gradient_steps, self.model.batch_size)
         if outcome is None:
             return
         for name, value in outcome._asdict().items():

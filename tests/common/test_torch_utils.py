@@ -1,5 +1,9 @@
-"""Devices (those we do not have replaced by mocks), clipping against PyTorch's own, and a compiler that fails."""
+"""Devices (those we do not have replaced by mocks), memory, clipping against PyTorch's own, and a compiler that fails."""
 
+import os
+import platform
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -69,3 +73,29 @@ def test_an_error_of_the_function_itself_is_not_hidden(monkeypatch: pytest.Monke
     monkeypatch.setattr(th, "compile", lambda function, **_: function)
     with pytest.raises(ZeroDivisionError):
         CompiledFunction(lambda x: 1 / x)(0)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the memory allocator of other C libraries")
+def test_freed_memory_is_kept() -> None:
+    script = """
+import resource, sys
+import torch as th
+from sb3_breakout.common.torch_utils import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+def update():
+    blocks = [th.zeros(10 << 20, dtype=th.uint8) for _ in range(4)]
+    del blocks[::-1]
+for _ in range(3):
+    update()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    update()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
+    faults = {}
+    for what in ("keep", "leave"):
+        run = subprocess.run([sys.executable, "-c", script, what], env=environment, capture_output=True, text=True, check=True)
+        faults[what] = int(run.stdout)
+    assert faults["keep"] < 100 < 1_000 < faults["leave"]  # of 3 * 10,240 pages

@@ -56,6 +56,7 @@ BAD_ARGUMENTS = [
     (dict(train_freq=[4]), r"train_freq must be .* a pair like .* received \[4\]"),
     (dict(compile="yes"), "compile must be one of True, False, received 'yes'"),
     (dict(compile=None), "compile must be one of True, False, received None"),
+    (dict(overlap_updates="yes"), "overlap_updates must be one of True, False, received 'yes'"),
     (dict(initial_priorities="max"), "initial_priorities must be one of 'recent', 'td_error', received 'max'"),
     (dict(initial_priorities="td_error", n_steps=1, replay_buffer_class=ReplayBuffer), "'td_error' with ReplayBuffer"),
     (dict(replay_buffer_kwargs=dict(alpha=1.5)), "alpha.*1.5"),

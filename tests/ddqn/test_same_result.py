@@ -68,8 +68,10 @@ def parameters(model: DDQN) -> np.ndarray:
     return th.nn.utils.parameters_to_vector(model.q_net.parameters()).detach().numpy()
 
 
-def test_training_with_games_in_threads_is_training_without() -> None:
-    np.testing.assert_array_equal(parameters(trained(AleVecEnv)), parameters(trained(DummyVecEnv)))
+@pytest.mark.parametrize("overlap", [False, True])
+def test_training_with_games_in_threads_is_training_without(overlap: bool) -> None:
+    one, other = (parameters(trained(each, overlap_updates=overlap)) for each in (AleVecEnv, DummyVecEnv))
+    np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.slow

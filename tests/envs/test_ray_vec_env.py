@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import psutil
 import pytest
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
@@ -100,6 +102,23 @@ def node_of(share: Any) -> str:
     return ray.get(share.actor.__ray_call__.remote(lambda _: import_module("ray").get_runtime_context().get_node_id()))
 
 
+def lose(cluster: Any, node: Any) -> None:
+    """End a node, and wait for the end of its actors, which may answer until then."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    actors = [each for each in raylet.children() if each.name().startswith("ray::GamesOnNod")]  # Linux keeps 15
+    assert actors
+    cluster.remove_node(node, allow_graceful=False)
+    while any(lives(each) for each in actors):
+        time.sleep(0.05)
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.mark.slow
 def test_one_of_two_nodes_is_lost(cluster: Any) -> None:
     """Its games are truncated at what was seen last and others begin, on the other node, whose games notice nothing."""
@@ -115,7 +134,7 @@ def test_one_of_two_nodes_is_lost(cluster: Any) -> None:
     ends = 0
     for step in range(200):
         if step == 30:
-            cluster.remove_node(node, allow_graceful=False)
+            lose(cluster, node)
         actions = rng.integers(4, size=4)
         obs, rewards, dones, infos = ours.step(actions)
         for array, their_array in zip((obs, rewards, dones), theirs.step(actions), strict=False):
@@ -170,18 +189,20 @@ class LosesNodes(BaseCallback):
     def _on_step(self) -> bool:
         self.truncated += sum(info["TimeLimit.truncated"] for info in self.locals["infos"])
         if self.n_calls in self.steps:
-            self.cluster.remove_node(self.node, allow_graceful=False)
+            lose(self.cluster, self.node)
             self.node = self.cluster.add_node(num_cpus=1)
         return True
 
 
 @pytest.mark.slow
-def test_training_that_loses_its_node_three_times(cluster: Any) -> None:
+@pytest.mark.parametrize("overlap", [False, True])
+def test_training_that_loses_its_node_three_times(cluster: Any, overlap: bool) -> None:
     """It goes on, on a node that joined after it began; each loss is stored as a timeout, and nothing else is."""
     cluster.add_node(num_cpus=0)
     node = cluster.add_node(num_cpus=1)
     env = VecFrameStack(games(cluster, 2, wrapper_kwargs=dict(screen_size=36)), 3)
-    model = DDQN("CnnPolicy", env, buffer_size=1_000, batch_size=8, learning_starts=100, train_freq=4, seed=0, device="cpu")
+    settings: dict[str, Any] = dict(buffer_size=1_000, batch_size=8, learning_starts=100, train_freq=4, seed=0, device="cpu")
+    model = DDQN("CnnPolicy", env, overlap_updates=overlap, **settings)
     callback = LosesNodes(cluster, node, [40, 80, 150])
     model.learn(400, callback=callback)
     assert callback.truncated == 3 * 2

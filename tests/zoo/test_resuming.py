@@ -142,12 +142,12 @@ def test_disk_use_of_a_training_that_is_killed_again_and_again(tmp_path: Path) -
     assert len(steps) == len(set(steps))  # no checkpoint twice
 
 
+@pytest.mark.parametrize("overlap", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("vec_env", ["dummy", pytest.param("subproc", marks=pytest.mark.slow)])
-def test_sigterm_saves_and_exits(tmp_path: Path, vec_env: str) -> None:
+def test_sigterm_saves_and_exits(tmp_path: Path, vec_env: str, overlap: bool) -> None:
     """As a cluster sends it: to each process of the job."""
-    process = start_training(
-        tmp_path, "-n", "1000000", *OPTIONS[:-1], "--vec-env", vec_env, "--save-replay-buffer", *OPTIONS[-1:], *PARAMETERS
-    )
+    options = ("-n", "1000000", *OPTIONS[:-1], "--vec-env", vec_env, "--save-replay-buffer", *OPTIONS[-1:])
+    process = start_training(tmp_path, *options, *PARAMETERS, f"overlap_updates:{overlap}")
     folder = tmp_path / "logs" / "ddqn_per" / "CartPole-v1_1"
     wait_for(folder, "rl_model_*.zip", process)
     os.killpg(process.pid, signal.SIGTERM)

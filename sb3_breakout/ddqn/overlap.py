@@ -1,0 +1,85 @@
+"""DQN that learns while its environments take a step."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from stable_baselines3.common.type_aliases import RolloutReturn
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from sb3_breakout.ddqn.arguments import DDQNArguments
+
+SelfOverlapping = TypeVar("SelfOverlapping", bound="OverlappingDQN")
+
+
+class UpdatesDuringStep(VecEnvWrapper):
+    """
+    Does what is due between sending the actions and waiting for what they lead to.
+
+    :param venv: the training environment
+    """
+
+    def __init__(self, venv: VecEnv) -> None:
+        super().__init__(venv)
+        self.due: list[Callable[[], None]] = []
+
+    def reset(self) -> VecEnvObs:
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        try:
+            while self.due:
+                self.due.pop(0)()
+        except BaseException:
+            with suppress(Exception):  # an environment that was left in the middle of a step could not be reset
+                self.venv.step_wait()
+            raise
+        return self.venv.step_wait()
+
+
+class OverlappingDQN(DDQNArguments):
+    """
+    SB3's DQN that can update while the environments take their next step
+
+    Paper: https://arxiv.org/abs/2111.01264 (concurrent training)
+
+    Nothing else is reordered: an update sees the same transitions, schedules and target network as without. Only the actions
+    of the step under way were chosen before it. No update is outstanding when callbacks' ``on_step`` is called, where
+    checkpoints are saved, or when training ends.
+
+    All parameters are those of SB3's ``DQN``.
+    """
+
+    _updates_during_step: UpdatesDuringStep | None = None  # while it learns with overlap_updates
+
+    def schedule_update(self, update: Callable[[], None]) -> None:
+        """
+        :param update: is called at once, or with ``overlap_updates`` when the next step has been sent, if there will be one
+        """
+        if self._updates_during_step is None or self.num_timesteps >= self._total_timesteps:
+            update()
+        else:
+            self._updates_during_step.due.append(update)
+
+    def collect_rollouts(self, env: VecEnv, *args: Any, **kwargs: Any) -> RolloutReturn:
+        """
+        Collect experiences; with ``overlap_updates``, the updates that are due are done during the first step.
+
+        :param env: the training environment
+        :param args: see SB3
+        :param kwargs: see SB3
+        :return: see SB3
+        """
+        if self.overlap_updates and self._updates_during_step is None:
+            self._updates_during_step = UpdatesDuringStep(env)
+        return super().collect_rollouts(self._updates_during_step or env, *args, **kwargs)
+
+    def learn(self: SelfOverlapping, *args: Any, **kwargs: Any) -> SelfOverlapping:
+        try:
+            return super().learn(*args, **kwargs)
+        finally:
+            self._updates_during_step = None
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_updates_during_step"]
