@@ -1,4 +1,4 @@
-"""The default tests under every Python that the classifiers name, and with the oldest dependencies that pyproject.toml allows."""
+"""The default tests under every Python that the classifiers name, and with the oldest dependencies that are allowed."""
 
 import nox
 
