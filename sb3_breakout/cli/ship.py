@@ -40,7 +40,7 @@ def ship(
     """
     run = runs[-1]
     if not run.is_dir():
-        raise click.UsageError(f"there is no folder {run}")
+        raise click.UsageError(f"There is no folder {run}.")
     source = run / (checkpoint or f"{env or run.name.rpartition('_')[0]}.zip")
     if not source.is_file():
         raise click.UsageError(f"there is no model {source}")

@@ -80,4 +80,4 @@ def test_names_a_model_that_is_not_there(script, runs, capsys):
 def test_names_a_run_that_is_not_there(script, tmp_path, capsys):
     with pytest.raises(SystemExit):
         script("ship_agent", tmp_path / "nope")
-    assert f"there is no folder {tmp_path / 'nope'}" in capsys.readouterr().err
+    assert f"There is no folder {tmp_path / 'nope'}" in capsys.readouterr().err
