@@ -26,12 +26,12 @@ def pixels(dtype: th.dtype = th.uint8) -> th.Tensor:
 
 
 def test_pixels_reach_the_network_as_in_sb3(policy: CnnPolicy) -> None:
-    """SB3's own forward pass, over its own preprocessing, bit by bit."""
+    """SB3's own forward pass, over its own preprocessing, but for the rounding of another memory layout."""
     theirs = dqn_policies.QNetwork(
         **policy.net_args | dict(features_extractor=policy.make_features_extractor(), features_dim=512)
     )
     theirs.load_state_dict(policy.q_net.state_dict())
-    assert th.equal(policy.q_net(pixels()), theirs(pixels()))
+    th.testing.assert_close(policy.q_net(pixels()), theirs(pixels()), rtol=0, atol=1e-6)  # Q-values of about 0.05
 
 
 @pytest.mark.parametrize("autocast", [False, True])
