@@ -1,9 +1,9 @@
 """
-Replay buffers side by side: ``python -m benchmarks.replay.speed`` (what it measures and how to read it: README.md beside it).
+Replay buffers side by side: ``python -m benchmarks.replay.speed`` (method and results: docs/results/replay.md).
 
-Peers take turns within one run, so that whatever else the machine does strikes them all; a figure is the median over
-its rounds and a ratio the median of the ratios within a round. The clock is the processor time of this process, which
-stands still while others run.
+Peers take turns within one run, so that other load on the machine affects all of them; a figure is the median over its
+rounds and a ratio the median of the ratios within a round. Times are processor times of this process, which exclude the time
+that other programs take.
 """
 
 import os

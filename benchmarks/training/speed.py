@@ -1,9 +1,9 @@
 """
 Training speed side by side: ``python -m benchmarks.training.speed`` (results: docs/results/speed.md).
 
-Every model learns for some steps in its turn, round after round, so that whatever else the machine does strikes them all. A
-figure is the median over the rounds, a ratio the median of the ratios within a round. The clock is the wall's; ratios are
-given in processor time too, which stands still while other programs run.
+The models take turns, a number of steps each, round after round, so that other load on the machine affects all of them. A
+figure is the median over the rounds, a ratio the median of the ratios within a round. Times are wall-clock times; ratios are
+also given in processor time, which excludes the time that other programs take.
 """
 
 import argparse

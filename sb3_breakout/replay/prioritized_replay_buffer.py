@@ -332,7 +332,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             version = "before formats were numbered" if found is None else f"in format {found}"
             raise streamed_pickle.FormatError(
                 f"it was written {version}, this version of sb3_breakout reads formats 1 and {FORMAT}. "
-                "Without the file, training goes on with an empty buffer."
+                "Without the file, training continues with an empty buffer."
             )
         self.__init__(**state["arguments"], **cloudpickle.loads(state["schedules"]))  # type: ignore[misc]
         self.num_timesteps = state["num_timesteps"]

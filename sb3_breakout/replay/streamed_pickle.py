@@ -121,7 +121,7 @@ def load(path: str | os.PathLike, cls: type[T]) -> T:
         except (ImportError, AttributeError) as error:
             raise ValueError(
                 f"{path} cannot be read as a replay buffer, it was written by another version of sb3_breakout or is damaged "
-                f"({error}). Without the file, training goes on with an empty buffer."
+                f"({error}). Without the file, training continues with an empty buffer."
             ) from error
         except Exception as error:  # damaged bytes can make pickle raise nearly anything
             raise ValueError(

@@ -75,7 +75,9 @@ def check_config(config: str) -> None:
     :param config: what ``-conf`` names, see :func:`~sb3_breakout.registry.hyperparameter_file`
     :raises ValueError: if there is no such file or Python package, naming our presets
     """
-    if Path(config).is_file() if config.endswith((".yml", ".yaml", ".py")) else _is_module(config):
+    names_a_file = config.endswith((".yml", ".yaml", ".py"))
+    exists = Path(config).is_file() if names_a_file else _is_module(config)
+    if exists:
         return
     names = presets()
     raise ValueError(
