@@ -43,7 +43,7 @@ def ship(
         raise click.UsageError(f"There is no folder {run}.")
     source = run / (checkpoint or f"{env or run.name.rpartition('_')[0]}.zip")
     if not source.is_file():
-        raise click.UsageError(f"there is no model {source}")
+        raise click.UsageError(f"There is no model {source}.")
     target = output / run.parent.name / (name or run.name)
     if target.exists() and not force:
         raise click.UsageError(f"{target} exists already; --force replaces it")

@@ -74,7 +74,7 @@ def test_replaces_nothing_unless_it_is_told_to(script, runs, tmp_path, capsys):
 def test_names_a_model_that_is_not_there(script, runs, capsys):
     with pytest.raises(SystemExit):
         script("ship_agent", runs[0])
-    assert f"there is no model {runs[0] / GAME}.zip" in capsys.readouterr().err
+    assert f"There is no model {runs[0] / GAME}.zip." in capsys.readouterr().err
 
 
 def test_names_a_run_that_is_not_there(script, tmp_path, capsys):
