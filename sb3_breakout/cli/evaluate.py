@@ -42,7 +42,7 @@ def evaluate(
     the logs, or 'random'.
 
     Prints the mean raw score with its 95 % bootstrap interval, median, interquartile mean, best and worst, how many games were
-    distinct, and for Breakout how many balls were missed at which speed. Under both protocols: v4 (every action is executed)
+    distinct, and for Breakout how many balls were missed, by speed. Under both protocols: v4 (every action is executed)
     and sticky actions (each emulator frame repeats the last action with probability 0.25). The same command prints the same
     figures.
 

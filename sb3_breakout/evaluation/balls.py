@@ -16,6 +16,7 @@ vertical speed, which decides how much time the paddle has; sideways the ball mo
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from sb3_breakout.protocol import FRAME_SKIP
 
@@ -24,26 +25,46 @@ BALL_HEIGHT = 101  # RAM address
 BELOW_BRICKS = 130
 # Smallest pixels per four frames of each group. Speeds seen: 4; 6 and 8; 13 and 14.
 SPEEDS = {"slow": 0, "middle": 5, "fast": 10}
+SERVED = "served"  # a group of its own: all are slow, and they come down where the agent has not sent them
 
 
-def balls_at_paddle(heights: Sequence[int], lives: Sequence[int], frame_skip: int = FRAME_SKIP) -> list[tuple[float, bool]]:
+class Ball(NamedTuple):
+    """
+    A ball that came down to the paddle.
+
+    :param speed: in pixels per four frames
+    :param missed: whether it cost a life
+    :param served: whether it is the first of a life
+    """
+
+    speed: float
+    missed: bool
+    served: bool
+
+    @property
+    def group(self) -> str:
+        """Name of its group: "served", otherwise by speed."""
+        return SERVED if self.served else max((name for name in SPEEDS if self.speed >= SPEEDS[name]), key=SPEEDS.__getitem__)
+
+
+def balls_at_paddle(heights: Sequence[int], lives: Sequence[int], frame_skip: int = FRAME_SKIP) -> list[Ball]:
     """
     Find the balls that came down to the paddle in a game.
 
     :param heights: (steps,) RAM value of the ball's height after each agent step, growing downwards, 0 for no ball
     :param lives: (steps,) lives left at the same moments
     :param frame_skip: emulator frames of an agent step
-    :return: of each ball its speed in pixels per four frames, and whether it was missed; as many are missed as lives lost
+    :return: the balls; as many are missed as lives lost
     """
-    balls = []
+    balls: list[Ball] = []
     speed = 0.0  # of the ball that comes down; 0 while it goes up
     for before, now, lives_before, lives_now in zip(heights, heights[1:], lives, lives[1:], strict=False):
         if lives_now < lives_before:
-            balls.append((speed, True))
+            balls.append(Ball(speed, True, not balls or balls[-1].missed))
             speed = 0.0
         elif now < before:
             if speed and before > BELOW_BRICKS:
-                balls.append((speed, False))
+                balls.append(Ball(speed, False, not balls or balls[-1].missed))
             speed = 0.0
         elif before:
             # A step that begins or ends with a bounce is shorter than the others
@@ -51,14 +72,13 @@ def balls_at_paddle(heights: Sequence[int], lives: Sequence[int], frame_skip: in
     return balls
 
 
-def miss_rates(balls: Iterable[tuple[float, bool]]) -> dict[str, dict[str, int]]:
+def miss_rates(balls: Iterable[Ball]) -> dict[str, dict[str, int]]:
     """
-    :param balls: speed of each ball, and whether it was missed
-    :return: for each group of speeds how many ``balls`` there were, and how many of them were ``missed``
+    :param balls: those of any number of games
+    :return: for each group how many ``balls`` there were, and how many of them were ``missed``
     """
-    counts = {name: {"balls": 0, "missed": 0} for name in SPEEDS}
-    for speed, missed in balls:
-        name = max((name for name, least in SPEEDS.items() if speed >= least), key=SPEEDS.__getitem__)
-        counts[name]["balls"] += 1
-        counts[name]["missed"] += missed
+    counts = {name: {"balls": 0, "missed": 0} for name in (SERVED, *SPEEDS)}
+    for ball in balls:
+        counts[ball.group]["balls"] += 1
+        counts[ball.group]["missed"] += ball.missed
     return counts

@@ -43,7 +43,8 @@ class Scores:
     :param protocol: how they were played
     :param openings: number of games that differ in the pictures of their first ten steps; an agent's random action counts too
     :param games: number of games that differ in an action or reward
-    :param balls: for Breakout, how many ``balls`` of each speed came down to the paddle and how many of them were ``missed``
+    :param balls: for Breakout, of each group of balls (``evaluation.balls``) how many ``balls`` came down to the paddle
+        and how many were ``missed``
     """
 
     scores: list[float]
@@ -95,7 +96,7 @@ class Scores:
         ]
         if self.balls is not None:
             rates = [f"{name} {_share(**counts)}" for name, counts in self.balls.items()]
-            lines.insert(2, f"balls missed, by speed: {', '.join(rates)}")
+            lines.insert(2, f"balls missed: {', '.join(rates)}")
             if protocol["sticky_actions"] == 0:
                 lines.insert(
                     2, "Breakout without sticky actions has only four openings, more come from random actions: see also sticky"

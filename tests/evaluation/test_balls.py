@@ -5,14 +5,18 @@ import numpy as np
 import pytest
 
 from sb3_breakout.envs import BreakoutWrapper
-from sb3_breakout.evaluation.balls import BALL_HEIGHT, balls_at_paddle, miss_rates
+from sb3_breakout.evaluation.balls import BALL_HEIGHT, Ball, balls_at_paddle, miss_rates
 
 BALL = (200, 72, 72)  # colour of ball, paddle and the uppermost bricks
 
 
-def balls(*moments: tuple[int, int]) -> list[tuple[int, bool]]:
-    """:param moments: height of the ball and lives left"""
-    return balls_at_paddle([height for height, _ in moments], [lives for _, lives in moments])
+def balls(*moments: tuple[int, int]) -> list[tuple[float, bool]]:
+    """
+    :param moments: height of the ball and lives left
+    :return: speed of each ball, and whether it was missed
+    """
+    found = balls_at_paddle([height for height, _ in moments], [lives for _, lives in moments])
+    return [(ball.speed, ball.missed) for ball in found]
 
 
 def test_a_ball_that_turns_up_was_hit() -> None:
@@ -45,9 +49,21 @@ def test_no_ball_and_no_game() -> None:
     assert balls() == balls((0, 5)) == balls((0, 5), (0, 5)) == []
 
 
-def test_rates_by_speed() -> None:
+def test_the_first_ball_of_each_life_is_a_served_one() -> None:
+    hit, missed = [(172, 5), (176, 5), (172, 5)], [(172, 5), (176, 5), (0, 4)]
+    second = [(height, lives - 1) for height, lives in hit]
+    moments = [*hit, *hit, *missed, *second, *second]
+    found = balls_at_paddle(*zip(*moments, strict=True))
+    assert [ball.missed for ball in found] == [False, False, True, False, False]
+    assert [ball.served for ball in found] == [True, False, False, True, False]
+    assert all(ball.served for ball in balls_at_paddle((172, 176, 0, 172, 176, 0), (5, 5, 4, 4, 4, 3)))
+
+
+def test_rates_by_group() -> None:
     seen = [(4, False), (4, True), (6, False), (8, False), (8, True), (8, True), (13, True), (14, False), (1, False)]
-    assert miss_rates(seen) == {
+    served = [Ball(4, True, True), Ball(4, False, True), Ball(14, False, True)]
+    assert miss_rates([*served, *(Ball(speed, missed, False) for speed, missed in seen)]) == {
+        "served": {"balls": 3, "missed": 1},
         "slow": {"balls": 3, "missed": 1},
         "middle": {"balls": 4, "missed": 2},
         "fast": {"balls": 2, "missed": 1},
@@ -85,7 +101,7 @@ def test_the_address_is_the_height_of_the_ball_on_the_screen(game: dict[str, np.
 
 def test_as_many_are_missed_as_lives_are_lost(game: dict[str, np.ndarray]) -> None:
     found = balls_at_paddle(game["ram"][:, BALL_HEIGHT].astype(int).tolist(), game["lives"].tolist())
-    assert sum(missed for _, missed in found) == game["lives"][0] == 5
-    assert {speed for speed, missed in found if missed} <= {4, 6, 8, 13, 14}
-    hits = [speed for speed, missed in found if not missed]
+    assert sum(ball.missed for ball in found) == game["lives"][0] == 5
+    assert {ball.speed for ball in found if ball.missed} <= {4, 6, 8, 13, 14}
+    hits = [ball.speed for ball in found if not ball.missed]
     assert len(hits) >= 10

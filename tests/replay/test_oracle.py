@@ -193,8 +193,9 @@ def test_bit_equal_to_sb3_over_three_laps(n_envs, n_stack, n_steps, frames):
 
 def test_without_timeout_handling_every_end_is_terminal():
     stream = FrameStackStream(0, n_envs=2, timeout=1.0)
-    ours, theirs = make(stream, 20, 1, handle_timeout_termination=False), ReplayBuffer(
-        40, stream.space, spaces.Discrete(4), device="cpu", n_envs=2, handle_timeout_termination=False
+    ours, theirs = (
+        make(stream, 20, 1, handle_timeout_termination=False),
+        ReplayBuffer(40, stream.space, spaces.Discrete(4), device="cpu", n_envs=2, handle_timeout_termination=False),
     )
     for step in islice(stream, 20):
         ours.add(*step)

@@ -10,7 +10,7 @@ def test_prints_and_keeps_both_protocols(script, tmp_path, capsys):
     output = capsys.readouterr().out
     assert "v4: mean" in output and "sticky: mean" in output and "sticky actions 0.25" in output
     assert "95 % interval" in output and "4 games, 4 of them distinct" in output and "only four openings" in output
-    assert "balls missed, by speed: slow" in output
+    assert "balls missed: served" in output
     report = json.loads((tmp_path / "scores.json").read_text())
     assert len(report["v4"]["scores"]) == report["sticky"]["episodes"] == 4
     assert report["v4"]["protocol"]["interval"]["level"] == 0.95
