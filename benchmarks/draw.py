@@ -86,24 +86,6 @@ def ablation_breakout(path: Path) -> None:
         axes.set(ylabel=SCORE, ylim=(0, None))
 
 
-def breakout(path: Path) -> None:
-    """:param path: to write"""
-    run = kept_curve(CURVES / "shipped_agent.csv")
-    early = run["steps"] <= 1_571_000  # of these trainings, single points are left
-    with picture(path, "The shipped Breakout agent: most was gained by the third phase") as axes:
-        curves(axes, {"last": run[~early]})
-        axes.plot(run["steps"][early], run["score"][early], "o--", color=COLOURS[0], markersize=4, linewidth=1)
-        for start, phase in (
-            (0, "8 games"),
-            (0.6e6, "lr 2.5e-4"),
-            (1.571e6, "1-step returns, 32 games, lr 1e-4"),
-            (3.83e6, "lr 3e-5"),
-        ):
-            axes.axvline(start, color=GREY, linestyle=":", linewidth=1)
-            axes.text(start + 2e4, 330, phase, color=GREY, fontsize=9)
-        axes.set(ylabel=SCORE, ylim=(0, 350), xlim=(0, 4.4e6))
-
-
 def c51(path: Path) -> None:
     """:param path: to write"""
     with picture(path, "Breakout: in its first 700,000 steps, C51 is no better than ddqn_per") as axes:
@@ -131,6 +113,24 @@ def deepsea(path: Path) -> None:
         axes.set_xlim(0, 80_000)
         count_steps(axes)
         axes.legend(title="treasure", loc="upper right", alignment="left")
+
+
+def four_phases(path: Path) -> None:
+    """:param path: to write"""
+    run = kept_curve(CURVES / "four_phases.csv")
+    early = run["steps"] <= 1_571_000  # of these trainings, single points are left
+    with picture(path, "A Breakout agent trained in four phases: most was gained by the third") as axes:
+        curves(axes, {"last": run[~early]})
+        axes.plot(run["steps"][early], run["score"][early], "o--", color=COLOURS[0], markersize=4, linewidth=1)
+        for start, phase in (
+            (0, "8 games"),
+            (0.6e6, "lr 2.5e-4"),
+            (1.571e6, "1-step returns, 32 games, lr 1e-4"),
+            (3.83e6, "lr 3e-5"),
+        ):
+            axes.axvline(start, color=GREY, linestyle=":", linewidth=1)
+            axes.text(start + 2e4, 330, phase, color=GREY, fontsize=9)
+        axes.set(ylabel=SCORE, ylim=(0, 350), xlim=(0, 4.4e6))
 
 
 def learning(path: Path) -> None:
@@ -223,9 +223,9 @@ PICTURES: dict[str, Callable[[Path], None]] = {
     for draw in (
         ablation,
         ablation_breakout,
-        breakout,
         c51,
         deepsea,
+        four_phases,
         learning,
         original_values,
         overlap,
