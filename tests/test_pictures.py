@@ -68,6 +68,7 @@ def run_of_zoo(folder: Path, scores: list[float], origin: str = "") -> Path:
     games = "".join(f"{score},400,{second}.0\n" for second, score in enumerate(scores))
     (folder / "0.monitor.csv").write_text(f'#{{"t_start": 0.0, "env_id": "Game"}}\nr,l,t\n{games}')
     options = {"algo": "ddqn_per", "env": "Game", "n_timesteps": 1, "seed": 1, "trained_agent": origin, "hyperparams": None}
+    options["env_kwargs"] = {"repeat_action_probability": 0.25}
     lines = "".join(f"- - {name}\n  - {'' if value is None else repr(value)}\n" for name, value in options.items())
     (folder / "Game" / "args.yml").write_text(
         f"!!python/object/apply:collections.OrderedDict\n- {lines.replace(chr(10), chr(10) + '  ')}"
@@ -85,6 +86,11 @@ def test_runs_of_a_resumed_training_are_one_curve(tmp_path: Path) -> None:
     assert curve.loc[30_000].tolist() == [7.0, 7.0, 7.0]
 
     keep("both", [first, second], tmp_path)
+    command = "python -m rl_zoo3.train --algo ddqn_per --env Game -n 1 --seed 1"
+    assert (tmp_path / "both.csv").read_text().splitlines()[:2] == [
+        f"# {command} --env-kwargs repeat_action_probability:0.25",
+        f"# {command} -i rl_model_15000_steps.zip --env-kwargs repeat_action_probability:0.25",
+    ]
     assert kept_curve(tmp_path / "both.csv").to_numpy().tolist() == [
         [10_000, 49.5, 24.75, 74.25],
         [20_000, 65.75, 7.0, 124.25],

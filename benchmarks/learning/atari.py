@@ -96,6 +96,8 @@ def as_typed(folder: Path) -> str:
     command += ["-n", str(options["n_timesteps"]), "--seed", str(options["seed"])]
     if options["trained_agent"]:
         command += ["-i", Path(options["trained_agent"]).name]
+    if options["env_kwargs"]:
+        command += ["--env-kwargs", *(f"{name}:{value!r}" for name, value in options["env_kwargs"].items())]
     if options["hyperparams"]:
         command += ["-params", *(f"{name}:{value!r}" for name, value in options["hyperparams"].items())]
     return shlex.join(command)
