@@ -25,7 +25,7 @@ BALL_HEIGHT = 101  # RAM address
 BELOW_BRICKS = 130
 # Smallest pixels per four frames of each group. Speeds seen: 4; 6 and 8; 13 and 14.
 SPEEDS = {"slow": 0, "middle": 5, "fast": 10}
-SERVED = "served"  # a group of its own: all are slow, and they come down where the agent has not sent them
+SERVED = "served"  # a group of its own: the agent has not sent them where they come down
 
 
 class Ball(NamedTuple):
