@@ -59,12 +59,13 @@ def balls_at_paddle(heights: Sequence[int], lives: Sequence[int], frame_skip: in
     balls: list[Ball] = []
     speed = 0.0  # of the ball that comes down; 0 while it goes up
     for before, now, lives_before, lives_now in zip(heights, heights[1:], lives, lives[1:], strict=False):
+        served = not balls or balls[-1].missed
         if lives_now < lives_before:
-            balls.append(Ball(speed, True, not balls or balls[-1].missed))
+            balls.append(Ball(speed, True, served))
             speed = 0.0
         elif now < before:
             if speed and before > BELOW_BRICKS:
-                balls.append(Ball(speed, False, not balls or balls[-1].missed))
+                balls.append(Ball(speed, False, served))
             speed = 0.0
         elif before:
             # A step that begins or ends with a bounce is shorter than the others
