@@ -44,7 +44,7 @@ def make_run(logs: Path, kind: str) -> Path:
     config = sections.get(env_id, sections.get("atari"))
     env = evaluation_env(n_envs=1, n_stack=n_stack, env_id=env_id, wrapper_kwargs=COLOUR if kind == "colour" else None)
     (run / env_id).mkdir(parents=True)
-    _save(algo, env, run, env_id)
+    _save(algo, env, run, env_id, kind == "colour")
     env.close()
     (run / env_id / "config.yml").write_text(yaml.dump(config))
     args = {"algo": algo, "env": env_id, "env_kwargs": config.get("env_kwargs"), "log_folder": "/of/mine", "uuid": True}
@@ -53,11 +53,12 @@ def make_run(logs: Path, kind: str) -> Path:
     return run / name
 
 
-def _save(algo: str, env: VecEnv, run: Path, env_id: str) -> None:
+def _save(algo: str, env: VecEnv, run: Path, env_id: str, colour: bool) -> None:
     classes: dict[str, type[DDQN]] = {"ddqn_per": DDQN, "c51_per": C51, "ddqn_rnd": DDQNRND}
     arguments: dict[str, Any] = {**SMALL}
     if algo != "ddqn_rnd":
-        classes[algo]("CnnPolicy", env, **arguments).learn(0).save(run / env_id)
+        policy = "NativeCnnPolicy" if colour else "CnnPolicy"
+        classes[algo](policy, env, **arguments).learn(0).save(run / env_id)
         return
     stack = env.venv if isinstance(env, VecEnvWrapper) else None
     assert isinstance(stack, VecFrameStack)  # the bonus is for single frames

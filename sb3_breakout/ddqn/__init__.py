@@ -4,7 +4,8 @@ from sb3_breakout.ddqn.c51 import C51
 from sb3_breakout.ddqn.ddqn import DDQN
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule, boltzmann_probabilities
 from sb3_breakout.ddqn.learner import QLearner
-from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy
+from sb3_breakout.ddqn.native_cnn import NativeCNN
+from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy, NativeCnnPolicy
 from sb3_breakout.ddqn.resumable import ResumableDQN
 from sb3_breakout.ddqn.targets import double_q_target
 
@@ -18,6 +19,8 @@ __all__ = [
     "ExplorationRule",
     "MlpPolicy",
     "MultiInputPolicy",
+    "NativeCNN",
+    "NativeCnnPolicy",
     "QLearner",
     "ResumableDQN",
     "boltzmann_probabilities",

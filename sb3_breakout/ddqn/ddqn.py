@@ -24,7 +24,7 @@ from sb3_breakout.ddqn.initial_priorities import ActorTDErrors
 from sb3_breakout.ddqn.ladder import scores_along_the_ladder
 from sb3_breakout.ddqn.learner import Outcome, QLearner
 from sb3_breakout.ddqn.overlap import OverlappingDQN
-from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy, counterpart
+from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy, NativeCnnPolicy, counterpart
 from sb3_breakout.ddqn.replay_buffer import make_replay_buffer
 from sb3_breakout.ddqn.resumable import ResumableDQN
 from sb3_breakout.ddqn.views import View, as_view
@@ -47,7 +47,7 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
     ``predict`` never explores: with ``deterministic=False`` it is greedy up to ``evaluation_epsilon``, also in the middle
     of training, so that evaluation, ``enjoy`` and ``record_video`` show what was learned and not the exploration.
 
-    :param policy: The policy model to use (MlpPolicy, CnnPolicy, MultiInputPolicy)
+    :param policy: The policy model to use (MlpPolicy, CnnPolicy, NativeCnnPolicy, MultiInputPolicy)
     :param env: The environment to learn from (if registered in Gym, can be str)
     :param learning_rate: The learning rate, it can be a function
         of the current progress remaining (from 1 to 0); a pair (start, end) or a triple (start, end, fraction of training by
@@ -119,6 +119,7 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
         "MlpPolicy": MlpPolicy,
         "CnnPolicy": CnnPolicy,
+        "NativeCnnPolicy": NativeCnnPolicy,
         "MultiInputPolicy": MultiInputPolicy,
     }
     DIAGNOSTICS_INTERVAL = 10_000  # environment steps between two logs of the buffer's diagnostics

@@ -12,6 +12,8 @@ from torch import nn
 
 from sb3_breakout.ddqn.targets import TDLoss, categorical_double_dqn_loss, double_dqn_loss
 
+START_WIDTH = 0.05  # of a categorical network's first distributions, as a share of the range of returns
+
 
 class QNetwork(dqn_policies.QNetwork):
     """
@@ -63,7 +65,7 @@ class QNetwork(dqn_policies.QNetwork):
 class CategoricalQNetwork(QNetwork):
     """
     A Q-network that predicts, for each action, how probable each of ``n_atoms`` returns between ``v_min`` and ``v_max`` is.
-    The Q-value is the expectation.
+    The Q-value is the expectation. It starts near 0, or near the bound that is nearest to 0.
 
     Paper: https://arxiv.org/abs/1707.06887 (C51)
 
@@ -83,6 +85,15 @@ class CategoricalQNetwork(QNetwork):
         n_outputs = int(self.action_space.n) * n_atoms
         self.q_net = nn.Sequential(*create_mlp(self.features_dim, n_outputs, self.net_arch, self.activation_fn))
         self.register_buffer("support", th.linspace(v_min, v_max, n_atoms), persistent=False)
+        self._start_near_zero()
+
+    def _start_near_zero(self) -> None:
+        # Logits near 0 would expect the mean of all returns, and every target network takes only a part of the way from there
+        start = min(max(0.0, self.v_min), self.v_max)
+        width = START_WIDTH * (self.v_max - self.v_min)
+        logits = -(self.support - start).abs() / width  # (n_atoms,)
+        with th.no_grad():
+            self.q_net[-1].bias.copy_(logits.repeat(int(self.action_space.n)))
 
     def forward(self, obs: PyTorchObs) -> th.Tensor:
         """

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch as th
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.dqn import policies as dqn_policies
 
@@ -17,6 +18,7 @@ from sb3_breakout.ddqn.exploration import (
     sample_actions,
 )
 from sb3_breakout.ddqn.ladder import ladder_epsilons
+from sb3_breakout.ddqn.native_cnn import NativeCNN
 from sb3_breakout.ddqn.networks import CategoricalQNetwork, QNetwork
 
 
@@ -120,6 +122,18 @@ class CnnPolicy(DDQNPolicy, dqn_policies.CnnPolicy):
     """
     :class:`DDQNPolicy` for images: Nature CNN (3 convolutions and a linear layer) and a linear head.
     """
+
+
+class NativeCnnPolicy(CnnPolicy):
+    """
+    :class:`CnnPolicy` with :class:`~sb3_breakout.ddqn.native_cnn.NativeCNN`, for pictures in the emulator's own size.
+
+    :param args: of ``CnnPolicy``
+    :param kwargs: likewise
+    """
+
+    def __init__(self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = NativeCNN, **kwargs: Any) -> None:
+        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
 
 
 class MultiInputPolicy(DDQNPolicy, dqn_policies.MultiInputPolicy):

@@ -102,6 +102,16 @@ def test_q_values_are_expectations() -> None:
     np.testing.assert_allclose(model.policy.q_values(observations), (p.numpy() * np.arange(5)).sum(axis=2), atol=1e-5)
 
 
+@pytest.mark.parametrize(("v_min", "v_max", "start"), [(0.0, 10.0, 0.406), (-10.0, 10.0, 0.0), (-9.0, -3.0, -3.244)])
+def test_first_q_values_are_near_zero(v_min: float, v_max: float, start: float) -> None:
+    # Away from 0, or the bound nearest to it, each atom is exp(-20 / 50) times as probable as the one before. With x for this
+    # number, and 0.02 of the range from atom to atom, that expects a distance of x / (1 - x) = 2.033 atoms
+    model = C51("MlpPolicy", Corridor(), n_atoms=51, v_min=v_min, v_max=v_max, **FAST)
+    q_values = model.policy.q_values(np.random.default_rng(0).random((64, 6), dtype=np.float32))
+    np.testing.assert_allclose(q_values, start, atol=0.04 * (v_max - v_min))
+    assert abs(q_values.mean() - start) < 0.01 * (v_max - v_min)
+
+
 def test_learns_the_corridor() -> None:
     model = C51("MlpPolicy", Corridor(), v_min=0.0, v_max=1.0, target_update_interval=50, **FAST).learn(3000)
     assert evaluate_policy(model, model.get_env(), n_eval_episodes=5, deterministic=True) == (1.0, 0.0)
