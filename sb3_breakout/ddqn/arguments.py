@@ -1,5 +1,6 @@
 """The attributes in which a DDQN keeps the arguments of its constructor."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from gymnasium import spaces
@@ -36,3 +37,4 @@ class DDQNArguments(DQN):
     autocast: bool | str
     initial_priorities: str
     overlap_updates: bool
+    mirrored_actions: Sequence[int] | None

@@ -4,6 +4,7 @@ from sb3_breakout.common.torch_utils import bfloat16_is_fast
 from sb3_breakout.ddqn.arguments import DDQNArguments
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
 from sb3_breakout.ddqn.learner import Hyperparameters, QLearner
+from sb3_breakout.ddqn.mirror import Mirror
 from sb3_breakout.ddqn.policies import DDQNPolicy
 from sb3_breakout.ddqn.views import View
 
@@ -37,4 +38,6 @@ def make_learner(model: DDQNArguments, policy: DDQNPolicy, view: View, rule: Exp
     policy.exploration = rule
     policy.ladder = (model.ladder_epsilon, model.ladder_exponent)
     policy.set_autocast(bfloat16_is_fast(model.device) if model.autocast == "auto" else bool(model.autocast))
-    return QLearner(policy, view, Hyperparameters(model.lr_schedule, model.max_grad_norm, model.tau, model.compile))
+    mirror = None if model.mirrored_actions is None else Mirror(model.mirrored_actions, model.device)
+    hyperparameters = Hyperparameters(model.lr_schedule, model.max_grad_norm, model.tau, model.compile, mirror)
+    return QLearner(policy, view, hyperparameters)

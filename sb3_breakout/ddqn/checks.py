@@ -1,10 +1,12 @@
 """Validation of DDQN's arguments before the first step. Whole floats become integers."""
 
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from gymnasium import spaces
 from stable_baselines3 import HerReplayBuffer
+from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.type_aliases import TrainFreq
 
 from sb3_breakout.common.arguments import check_at_least, check_choice, check_positive, check_unit_interval
@@ -47,6 +49,7 @@ def check_arguments(model: DDQNArguments) -> None:
     _check_initial_priorities(model)
     _check_overlap(model)
     _check_spaces(model)
+    _check_mirror(model)
 
 
 def checked_train_freq(train_freq: Any) -> Any:
@@ -118,6 +121,21 @@ def _check_spaces(model: DDQNArguments) -> None:
             f"Actions must be counted from 0, as the network's outputs are, received {model.action_space}: "
             "wrap the environment in gymnasium.wrappers.TransformAction."
         )
+
+
+def _check_mirror(model: DDQNArguments) -> None:
+    mirrored = model.mirrored_actions
+    if mirrored is None:
+        return
+    n_actions = int(model.action_space.n)
+    if sorted(mirrored) != list(range(n_actions)) or any(mirrored[mirrored[action]] != action for action in mirrored):
+        raise ValueError(
+            f"mirrored_actions must say for each of the {n_actions} actions which one it is in a mirror, and back, like "
+            f"[0, 1, 3, 2] on Breakout, received {mirrored!r}."
+        )
+    space = model.observation_space
+    if not is_image_space(space) or not is_image_space_channels_first(cast(spaces.Box, space)):
+        raise ValueError(f"mirrored_actions needs images, (channels, height, width) uint8, received {space}.")
 
 
 def check_run(model: DDQNArguments, total_timesteps: float, reset_num_timesteps: bool) -> int:

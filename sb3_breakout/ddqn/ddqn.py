@@ -112,6 +112,9 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
         chosen with (where there are any: not in the random prefill, nor at a time limit)
     :param overlap_updates: update while the environments take their next step, whose actions were then chosen before the
         update; saves time where they run in other threads (``AleVecEnv``), processes or machines
+    :param mirrored_actions: for a game that looks and plays the same in a mirror, the action that each action is there
+        (Breakout: ``[0, 1, 3, 2]``, LEFT and RIGHT exchanged): half of each batch is then learned mirrored; ``None`` for no
+        symmetry
     :param _init_setup_model: Whether or not to build the network at the creation of the instance
     :raises ValueError: for an invalid value, naming the argument
     """
@@ -167,6 +170,7 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
         autocast: bool | str = "auto",
         initial_priorities: str = "recent",
         overlap_updates: bool = False,
+        mirrored_actions: Sequence[int] | None = None,
         _init_setup_model: bool = True,
     ) -> None:
         super().__init__(
@@ -213,6 +217,7 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
         self.autocast = autocast
         self.initial_priorities = initial_priorities
         self.overlap_updates = overlap_updates
+        self.mirrored_actions = mirrored_actions
         # Mean loss of the latest call of train(); None before the first
         self.last_loss: float | None = None
         # Further figures for the progress bar, by name

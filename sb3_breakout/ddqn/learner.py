@@ -9,6 +9,7 @@ from stable_baselines3.common.utils import get_parameters_by_name, polyak_update
 from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3_breakout.common.torch_utils import CompiledFunction, clip_gradient_norm_, keep_freed_memory
+from sb3_breakout.ddqn.mirror import Mirror
 from sb3_breakout.ddqn.policies import DDQNPolicy
 from sb3_breakout.ddqn.views import View
 from sb3_breakout.replay import PrioritizedReplayBufferSamples
@@ -22,12 +23,14 @@ class Hyperparameters(NamedTuple):
     :param max_grad_norm: largest norm of the gradient
     :param tau: how far the target network moves to the online network at a time, 1 for a copy
     :param compile: compile the loss with ``torch.compile``
+    :param mirror: mirrors a part of each batch; ``None`` for no symmetry
     """
 
     learning_rate: Schedule
     max_grad_norm: float
     tau: float
     compile: bool
+    mirror: Mirror | None = None
 
 
 class Outcome(NamedTuple):
@@ -78,10 +81,11 @@ class QLearner:
         if self.view.n_eligible() == 0:
             return None
         self.policy.set_training_mode(True)
+        mirror = self.hyperparameters.mirror
         indices, results = [], []
         for _ in range(gradient_steps):
             batch = self.view.sample(batch_size, env)
-            results.append(self.step(batch))
+            results.append(self.step(mirror(batch) if mirror else batch))
             indices.append(batch.indices)
         self.policy.set_training_mode(False)
 

@@ -92,8 +92,10 @@ class CategoricalQNetwork(QNetwork):
         start = min(max(0.0, self.v_min), self.v_max)
         width = START_WIDTH * (self.v_max - self.v_min)
         logits = -(self.support - start).abs() / width  # (n_atoms,)
+        head = self.q_net[-1]
+        assert isinstance(head, nn.Linear)
         with th.no_grad():
-            self.q_net[-1].bias.copy_(logits.repeat(int(self.action_space.n)))
+            head.bias.copy_(logits.repeat(int(self.action_space.n)))
 
     def forward(self, obs: PyTorchObs) -> th.Tensor:
         """

@@ -1,0 +1,37 @@
+"""Transitions in a mirror, for games that look and play the same with left and right exchanged."""
+
+from collections.abc import Sequence
+
+import torch as th
+
+from sb3_breakout.replay import PrioritizedReplayBufferSamples
+
+
+class Mirror:
+    """
+    Mirrors each transition of a batch with probability 1/2: a network that learns from both learns the game's symmetry.
+
+    :param actions: (n_actions,), the action that each action is in the mirror
+    :param device: of the batches
+    """
+
+    def __init__(self, actions: Sequence[int], device: th.device) -> None:
+        self.actions = th.as_tensor(actions, device=device)
+
+    def __call__(self, batch: PrioritizedReplayBufferSamples) -> PrioritizedReplayBufferSamples:
+        """
+        :param batch: observations are images, (batch, channels, height, width); they share memory, so they are not changed
+        :return: the batch, half of it mirrored
+        """
+        mirrored = th.rand(batch.actions.shape, device=self.actions.device) < 0.5  # (batch, 1)
+        images = mirrored[:, :, None, None]
+        actions = batch.actions.long()
+        return batch._replace(
+            observations=_flipped_where(images, batch.observations),  # type: ignore[arg-type]
+            next_observations=_flipped_where(images, batch.next_observations),  # type: ignore[arg-type]
+            actions=th.where(mirrored, self.actions[actions], actions),
+        )
+
+
+def _flipped_where(chosen: th.Tensor, images: th.Tensor) -> th.Tensor:
+    return th.where(chosen, images.flip(-1), images)

@@ -1,0 +1,81 @@
+"""Mirrored transitions: one at a time by hand, and training on a game that only its mirror image teaches."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch as th
+from gymnasium import spaces
+
+from sb3_breakout import C51, DDQN
+from sb3_breakout.ddqn.mirror import Mirror
+from sb3_breakout.replay import PrioritizedReplayBufferSamples
+from tests.ddqn.environments import Corridor
+
+
+def test_each_transition_is_mirrored_as_a_whole_or_not_at_all() -> None:
+    th.manual_seed(0)
+    n, swapped = 400, {0: 0, 1: 1, 2: 3, 3: 2}
+    frames = th.randint(256, (n, 5, 6, 7), dtype=th.uint8)  # observations and next observations share memory, as in the buffer
+    numbers = [th.rand(n, 1) for _ in range(4)]
+    batch = PrioritizedReplayBufferSamples(frames[:, :4], th.randint(4, (n, 1)), frames[:, 1:], *numbers, np.arange(n))
+    before = frames.clone()
+    result = Mirror([0, 1, 3, 2], th.device("cpu"))(batch)
+
+    assert th.equal(frames, before)
+    for name in ("dones", "rewards", "discounts", "weights", "indices"):
+        assert getattr(result, name) is getattr(batch, name)
+    mirrored = 0
+    for row in range(n):
+        action = int(batch.actions[row])
+        columns = [6, 5, 4, 3, 2, 1, 0]
+        as_it_was = th.equal(result.observations[row], before[row, :4])
+        assert th.equal(result.observations[row], before[row, :4] if as_it_was else before[row, :4][..., columns])
+        assert th.equal(result.next_observations[row], before[row, 1:] if as_it_was else before[row, 1:][..., columns])
+        assert int(result.actions[row]) == (action if as_it_was else swapped[action])
+        mirrored += not as_it_was
+    assert abs(mirrored - n / 2) < 4 * np.sqrt(n / 4)  # four standard deviations
+
+
+class OneSided(gym.Env[np.ndarray, int]):
+    """A step long: a bright half, always the left one while training, is rewarded if the action names it (0 left, 1 right)."""
+
+    observation_space = spaces.Box(0, 255, (1, 36, 36), np.uint8)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        return self.picture(), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        return self.picture(), float(action == 0), True, False, {}
+
+    def picture(self) -> np.ndarray:
+        picture = np.zeros((1, 36, 36), np.uint8)
+        picture[..., :18] = 255
+        return picture
+
+
+@pytest.mark.parametrize("algorithm", [DDQN, C51])
+def test_the_mirrored_game_is_learned_unseen(algorithm: type[DDQN]) -> None:
+    arguments: dict[str, Any] = dict(
+        policy_kwargs=dict(features_extractor_kwargs=dict(features_dim=16)),
+        learning_starts=50,
+        buffer_size=500,
+        batch_size=16,
+        train_freq=2,
+        learning_rate=1e-3,
+        seed=0,
+    )
+    model = algorithm("CnnPolicy", OneSided(), mirrored_actions=[1, 0], **arguments).learn(300)
+    picture = OneSided().picture()
+    both = np.stack([picture, picture[..., ::-1]])
+    assert model.policy.q_values(both).argmax(axis=1).tolist() == [0, 1]
+
+
+def test_saved_with_the_model(tmp_path: Any) -> None:
+    DDQN("CnnPolicy", OneSided(), mirrored_actions=[1, 0], buffer_size=10).save(tmp_path / "model")
+    loaded = DDQN.load(tmp_path / "model")
+    assert loaded.mirrored_actions == [1, 0] and loaded.learner.hyperparameters.mirror is not None
+    assert DDQN("MlpPolicy", Corridor(), buffer_size=10).learner.hyperparameters.mirror is None

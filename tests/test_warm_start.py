@@ -1,0 +1,33 @@
+"""A C51 agent made of a scalar one: the Q-values it starts with, by an independent computation."""
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+
+from benchmarks.learning.warm_start import copy_layers
+from sb3_breakout.ddqn import CnnPolicy
+
+PICTURES = spaces.Box(0, 255, (2, 84, 84), np.uint8)
+ACTIONS = spaces.Discrete(3)
+
+
+def test_distributions_are_gaussians_around_the_scalar_q_values() -> None:
+    th.manual_seed(0)
+    scalar = CnnPolicy(PICTURES, ACTIONS, lambda _: 1e-3, features_extractor_kwargs={"features_dim": 16})
+    with th.no_grad():
+        scalar.q_net.q_net[0].weight.mul_(100.0)  # Q-values of some width
+        scalar.q_net.q_net[0].bias.add_(3.0)
+    arguments = dict(n_atoms=41, v_min=0.0, v_max=10.0, features_extractor_kwargs={"features_dim": 16})
+    categorical = CnnPolicy(PICTURES, ACTIONS, lambda _: 1e-3, **arguments)
+    copy_layers(scalar.q_net, categorical.q_net, width=1.5)  # type: ignore[arg-type]
+
+    pictures = np.random.default_rng(0).integers(0, 256, (20, *PICTURES.shape), np.uint8)
+    q_values = scalar.q_values(pictures)
+    assert q_values.std() > 0.5
+    returns = np.linspace(0.0, 10.0, 41)
+    heights = np.exp(-((returns - q_values[..., None]) ** 2) / (2 * 1.5**2))  # (pictures, actions, atoms)
+    expected = heights / heights.sum(axis=-1, keepdims=True)
+    with th.no_grad():
+        log_probabilities = categorical.q_net.log_probabilities(th.as_tensor(pictures))  # type: ignore[operator]
+    np.testing.assert_allclose(log_probabilities.exp().numpy(), expected, atol=1e-4)
+    np.testing.assert_array_equal(categorical.q_values(pictures).argmax(axis=1), q_values.argmax(axis=1))
