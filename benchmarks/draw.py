@@ -88,16 +88,11 @@ def ablation_breakout(path: Path) -> None:
 
 def c51(path: Path) -> None:
     """:param path: to write"""
-    with picture(path, "Breakout: in its first 700,000 steps, C51 is no better than ddqn_per") as axes:
-        runs = trainings("2_samples_seed_*.csv", "c51_*.csv")
-        curves(
-            axes,
-            {
-                name.replace("2 samples", "ddqn_per").replace("c51", "C51,").replace("kl", "KL"): run
-                for name, run in runs.items()
-            },
-        )
-        axes.set(ylabel=SCORE, ylim=(0, 70), xlim=(0, 750_000))
+    with picture(path, "Breakout: C51 starts earlier, then it is no better than ddqn_per") as axes:
+        runs = trainings("4_samples_seed_*.csv", "c51_4_samples_*.csv")
+        names = {name: name.replace("c51 4 samples", "C51").replace("4 samples", "ddqn_per") for name in runs}
+        curves(axes, {names[name]: run for name, run in runs.items()})
+        axes.set(ylabel=SCORE, ylim=(0, 90), xlim=(0, 700_000))
 
 
 def deepsea(path: Path) -> None:
