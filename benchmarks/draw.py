@@ -92,7 +92,7 @@ def c51(path: Path) -> None:
         runs = trainings("4_samples_seed_*.csv", "c51_4_samples_*.csv")
         names = {name: name.replace("c51 4 samples", "C51").replace("4 samples", "ddqn_per") for name in runs}
         curves(axes, {names[name]: run for name, run in runs.items()})
-        axes.set(ylabel=SCORE, ylim=(0, 90), xlim=(0, 700_000))
+        axes.set(ylabel=SCORE, ylim=(0, 110), xlim=(0, 700_000))
 
 
 def deepsea(path: Path) -> None:
