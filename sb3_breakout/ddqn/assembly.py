@@ -38,6 +38,6 @@ def make_learner(model: DDQNArguments, policy: DDQNPolicy, view: View, rule: Exp
     policy.exploration = rule
     policy.ladder = (model.ladder_epsilon, model.ladder_exponent)
     policy.set_autocast(bfloat16_is_fast(model.device) if model.autocast == "auto" else bool(model.autocast))
-    mirror = None if model.mirrored_actions is None else Mirror(model.mirrored_actions, model.device)
-    hyperparameters = Hyperparameters(model.lr_schedule, model.max_grad_norm, model.tau, model.compile, mirror)
+    policy.mirror = None if model.mirrored_actions is None else Mirror(model.mirrored_actions, model.device)
+    hyperparameters = Hyperparameters(model.lr_schedule, model.max_grad_norm, model.tau, model.compile, policy.mirror)
     return QLearner(policy, view, hyperparameters)

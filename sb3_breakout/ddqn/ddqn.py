@@ -113,8 +113,8 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
     :param overlap_updates: update while the environments take their next step, whose actions were then chosen before the
         update; saves time where they run in other threads (``AleVecEnv``), processes or machines
     :param mirrored_actions: for a game that looks and plays the same in a mirror, the action that each action is there
-        (Breakout: ``[0, 1, 3, 2]``, LEFT and RIGHT exchanged): half of each batch is then learned mirrored; ``None`` for no
-        symmetry
+        (Breakout: ``[0, 1, 3, 2]``, LEFT and RIGHT exchanged): half of each batch is then learned mirrored, and ``predict``
+        takes the mean of both Q-values; ``None`` for no symmetry
     :param _init_setup_model: Whether or not to build the network at the creation of the instance
     :raises ValueError: for an invalid value, naming the argument
     """

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch as th
+from torch import nn
 
 from sb3_breakout.replay import PrioritizedReplayBufferSamples
 
@@ -31,6 +32,14 @@ class Mirror:
             next_observations=_flipped_where(images, batch.next_observations),  # type: ignore[arg-type]
             actions=th.where(mirrored, self.actions[actions], actions),
         )
+
+    def mean_q_values(self, q_net: nn.Module, images: th.Tensor) -> th.Tensor:
+        """
+        :param q_net: gives Q-values (batch, n_actions)
+        :param images: (batch, channels, height, width)
+        :return: for each action the mean of its Q-value and that of its counterpart in the mirror, (batch, n_actions)
+        """
+        return (q_net(images) + q_net(images.flip(-1))[:, self.actions]) / 2
 
 
 def _flipped_where(chosen: th.Tensor, images: th.Tensor) -> th.Tensor:

@@ -7,7 +7,7 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.dqn import policies as dqn_policies
 
 from sb3_breakout.ddqn.exploration import (
@@ -18,6 +18,7 @@ from sb3_breakout.ddqn.exploration import (
     sample_actions,
 )
 from sb3_breakout.ddqn.ladder import ladder_epsilons
+from sb3_breakout.ddqn.mirror import Mirror
 from sb3_breakout.ddqn.native_cnn import NativeCNN
 from sb3_breakout.ddqn.networks import CategoricalQNetwork, QNetwork
 
@@ -40,6 +41,7 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
     categorical_q_net_class: ClassVar[type[CategoricalQNetwork]] = CategoricalQNetwork
     exploration: ExplorationRule | None = None  # set by the algorithm, as is the ladder
     ladder: tuple[float, float] = (0.0, 0.0)  # epsilon and exponent
+    mirror: Mirror | None = None  # likewise
     q_net: QNetwork
     q_net_target: QNetwork
 
@@ -94,6 +96,11 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
         probabilities = mixed_with_random(self.exploration.probabilities(q_values), epsilons)
         metrics = {"entropy": entropy(probabilities), "action_gap": action_gap(q_values)}
         return sample_actions(probabilities), metrics, q_values
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> th.Tensor:
+        if self.mirror is None:
+            return super()._predict(observation, deterministic)
+        return self.mirror.mean_q_values(self.q_net, observation).argmax(dim=1)  # type: ignore[arg-type]
 
     def continue_exploration(self, state: dict[str, Any]) -> None:
         """

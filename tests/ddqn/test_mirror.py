@@ -79,3 +79,14 @@ def test_saved_with_the_model(tmp_path: Any) -> None:
     loaded = DDQN.load(tmp_path / "model")
     assert loaded.mirrored_actions == [1, 0] and loaded.learner.hyperparameters.mirror is not None
     assert DDQN("MlpPolicy", Corridor(), buffer_size=10).learner.hyperparameters.mirror is None
+
+
+def test_predict_takes_the_mean_of_both_images() -> None:
+    model = DDQN("CnnPolicy", OneSided(), mirrored_actions=[1, 0], buffer_size=10, seed=0, evaluation_epsilon=0.0)
+    pictures = np.random.default_rng(0).integers(0, 256, (50, 1, 36, 36), np.uint8)
+    actions, _ = model.predict(pictures)
+    in_mirror, _ = model.predict(np.ascontiguousarray(pictures[..., ::-1]))
+    assert np.array_equal(in_mirror, 1 - actions)  # a symmetric agent, though its network is not
+    one, other = model.policy.q_values(pictures), model.policy.q_values(np.ascontiguousarray(pictures[..., ::-1]))
+    assert np.array_equal(actions, (one + other[:, [1, 0]]).argmax(axis=1))
+    assert not np.array_equal(actions, one.argmax(axis=1))

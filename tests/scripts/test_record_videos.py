@@ -113,7 +113,7 @@ def test_one_video(script, checkpoint, tmp_path, agent, name):
     ("options", "code", "message"),
     [
         (("--agent", "nobody.zip"), 1, "There is no agent nobody.zip"),
-        (("--agent", "nobody"), 1, "no agent 'nobody'. An agent is random, trained, ddqn_per/BreakoutNoFrameskip-v4_1"),
+        (("--agent", "nobody"), 1, "no agent 'nobody'. An agent is random, trained, c51_per/BreakoutNoFrameskip-v4_1"),
         (("--agent", "traind"), 1, "There is no agent 'traind' (did you mean 'trained'?)"),
         (("--bulk", "--checkpoint", "nobody.zip"), 1, "There is no agent nobody.zip"),
         (("--bulk", "--agent", "random"), 2, "--bulk records both agents"),

@@ -44,7 +44,7 @@ def test_agents_as_typed(logs: Path) -> None:
         (["random:1", "ddqn_per:best"], "Shares must be 1 in total"),
         (["random:30", "ddqn_per:best"], "A share is above 0 and at most 1 .0.3 is 30 %., received 'random:30'"),
         (["random", "random"], "named once"),
-        (["randon"], r"no agent 'randon' \(did you mean 'random'\?\)\. An agent is random, trained, ddqn_per/"),
+        (["randon"], r"no agent 'randon' \(did you mean 'random'\?\)\. An agent is random, trained, c51_per/"),
         (["ddqn_per:worst"], "There is no agent 'ddqn_per:worst'"),
         (["ddqn_per:7"], "There is no ddqn_per:7"),
         (["mine.zip"], r"There is no agent mine\.zip"),
