@@ -90,8 +90,10 @@ def c51(path: Path) -> None:
     """:param path: to write"""
     with picture(path, "Breakout: C51 starts earlier, then it is no better than ddqn_per") as axes:
         runs = trainings("4_samples_seed_*.csv", "c51_4_samples_*.csv")
-        names = {name: name.replace("c51 4 samples", "C51").replace("4 samples", "ddqn_per") for name in runs}
-        curves(axes, {names[name]: run for name, run in runs.items()})
+        curves(
+            axes,
+            {name.replace("c51 4 samples", "C51").replace("4 samples", "ddqn_per"): run for name, run in runs.items()},
+        )
         axes.set(ylabel=SCORE, ylim=(0, 110), xlim=(0, 700_000))
 
 

@@ -1,6 +1,7 @@
 """Validation of DDQN's arguments before the first step. Whole floats become integers."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -128,7 +129,12 @@ def _check_mirror(model: DDQNArguments) -> None:
     if mirrored is None:
         return
     n_actions = int(model.action_space.n)
-    if sorted(mirrored) != list(range(n_actions)) or any(mirrored[mirrored[action]] != action for action in mirrored):
+    numbers = isinstance(mirrored, Sequence) and all(type(action) is int for action in mirrored)
+    if (
+        not numbers
+        or sorted(mirrored) != list(range(n_actions))
+        or any(mirrored[mirrored[action]] != action for action in mirrored)
+    ):
         raise ValueError(
             f"mirrored_actions must say for each of the {n_actions} actions which one it is in a mirror, and back, like "
             f"[0, 1, 3, 2] on Breakout, received {mirrored!r}."
