@@ -13,28 +13,15 @@ import argparse
 from pathlib import Path
 
 import torch as th
-from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 from torch import nn
 
-from sb3_breakout import C51, DDQN, AleVecEnv, BreakoutWrapper
+from sb3_breakout import C51, DDQN, AleVecEnv
 from sb3_breakout.ddqn.networks import CategoricalQNetwork
+from sb3_breakout.envs.games import make_games
 from sb3_breakout.protocol import ENV_ID, FRAME_SKIP
 
 WIDTH = 1.5  # standard deviation of the first distributions
 MAX_STEPS = 10_000  # agent steps of a game, as in the YAML file
-
-
-def training_games(n_stack: int, n_games: int, seed: int) -> VecEnv:
-    """
-    :param n_stack: frames in an observation
-    :param n_games: number of games
-    :param seed: of the games
-    :return: the games that the YAML file trains on
-    """
-    limit = {"max_num_frames_per_episode": FRAME_SKIP * MAX_STEPS}
-    games = make_vec_env(ENV_ID, n_games, seed, wrapper_class=BreakoutWrapper, env_kwargs=limit, vec_env_cls=AleVecEnv)
-    return VecFrameStack(games, n_stack)
 
 
 def copy_layers(q_net: nn.Module, categorical: CategoricalQNetwork, width: float) -> None:
@@ -62,9 +49,11 @@ def warm_start(agent: DDQN, folder: Path, steps: int, seed: int) -> Path:
     :param seed: of this training
     :return: the checkpoint
     """
+    limit = {"max_num_frames_per_episode": FRAME_SKIP * MAX_STEPS}
+    n_stack = agent.observation_space.shape[0]  # type: ignore[index]
     model = C51(
         "CnnPolicy",
-        training_games(agent.observation_space.shape[0], 32, seed),  # type: ignore[index]
+        make_games(ENV_ID, 32, n_stack, {}, limit, seed, AleVecEnv),
         v_min=0.0,
         v_max=20.0,
         buffer_size=300_000,

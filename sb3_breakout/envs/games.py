@@ -1,4 +1,4 @@
-"""Atari games as an agent sees them, one at a time in this process: for evaluations and recordings."""
+"""Atari games as an agent sees them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +18,7 @@ def make_games(
     wrapper_kwargs: Mapping[str, Any],
     env_kwargs: Mapping[str, Any],
     seed: int | None = None,
+    vec_env_cls: type[DummyVecEnv] = DummyVecEnv,
 ) -> VecEnv:
     """
     :param env_id: a ``NoFrameskip-v4`` game
@@ -26,7 +27,9 @@ def make_games(
     :param wrapper_kwargs: keywords of :class:`AtariPreprocessing`
     :param env_kwargs: of the emulator
     :param seed: of the first game, each further game's is one higher; None for random ones
-    :return: the games, in a ``DummyVecEnv``: on one core hardly slower than ``AleVecEnv``, which cannot be rendered
+    :param vec_env_cls: for evaluations and recordings ``DummyVecEnv``: on one core hardly slower than ``AleVecEnv``, which
+        cannot be rendered
+    :return: the games
     :raises ValueError: for another kind of game
     """
     check_game(env_id)
@@ -37,7 +40,7 @@ def make_games(
         wrapper_class=AtariPreprocessing,
         wrapper_kwargs=dict(wrapper_kwargs),
         env_kwargs=dict(env_kwargs),
-        vec_env_cls=DummyVecEnv,
+        vec_env_cls=vec_env_cls,
     )
     return VecTransposeImage(VecFrameStack(env, n_stack))
 
