@@ -145,7 +145,8 @@ def test_one_of_two_nodes_is_lost(cluster: Any) -> None:
             for info, seen in zip(infos[lost], before[lost], strict=True):
                 assert info["TimeLimit.truncated"] and "episode" not in info
                 np.testing.assert_array_equal(info["terminal_observation"], seen)
-            assert [info["lives"] for info in ours.reset_infos] == [5] * 4
+            assert [info["lives"] for info in ours.reset_infos[lost]] == [5, 5]
+            np.testing.assert_equal([ours.reset_infos[game] for game in kept], [theirs.reset_infos[game] for game in kept])
         elif step > 30:
             ends += dones[lost].sum()
             assert (obs[lost] != before[lost]).any(), "the new games go on"
