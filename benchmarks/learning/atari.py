@@ -8,7 +8,7 @@ Prints, for each run, the mean raw score of the last 100 whole games at every 10
 with the middle half of the 100 games shaded. Runs of the same name (``--names``) are one training that was resumed with
 ``-i``, in their order. Names that differ only by ``_seed_N`` at their end get one colour. ``--keep`` writes a small CSV file
 for each name: the commands, the processor, and the curve; it is read back like a run.
-An agent step is counted as 4 emulator frames, which includes the frames of start no-ops and FIRE presses.
+An agent step is counted as ``--frame-skip`` emulator frames, which includes the frames of start no-ops and FIRE presses.
 """
 
 import argparse
@@ -28,8 +28,8 @@ from stable_baselines3.common.monitor import load_results
 from benchmarks.pictures import curves as draw_curves
 from benchmarks.pictures import picture
 from sb3_breakout.common.torch_utils import bfloat16_is_fast
+from sb3_breakout.protocol import FRAME_SKIP
 
-FRAMES_PER_STEP = 4
 WINDOW = 100
 SMALLEST_WINDOW = 20  # games, where a curve begins
 KEPT_EVERY = 10_000  # agent steps between two rows of a kept curve
@@ -56,9 +56,10 @@ def started_at(folder: Path, before: float) -> float:
     return float(checkpoint[1]) if checkpoint else before if origin else 0.0
 
 
-def learning_curve(folders: Sequence[Path]) -> pd.DataFrame:
+def learning_curve(folders: Sequence[Path], frame_skip: int = FRAME_SKIP) -> pd.DataFrame:
     """
     :param folders: runs of the Zoo, each resumed from the one before it
+    :param frame_skip: emulator frames per agent step
     :return: a row at the end of each game: agent steps (``steps``), and of the raw scores of the last ``WINDOW`` games
         the mean (``score``) and the quartiles (``low``, ``high``)
     """
@@ -67,7 +68,7 @@ def learning_curve(folders: Sequence[Path]) -> pd.DataFrame:
         games = load_results(str(folder))  # of all environments, in the order of their ends
         start = started_at(folder, before=steps[-1] if len(steps) else 0.0)
         kept = steps <= start  # what came after a checkpoint did not happen for the run that was resumed from it
-        steps = np.concatenate((steps[kept], start + games["l"].cumsum() / FRAMES_PER_STEP))
+        steps = np.concatenate((steps[kept], start + games["l"].cumsum() / frame_skip))
         scores = np.concatenate((scores[kept], games["r"]))
     last = pd.Series(scores).rolling(WINDOW, min_periods=SMALLEST_WINDOW)
     return pd.DataFrame(
@@ -109,13 +110,14 @@ def processor() -> str:
     return f"{platform.machine()} {th.backends.cpu.get_cpu_capability()}, {bfloat16} bfloat16"
 
 
-def keep(name: str, folders: Sequence[Path], target: Path) -> None:
+def keep(name: str, folders: Sequence[Path], target: Path, frame_skip: int = FRAME_SKIP) -> None:
     """
     :param name: of the training; the file is named after it
     :param folders: its runs
     :param target: folder to write to
+    :param frame_skip: emulator frames per agent step
     """
-    kept = thinned(learning_curve(folders), KEPT_EVERY)
+    kept = thinned(learning_curve(folders, frame_skip), KEPT_EVERY)
     lines = [f"# {command}" for command in (*map(as_typed, folders), processor())]
     target.mkdir(parents=True, exist_ok=True)
     (target / f"{name}.csv").write_text("\n".join(lines) + "\n" + kept.to_csv(index=False, float_format="%.2f"))
@@ -129,12 +131,13 @@ def kept_curve(file: Path) -> pd.DataFrame:
     return pd.read_csv(file, comment="#")
 
 
-def curve_of(folders: Sequence[Path]) -> pd.DataFrame:
+def curve_of(folders: Sequence[Path], frame_skip: int) -> pd.DataFrame:
     """
     :param folders: runs of one training, or the file where its curve is kept
+    :param frame_skip: emulator frames per agent step
     :return: as :func:`learning_curve`
     """
-    return kept_curve(folders[0]) if folders[0].suffix == ".csv" else learning_curve(folders)
+    return kept_curve(folders[0]) if folders[0].suffix == ".csv" else learning_curve(folders, frame_skip)
 
 
 def print_table(curves: dict[str, pd.DataFrame], every: int) -> None:
@@ -165,6 +168,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where to keep the curves")
     parser.add_argument("--names", nargs="+", help="one for each run (default: their folders)")
     parser.add_argument("--every", type=int, default=100_000, help="agent steps between two columns")
+    parser.add_argument("--frame-skip", type=int, default=FRAME_SKIP, help="emulator frames per agent step of the runs")
     parser.add_argument("--output", type=Path, help="picture to write")
     arguments = parser.parse_args()
     names = arguments.names or [folder.stem if folder.suffix == ".csv" else str(folder) for folder in arguments.folders]
@@ -175,8 +179,8 @@ def main() -> None:
         trainings.setdefault(name, []).append(folder)
     if arguments.keep:
         for name, folders in trainings.items():
-            keep(name, folders, arguments.keep)
-    curves = {name: curve_of(folders) for name, folders in trainings.items()}
+            keep(name, folders, arguments.keep, arguments.frame_skip)
+    curves = {name: curve_of(folders, arguments.frame_skip) for name, folders in trainings.items()}
     print_table(curves, arguments.every)
     if arguments.output:
         with picture(arguments.output, arguments.game) as axes:
