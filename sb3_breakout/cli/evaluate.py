@@ -19,7 +19,8 @@ from sb3_breakout.protocol import MAX_STEPS, SEEDS, STICKINESS
 @click.option("--protocols", type=click.Choice(list(STICKINESS)), multiple=True, default=list(STICKINESS))
 @click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is truncated.")
 @click.option("--deterministic", is_flag=True, help="No random actions at all.  [default: 1 %]")
-@click.option("--num-threads", type=STEPS, help="Of PyTorch.")
+@click.option("--workers", type=STEPS, default=1, help="Processes; each plays one seed at a time.")
+@click.option("--num-threads", type=STEPS, help="Of PyTorch, divided among the processes.")
 @click.option("--device", default="auto")
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write every score there as well.")
 def evaluate(
@@ -31,6 +32,7 @@ def evaluate(
     protocols: tuple[str, ...],
     max_steps: int,
     deterministic: bool,
+    workers: int,
     num_threads: int | None,
     device: str,
     output: Path | None,
@@ -59,7 +61,7 @@ def evaluate(
     model, game = load_player(agent, algo, env, device)
     report: dict[str, Any] = {"agent": agent, "trained_steps": getattr(model, "num_timesteps", 0)}
     click.echo(f"{agent}, trained for {report['trained_steps']} agent steps")
-    how = dict(episodes=episodes, deterministic=deterministic, seeds=seeds, max_steps=max_steps, **vars(game))
+    how = dict(episodes=episodes, deterministic=deterministic, seeds=seeds, workers=workers, max_steps=max_steps, **vars(game))
     report |= evaluate_under(protocols, model, lambda text: click.echo(indent(text, "  ")), **how)
     if output is not None:
         with written_aside(output) as aside:

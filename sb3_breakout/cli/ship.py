@@ -15,6 +15,7 @@ from sb3_breakout.cli.command import STEPS, Command, agent_options
 @click.option("--output", type=click.Path(path_type=Path), default=Path("rl-trained-agents"))
 @click.option("--name", help="Name of the folder to write.  [default: that of the run]")
 @click.option("--episodes", type=STEPS, default=100, help="Games of the evaluation, per protocol.")
+@click.option("--workers", type=STEPS, default=1, help="Processes of the evaluation.")
 @click.option("--force", is_flag=True, help="Replace an agent that was shipped before.")
 def ship(
     runs: tuple[Path, ...],
@@ -24,6 +25,7 @@ def ship(
     output: Path,
     name: str | None,
     episodes: int,
+    workers: int,
     force: bool,
 ) -> None:
     """
@@ -50,5 +52,5 @@ def ship(
 
     from sb3_breakout.publish.ship import ship_agent
 
-    ship_agent(read_agent(source, algo, env), runs, target, episodes, click.echo)
+    ship_agent(read_agent(source, algo, env), runs, target, episodes, workers, click.echo)
     click.echo(f"Wrote {target}")

@@ -20,7 +20,12 @@ EVALUATION = "evaluation.json"
 
 
 def ship_agent(
-    source: TrainedAgent, runs: Sequence[Path], target: Path, episodes: int = 100, say: Callable[[str], None] = print
+    source: TrainedAgent,
+    runs: Sequence[Path],
+    target: Path,
+    episodes: int = 100,
+    workers: int = 1,
+    say: Callable[[str], None] = print,
 ) -> None:
     """
     Write a folder that has the layout of an RL Zoo run: the network, the settings of its training, its scores game by game,
@@ -30,6 +35,7 @@ def ship_agent(
     :param runs: folders of its training, in their order: all of one that was resumed with ``-i``; the last has the settings
     :param target: the folder to write; what is there is replaced
     :param episodes: games of the evaluation, per protocol
+    :param workers: processes of the evaluation
     :param say: takes the result of each protocol as text
     """
     env_id, run = source.game.env_id, runs[-1]
@@ -38,7 +44,8 @@ def ship_agent(
         save_small(source, aside / f"{env_id}.zip")
         copy_settings(run / env_id, aside / env_id)
         copy_scores(runs, aside)
-        (aside / EVALUATION).write_text(json.dumps(evaluation(aside / f"{env_id}.zip", episodes, say), indent=1))
+        report = evaluation(aside / f"{env_id}.zip", say, episodes=episodes, workers=workers)
+        (aside / EVALUATION).write_text(json.dumps(report, indent=1))
 
 
 def save_small(source: TrainedAgent, target: Path) -> None:
@@ -81,9 +88,14 @@ def copy_scores(runs: Sequence[Path], target: Path) -> None:
         shutil.copy(runs[-1] / "evaluations.npz", target)
 
 
-def evaluation(path: Path, episodes: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """:return: scores under all protocols, and for how many steps the agent was trained"""
+def evaluation(path: Path, say: Callable[[str], None], **arguments: int) -> dict[str, Any]:
+    """
+    :param path: a model
+    :param say: takes the result of each protocol as text
+    :param arguments: of :func:`~sb3_breakout.evaluation.evaluate`
+    :return: scores under all protocols, and for how many steps the agent was trained
+    """
     agent = read_agent(path)
     model = agent.load("cpu")
-    arguments = dict(episodes=episodes, **vars(agent.game))
-    return {"trained_steps": model.num_timesteps, **evaluate_under(list(STICKINESS), model, say, **arguments)}
+    scores = evaluate_under(list(STICKINESS), model, say, **arguments, **vars(agent.game))
+    return {"trained_steps": model.num_timesteps, **scores}

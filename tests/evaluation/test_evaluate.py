@@ -73,6 +73,12 @@ def test_a_seed_has_its_games_whatever_was_played_before(agent_class: Callable[[
     assert both.games == 4
 
 
+def test_several_processes_play_the_same_games() -> None:
+    agent = DDQN("CnnPolicy", evaluation_env(n_envs=1, n_stack=4), buffer_size=100, seed=0)  # and its emulator stays here
+    arguments: dict[str, Any] = dict(episodes=5, seeds=[3, 8, 0], protocol="sticky", max_steps=100)
+    assert evaluate(agent, workers=2, **arguments) == evaluate(agent, **arguments)
+
+
 def test_breakout_has_four_openings_unless_actions_stick() -> None:
     class Nothing(PictureAgent):
         def predict(self, observation: np.ndarray, *_: Any, **__: Any) -> tuple[np.ndarray, None]:
@@ -103,6 +109,7 @@ def test_another_game_has_no_balls_to_miss() -> None:
     [
         (dict(episodes=0), "episodes must be a whole number of at least 1, received 0"),
         (dict(episodes=3), "episodes must be at least the number of seeds, 4, received 3"),
+        (dict(workers=0), "workers must be a whole number of at least 1, received 0"),
         (dict(seeds=[-1]), r"seeds must be different whole numbers from 0 to .*, received \[-1\]"),
         (dict(seeds=[1, 1]), r"seeds must be different whole numbers .*, received \[1, 1\]"),
         (dict(seeds=[]), r"seeds must be different whole numbers .*, received \[\]"),
@@ -122,3 +129,5 @@ def test_agent_that_sees_something_else() -> None:
     cartpole = DDQN("MlpPolicy", "CartPole-v1", buffer_size=100)
     with pytest.raises(ValueError, match=r"observations of shape \(4,\), BreakoutNoFrameskip-v4 shows"):
         evaluate(cartpole)
+    with pytest.raises(ValueError, match=r"observations of shape \(4,\), BreakoutNoFrameskip-v4 shows"):
+        evaluate(cartpole, workers=2)

@@ -1,10 +1,7 @@
 """Collects a dataset of whole games, sequentially or in parallel; games that exist already are skipped."""
 
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -17,6 +14,7 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_breakout.agents import Game
+from sb3_breakout.common.workers import worker_processes
 from sb3_breakout.envs.games import make_games
 from sb3_breakout.evaluation import check_fits
 from sb3_breakout.gameplay.collect.agents import Agent, agents_in_turn, describe, file_sha256
@@ -94,13 +92,9 @@ def collect(jobs: Sequence[Job], workers: int = 1) -> Iterator[int]:
     if workers == 1:
         yield from map(play, jobs)
         return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
-    try:
+    with worker_processes(workers) as pool:
         for done in as_completed([pool.submit(play, job) for job in jobs]):
             yield done.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def play(job: Job) -> int:
@@ -177,15 +171,3 @@ def _check_played_alike(job: Job, episode: Episode) -> None:
                 f"{episode.folder} was collected with {name} {before}, received {now}: "
                 "use the same settings, or another folder. Nothing was changed."
             )
-
-
-def _end_with_parent() -> None:
-    """End a worker at once when its parent was killed: its games would not be collected."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,219 @@
+"""Plays the games of an evaluation, those of each seed at once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_breakout.common.arguments import check_at_least
+from sb3_breakout.common.workers import worker_processes
+from sb3_breakout.evaluation.balls import Ball, balls_at_paddle, miss_rates
+from sb3_breakout.evaluation.game_watch import GameWatch
+from sb3_breakout.evaluation.games import env_for
+from sb3_breakout.evaluation.scores import INTERVAL, Scores
+from sb3_breakout.protocol import ENV_ID, FRAME_SKIP, MAX_STEPS, NOOP_MAX, SEEDS, STICKINESS
+
+# SB3 gives game k of a vector environment the seed s + k: of neighbouring seeds all games but one would be the same
+GAMES_OF_A_SEED = 10_000
+
+
+class Played(NamedTuple):
+    """
+    A game that was played.
+
+    :param score: raw
+    :param length: agent steps
+    :param opening: hash of the pictures of its first steps
+    :param moves: hash of all actions and rewards
+    :param balls: of Breakout, those that came down to the paddle
+    """
+
+    score: float
+    length: int
+    opening: str
+    moves: str
+    balls: list[Ball]
+
+
+@dataclass(frozen=True)
+class Job:
+    """The games of one seed."""
+
+    seed: int
+    games: int
+    deterministic: bool
+    env_arguments: dict[str, Any]
+
+
+class SavedModel(NamedTuple):
+    """A model on its way to another process: its environment and its functions cannot be pickled."""
+
+    algorithm_class: type[BaseAlgorithm]
+    file: bytes
+    device: th.device
+
+    @classmethod
+    def of(cls, model: BaseAlgorithm) -> "SavedModel":
+        """:param model: as it is now"""
+        file = BytesIO()
+        model.save(file)
+        return cls(type(model), file.getvalue(), model.device)
+
+    def load(self) -> BaseAlgorithm:
+        """:return: the model, without environment"""
+        return self.algorithm_class.load(BytesIO(self.file), device=self.device)
+
+
+def evaluate(
+    model: Any,
+    episodes: int = 100,
+    deterministic: bool = False,
+    seeds: Sequence[int] = SEEDS,
+    workers: int = 1,
+    **env_arguments: Any,
+) -> Scores:
+    """
+    Play whole games, all of a seed at once. Each environment plays one, so that short games are not counted more often
+    than long ones. Seeds the agent's actions and the generators of Python, NumPy and PyTorch.
+
+    :param model: anything with SB3's ``predict``; a DDQN is greedy up to its ``evaluation_epsilon`` here
+    :param episodes: number of games over all seeds
+    :param deterministic: without that epsilon
+    :param seeds: of the games and of the agent's random actions, each with an equal share of the games
+    :param workers: number of processes that the seeds are divided among, and PyTorch's threads among them; more than one need
+        ``if __name__ == "__main__":`` in a script
+    :param env_arguments: of :func:`evaluation_env`, without ``n_envs`` and ``seed``
+    :return: the scores
+    :raises ValueError: if a seed has no game to be played, or the agent does not fit the games
+    """
+    check_at_least("workers", workers, 1)
+    shares = _shares(episodes, seeds)
+    arguments: dict[str, Any] = {"protocol": "v4", "env_id": ENV_ID, "noop_max": NOOP_MAX, "max_steps": MAX_STEPS}
+    arguments |= env_arguments
+    jobs = [Job(seed, share, deterministic, arguments) for seed, share in zip(seeds, shares, strict=True)]
+    games = [game for games_of_a_seed in _play_all(model, jobs, workers) for game in games_of_a_seed]
+    balls = [ball for game in games for ball in game.balls]
+    protocol = {
+        "n_stack": model.observation_space.shape[0],
+        **arguments,
+        "frame_skip": _frame_skip(arguments),
+        "sticky_actions": STICKINESS[arguments["protocol"]],
+        "epsilon": 0.0 if deterministic else getattr(model, "evaluation_epsilon", None),
+        "seeds": list(seeds),
+        "games_per_seed": shares,
+        "interval": INTERVAL,
+    }
+    return Scores(
+        scores=[game.score for game in games],
+        lengths=[game.length for game in games],
+        protocol=protocol,
+        openings=len({game.opening for game in games}),
+        games=len({game.moves for game in games}),
+        balls=miss_rates(balls) if balls else None,
+    )
+
+
+def evaluate_under(
+    protocols: Sequence[str], model: Any, say: Callable[[str], None] = print, **arguments: Any
+) -> dict[str, dict[str, Any]]:
+    """
+    Evaluate under several protocols, and report each result as soon as it is known.
+
+    :param protocols: ``"v4"``, ``"sticky"``
+    :param model: as for :func:`evaluate`
+    :param say: takes each result as text
+    :param arguments: further ones of :func:`evaluate`
+    :return: every figure and score of each protocol, ready for JSON
+    :raises ValueError: as :func:`evaluate`
+    """
+    results = {}
+    for protocol in protocols:
+        scores = evaluate(model, protocol=protocol, **arguments)
+        say(scores.text())
+        results[protocol] = scores.as_dict()
+    return results
+
+
+def _play_all(model: Any, jobs: Sequence[Job], workers: int) -> Iterator[list[Played]]:
+    """:return: the games of each job, in their order"""
+    if workers == 1:
+        yield from (_play(model, job) for job in jobs)
+        return
+    env_for(model, n_envs=1, **jobs[0].env_arguments).close()  # an agent that does not fit is refused before a process starts
+    sent = SavedModel.of(model) if isinstance(model, BaseAlgorithm) else model
+    threads = max(th.get_num_threads() // workers, 1)
+    with worker_processes(min(workers, len(jobs))) as pool:
+        playing = [pool.submit(_play_in_process, sent, job, threads) for job in jobs]
+        yield from (games.result() for games in playing)
+
+
+def _play_in_process(sent: Any, job: Job, threads: int) -> list[Played]:
+    """:return: as :func:`_play`"""
+    th.set_num_threads(threads)
+    return _play(sent.load() if isinstance(sent, SavedModel) else sent, job)
+
+
+def _play(model: Any, job: Job) -> list[Played]:
+    """
+    :param model: who plays
+    :param job: what is played
+    :return: the games; the same whatever was played before
+    """
+    env = env_for(model, n_envs=job.games, seed=GAMES_OF_A_SEED * job.seed, **job.env_arguments)
+    try:
+        games = env.env_method("insert", GameWatch)
+        set_random_seed(job.seed)
+        model.action_space.seed(job.seed)  # a RandomAgent's
+        _play_to_the_end(model, env, games, job.deterministic)
+        return [_seen(game, _frame_skip(job.env_arguments)) for game in games]
+    finally:
+        env.close()
+
+
+def _play_to_the_end(model: Any, env: VecEnv, games: Sequence[GameWatch], deterministic: bool) -> None:
+    """
+    :param model: who plays
+    :param env: where
+    :param games: those of ``env``
+    :param deterministic: passed to ``predict``
+    """
+    observations: Any = env.reset()
+    actions = np.zeros(env.num_envs, dtype=int)
+    while playing := [number for number, game in enumerate(games) if not game.over]:
+        actions[playing], _ = model.predict(observations[playing], deterministic=deterministic)
+        observations, *_ = env.step(actions)
+
+
+def _seen(game: GameWatch, frame_skip: int) -> Played:
+    """
+    :param game: that is over
+    :param frame_skip: emulator frames of an agent step
+    """
+    balls = balls_at_paddle(game.heights, game.lives, frame_skip)
+    return Played(game.score, game.length, game.opening, game.moves, balls)
+
+
+def _frame_skip(env_arguments: dict[str, Any]) -> int:
+    """:return: emulator frames of an agent step"""
+    return int(dict(env_arguments.get("wrapper_kwargs") or {}).get("frame_skip", FRAME_SKIP))
+
+
+def _shares(episodes: int, seeds: Sequence[int]) -> list[int]:
+    """
+    :param episodes: number of games
+    :param seeds: to divide them among
+    :return: number of games of each seed, the largest first
+    :raises ValueError: if there is none, or a seed is invalid or given twice
+    """
+    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
+        raise ValueError(f"seeds must be different whole numbers from 0 to 2**32 - 1, received {list(seeds)}.")
+    check_at_least("episodes", episodes, 1)
+    if episodes < len(seeds):
+        raise ValueError(f"episodes must be at least the number of seeds, {len(seeds)}, received {episodes}.")
+    return [len(share) for share in np.array_split(np.arange(episodes), len(seeds))]
