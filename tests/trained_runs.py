@@ -24,7 +24,7 @@ COLOUR = dict(screen_size=None, grayscale=False, frame_skip=2)  # of ddqn_per_rg
 KINDS: dict[str, tuple[str, str, str, int, str]] = {
     "ddqn_per": ("ddqn_per", "ddqn_per", ENV_ID, 8, f"{ENV_ID}.zip"),
     "original": ("ddqn_per", "ddqn_per_original", ENV_ID, 8, f"{ENV_ID}.zip"),
-    "colour": ("ddqn_per", "ddqn_per_rgb", ENV_ID, 8, f"{ENV_ID}.zip"),
+    "colour": ("ddqn_per", "ddqn_per_rgb", ENV_ID, 4, f"{ENV_ID}.zip"),
     "pong": ("ddqn_per", "ddqn_per", PONG, 4, f"{PONG}.zip"),
     "c51_per": ("c51_per", "c51_per", ENV_ID, 8, f"{ENV_ID}.zip"),
     "exploiter": ("ddqn_rnd", "ddqn_rnd", ENV_ID, 8, f"{ENV_ID}.zip"),
