@@ -1,12 +1,11 @@
 """
-What each part contributes on the real game, as an illustration: one training for each variant of ``ablation.py``.
+What each part contributes on the real game: one training for each variant of ``hyperparams/ddqn_per.yml``.
 
-    pip install "sb3-breakout[benchmarks]"
     python -m benchmarks.learning.ablation_breakout --output ablation_breakout.csv
 
-Settings are those of ``hyperparams/ddqn_per.yml``, without recording. Prints the raw score of whole games while training, as
-``atari.py`` does. One seed says little: the statistics are in ``ablation.py``. A finished training is not repeated: re-run the
-same command to resume (an unfinished training starts again).
+Each training is the first part of the YAML's, schedules included, and without recording. Prints the raw score of whole games
+while training, as ``atari.py`` does. One seed says little: the statistics are in ``ablation.py``. A finished training is not
+repeated: re-run the same command to resume (an unfinished training starts again).
 """
 
 import argparse
@@ -14,14 +13,39 @@ import functools
 from pathlib import Path
 
 import pandas as pd
+from stable_baselines3.common.callbacks import BaseCallback
 
-from benchmarks.learning.ablation import VARIANTS
 from benchmarks.learning.atari import learning_curve, print_table, thinned
-from benchmarks.learning.zoo_runs import add_arguments, finish, run_zoo
+from benchmarks.learning.zoo_runs import Variant, add_arguments, finish, run_zoo
 
 ENV_ID = "BreakoutNoFrameskip-v4"
 CURVE = ("zoo/*/*/*.monitor.csv", "zoo/*/*/*/args.yml")  # files that it is read from
-EPSILON_FRACTION = "exploration_fraction:0.25"  # of the training, until epsilon has fallen; Boltzmann has no such key
+EVERY = 100_000  # agent steps between two points of a curve
+VARIANTS = {
+    "ddqn_per": Variant(),
+    "uniform replay": Variant(["replay_buffer_kwargs:dict(alpha=0.0)"]),
+    # Epsilon falls over 250,000 steps, a fraction of the YAML's 10 million
+    "epsilon-greedy": Variant(["exploration:'epsilon_greedy'", "exploration_fraction:0.025", "exploration_final_eps:0.01"]),
+    "without the ladder": Variant(["ladder_epsilon:0.0"]),
+    "3-step": Variant(["n_steps:3"]),
+    "1-step": Variant(["n_steps:1"]),
+    "c51_per": Variant(algorithm="c51_per"),
+}
+
+
+class StopAfter(BaseCallback):
+    """
+    Ends a training early, whose schedules are those of the whole one.
+
+    :param steps: agent steps
+    """
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def _on_step(self) -> bool:
+        return self.num_timesteps < self.steps
 
 
 def train(name: str, folder: Path, steps: int, seed: int) -> None:
@@ -32,19 +56,18 @@ def train(name: str, folder: Path, steps: int, seed: int) -> None:
     :param seed: of the training
     """
     variant = VARIANTS[name]
-    recording = [] if any(param.startswith("callback:") for param in variant.params) else ["callback:None"]
+    stop = f"callback:[{{'benchmarks.learning.ablation_breakout.StopAfter':{{'steps':{steps}}}}}]"
     run_zoo(
         folder,
-        variant._replace(params=[*variant.params, *recording, EPSILON_FRACTION]),
-        f"--env {ENV_ID} --conf-file ddqn_per -n {steps} --seed {seed} --verbose 0 "
-        f"--eval-freq {steps} --eval-episodes 10 --n-eval-envs 10",
+        variant._replace(params=[*variant.params, stop]),
+        f"--env {ENV_ID} --seed {seed} --verbose 0 --eval-freq {steps} --eval-episodes 10 --n-eval-envs 10",
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=150_000, help="agent steps per training")
-    parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=700_000, help="agent steps per training")
+    parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), metavar="NAME")
     add_arguments(parser, "logs/ablation_breakout")
     parser.add_argument("--output", type=Path, help="CSV file to write")
@@ -55,10 +78,9 @@ def main() -> None:
     finish(train_variant, [(name, folder / name) for name in args.variants], args.processes, args.ray, kept=CURVE)
 
     curves = {name: learning_curve([next((folder / name).glob("zoo/*/*/"))]) for name in args.variants}
-    every = args.steps // 6
-    print_table(curves, every)
+    print_table(curves, EVERY)
     if args.output:
-        points = [thinned(curve, every).assign(variant=name) for name, curve in curves.items()]
+        points = [thinned(curve, EVERY).assign(variant=name) for name, curve in curves.items()]
         pd.concat(points)[["variant", "steps", "score"]].to_csv(args.output, index=False, float_format="%.2f")
 
 
