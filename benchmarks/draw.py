@@ -166,6 +166,13 @@ def pong(path: Path) -> None:
         axes.set(ylabel=SCORE, ylim=(-21.5, 21.5), xlim=(0, 1e6))
 
 
+def rgb(path: Path) -> None:
+    """:param path: to write"""
+    with picture(path, "Breakout in colour at 210 x 160: past 20 points after 250,000 steps") as axes:
+        curves(axes, trainings("rgb_seed_*.csv"))
+        axes.set(ylabel=SCORE, ylim=(0, None), xlim=(0, None))
+
+
 def rnd_breakout(path: Path) -> None:
     """:param path: to write"""
     title = "Breakout: RND visits somewhat more states, at the same final score"
@@ -227,6 +234,7 @@ PICTURES: dict[str, Callable[[Path], None]] = {
         original_values,
         overlap,
         pong,
+        rgb,
         rnd_breakout,
         training_time,
         yaml_values,

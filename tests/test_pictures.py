@@ -84,6 +84,8 @@ def test_runs_of_a_resumed_training_are_one_curve(tmp_path: Path) -> None:
     assert curve.loc[10_000].tolist() == [49.5, 24.75, 74.25]
     assert curve.loc[15_000, "score"] == 99.5 and curve.index[-1] == 30_000
     assert curve.loc[30_000].tolist() == [7.0, 7.0, 7.0]
+    half_as_long = learning_curve([first], frame_skip=2)
+    assert half_as_long["steps"].tolist() == (2 * learning_curve([first])["steps"]).tolist()
 
     keep("both", [first, second], tmp_path)
     command = "python -m rl_zoo3.train --algo ddqn_per --env Game -n 1 --seed 1"

@@ -6,9 +6,12 @@ from collections import deque
 from typing import NamedTuple
 
 import optuna
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback, StopTrainingOnMaxEpisodes
 from stable_baselines3.common.utils import safe_mean
+
+NARROW = 80  # characters that all parts of a bar need
 
 
 class Position(NamedTuple):
@@ -25,17 +28,15 @@ class Position(NamedTuple):
 
 
 class ProgressBar:
-    """SB3's bar (rich, which keeps printed text above the bar) with a postfix, put first so that narrow terminals show it."""
+    """SB3's bar (rich, which keeps printed text above the bar) with a postfix, which is all that narrow terminals show."""
 
     def __init__(self) -> None:
-        self.progress = Progress(
-            "{task.percentage:>3.0f}%",
-            "{task.fields[postfix]}",
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            "[progress.data.speed]{task.fields[speed]:.0f} it/s",
-        )
+        columns: list[ProgressColumn | str] = ["{task.percentage:>3.0f}%", "{task.fields[postfix]}"]
+        console = Console()
+        if console.width >= NARROW:
+            speed = "[progress.data.speed]{task.fields[speed]:.0f} it/s"
+            columns += [BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn(), speed]
+        self.progress = Progress(*columns, console=console)
         self.task_id = self.progress.add_task("", postfix="", speed=0.0)
         self.progress.start()
 
