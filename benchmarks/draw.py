@@ -80,10 +80,10 @@ def ablation(path: Path) -> None:
 
 def ablation_breakout(path: Path) -> None:
     """:param path: to write"""
-    runs = {str(name): run for name, run in results("ablation_breakout").groupby("variant", sort=False)}
-    with picture(path, "Breakout: 1-step returns start last; one run each ranks nothing else") as axes:
-        curves(axes, runs, marked=True)
-        axes.set(ylabel=SCORE, ylim=(0, None))
+    runs = trainings("4_samples_seed_*.csv", "uniform_replay_seed_*.csv", "epsilon_greedy_seed_*.csv")
+    with picture(path, "Breakout: uniform replay and epsilon-greedy start later, one run each") as axes:
+        curves(axes, {name.replace("4 samples", "ddqn_per"): run for name, run in runs.items()})
+        axes.set(ylabel=SCORE, ylim=(0, 110), xlim=(0, 700_000))
 
 
 def c51(path: Path) -> None:
