@@ -133,7 +133,8 @@ class CnnPolicy(DDQNPolicy, dqn_policies.CnnPolicy):
 
 class NativeCnnPolicy(CnnPolicy):
     """
-    :class:`CnnPolicy` with :class:`~sb3_breakout.ddqn.native_cnn.NativeCNN`, for pictures in the emulator's own size.
+    :class:`CnnPolicy` with :class:`~sb3_breakout.ddqn.native_cnn.NativeCNN`, for pictures in the emulator's own size. Between
+    features and Q-values are two layers of 64 units, SB3's default (``net_arch``) for all extractors but its ``NatureCNN``.
 
     :param args: of ``CnnPolicy``
     :param kwargs: likewise
