@@ -47,7 +47,7 @@ def test_video(agent, command, tmp_path):
 
 def test_ship(agent, command, tmp_path, monkeypatch):
     """What is shipped is an agent like the others: it is evaluated from there."""
-    monkeypatch.setattr("sb3_breakout.evaluation.games.MAX_STEPS", 25)
+    monkeypatch.setattr("sb3_breakout.evaluation.playing.MAX_STEPS", 25)
     command("ship", agent.parent, "--checkpoint", agent.name, "--episodes", 4)
     (shipped,) = (tmp_path / "rl-trained-agents").glob("*/*/*.zip")
     assert vars(read_agent(shipped).game) == vars(read_agent(agent).game)
