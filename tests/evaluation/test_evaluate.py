@@ -75,7 +75,7 @@ def test_a_seed_has_its_games_whatever_was_played_before(agent_class: Callable[[
 
 def test_several_processes_play_the_same_games() -> None:
     agent = DDQN("CnnPolicy", evaluation_env(n_envs=1, n_stack=4), buffer_size=100, seed=0)  # and its emulator stays here
-    arguments: dict[str, Any] = dict(episodes=5, seeds=[3, 8, 0], protocol="sticky", max_steps=100)
+    arguments: dict[str, Any] = dict(episodes=5, seeds=[3, 8, 0], protocol="sticky", max_steps=50)
     assert evaluate(agent, workers=2, **arguments) == evaluate(agent, **arguments)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 
 def test_prints_and_keeps_both_protocols(script, tmp_path, capsys):
-    script("evaluate", "random", "--episodes", 4, "--seeds", 0, 1, "--workers", 2, "--json", "scores.json")
+    script("evaluate", "random", "--episodes", 4, "--seeds", 0, 1, "--json", "scores.json")
     output = capsys.readouterr().out
     assert "v4: mean" in output and "sticky: mean" in output and "sticky actions 0.25" in output
     assert "95 % interval" in output and "4 games, 4 of them distinct" in output and "only four openings" in output
@@ -17,8 +17,8 @@ def test_prints_and_keeps_both_protocols(script, tmp_path, capsys):
 
 
 def test_prints_the_same_again(script, capsys):
-    for _ in range(2):
-        script("evaluate", "random", "--episodes", 2, "--seeds", 7, "--protocols", "sticky")
+    for workers in (1, 2):
+        script("evaluate", "random", "--episodes", 2, "--seeds", 7, "--protocols", "sticky", "--workers", workers)
     output = capsys.readouterr().out
     assert output[: len(output) // 2] == output[len(output) // 2 :] != ""
 
