@@ -61,10 +61,10 @@ def test_original_trains(tmp_path: Path) -> None:
     assert model.observation_space.shape == (8, 84, 84)
 
 
-def test_rgb_at_native_size_trains(tmp_path: Path) -> None:
-    params = ("learning_starts:200", "buffer_size:500", "n_envs:4", "batch_size:4", "gradient_steps:1")
-    model = train("ddqn_per_rgb", 400, *params, folder=tmp_path)
-    assert model.num_timesteps == 400 and model._n_updates == 50
+def test_rgb_at_native_size_trains_a_thousand_steps(tmp_path: Path) -> None:
+    params = ("learning_starts:600", "buffer_size:1500", "n_envs:4", "batch_size:4", "gradient_steps:1")
+    model = train("ddqn_per_rgb", 1000, *params, folder=tmp_path)
+    assert model.num_timesteps == 1000 and model._n_updates == 100
     assert model.observation_space.shape == (12, 210, 160)  # 4 frames of 3 channels
     assert model.last_loss is not None and model.last_loss > 0.0
     assert section("ddqn_per_rgb")["env_wrapper"][0]["sb3_breakout.envs.BreakoutWrapper"]["frame_skip"] == 2

@@ -15,6 +15,7 @@ from tests.zoo.command_line import RL_ZOO3, run
 AGENTS = Path(__file__).parent.parent / "rl-trained-agents"
 MODELS = sorted(AGENTS.glob("*/*/*.zip"))
 MEGABYTE = 1 << 20
+COLOUR = "_rgb"  # end of the names of agents with larger pictures: larger and slower
 BREAKOUT = ("--algo", "ddqn_per", "--env", "BreakoutNoFrameskip-v4", "-n", "30", "--no-render")
 
 
@@ -24,7 +25,7 @@ def path(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(
-    params=[pytest.param(path, marks=pytest.mark.slow) if path.parent.name.endswith("_rgb") else path for path in MODELS],
+    params=[pytest.param(path, marks=pytest.mark.slow) if path.parent.name.endswith(COLOUR) else path for path in MODELS],
     ids=lambda path: path.parent.name,
 )
 def player(request: pytest.FixtureRequest) -> Path:
@@ -42,7 +43,7 @@ def test_there_is_one_where_the_zoo_looks_by_default() -> None:
 
 def test_small_and_loaded_on_a_cpu_without_a_warning(path: Path, published: dict[str, Any]) -> None:
     """Warnings are errors here."""
-    assert path.stat().st_size <= 12 * MEGABYTE
+    assert path.stat().st_size <= (12 if path.parent.name.endswith(COLOUR) else 8) * MEGABYTE
     model = DDQN.load(path, device="cpu")
     assert model.num_timesteps == published["trained_steps"] > 0
     assert model.policy.optimizer.state_dict()["state"] == {}
@@ -60,7 +61,7 @@ def test_published_figures_are_those_of_the_published_scores(published: dict[str
 
 def test_plays_as_published(player: Path) -> None:
     agent = read_agent(player)
-    mean = np.mean(evaluate(agent.load("cpu"), episodes=4, seeds=[4], max_steps=2000, **vars(agent.game)).scores)
+    mean = np.mean(evaluate(agent.load("cpu"), episodes=8, seeds=[4], max_steps=2000, **vars(agent.game)).scores)
     theirs = json.loads((player.parent / "evaluation.json").read_text())["v4"]
     assert abs(mean - theirs["mean"]) <= 3 * theirs["standard_deviation"]
     assert mean >= theirs["mean"] / 2
