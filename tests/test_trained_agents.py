@@ -10,12 +10,13 @@ import pytest
 from sb3_breakout import DDQN
 from sb3_breakout.agents import read_agent
 from sb3_breakout.evaluation import bootstrap_interval, evaluate, evaluation_env
-from tests.zoo.command_line import RL_ZOO3, run
+from tests.zoo.command_line import RECORD_VIDEO, RL_ZOO3, run
 
 AGENTS = Path(__file__).parent.parent / "rl-trained-agents"
 MODELS = sorted(AGENTS.glob("*/*/*.zip"))
+DEFAULT = AGENTS / "ddqn_per" / "BreakoutNoFrameskip-v4_1" / "BreakoutNoFrameskip-v4.zip"  # where the Zoo looks
 MEGABYTE = 1 << 20
-COLOUR = "_rgb"  # end of the names of agents with larger pictures: larger and slower
+COLOUR = "_rgb"  # end of the names of agents with larger pictures
 BREAKOUT = ("--algo", "ddqn_per", "--env", "BreakoutNoFrameskip-v4", "-n", "30", "--no-render")
 
 
@@ -25,7 +26,7 @@ def path(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(
-    params=[pytest.param(path, marks=pytest.mark.slow) if path.parent.name.endswith(COLOUR) else path for path in MODELS],
+    params=[path if path == DEFAULT else pytest.param(path, marks=pytest.mark.slow) for path in MODELS],
     ids=lambda path: path.parent.name,
 )
 def player(request: pytest.FixtureRequest) -> Path:
@@ -38,7 +39,7 @@ def published(path: Path) -> dict[str, Any]:
 
 
 def test_there_is_one_where_the_zoo_looks_by_default() -> None:
-    assert AGENTS / "ddqn_per" / "BreakoutNoFrameskip-v4_1" / "BreakoutNoFrameskip-v4.zip" in MODELS
+    assert DEFAULT in MODELS
 
 
 def test_small_and_loaded_on_a_cpu_without_a_warning(path: Path, published: dict[str, Any]) -> None:
@@ -90,6 +91,6 @@ def test_the_zoo_finds_it_in_an_empty_folder(tmp_path: Path) -> None:
     output = run(RL_ZOO3, "enjoy", *BREAKOUT, folder=tmp_path)
     assert "Copying the agent" in output and f"Loading {run_folder}" in output
     (tmp_path / run_folder).rename(tmp_path / run_folder.with_name("BreakoutNoFrameskip-v4_7"))
-    output = run(RL_ZOO3, "record_video", *BREAKOUT, folder=tmp_path)
+    output = run(*RECORD_VIDEO, *BREAKOUT, folder=tmp_path)
     assert "Copying the agent" not in output and "BreakoutNoFrameskip-v4_7" in output
     assert list(tmp_path.rglob("*.mp4"))

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from sb3_breakout import DDQN, DDQNRND
 from sb3_breakout.rnd.ddqn_rnd import EXPLORATION
-from tests.zoo.command_line import RL_ZOO3, TRAIN_SEVERAL, run
+from tests.zoo.command_line import ENJOY, TRAIN_SEVERAL, run
 
 CARTPOLE = ["--algo", "ddqn_rnd", "--env", "CartPole-v1", "-f", "logs", "--device", "cpu"]
 SHORT = ["-params", "learning_starts:100", "batch_size:16"]
@@ -79,7 +79,7 @@ def test_tensorboard(trained: tuple[Path, str]) -> None:
 
 
 def test_enjoy(trained: tuple[Path, str]) -> None:
-    output = run(RL_ZOO3, "enjoy", *CARTPOLE[:6], "-n", "200", "--no-render", "--exp-id", "1", folder=trained[0])
+    output = run(*ENJOY, *CARTPOLE[:6], "-n", "200", "--no-render", "--exp-id", "1", folder=trained[0])
     assert "Mean reward:" in output
 
 

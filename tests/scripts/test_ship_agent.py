@@ -38,6 +38,11 @@ def runs(tmp_path, model):
     return folders
 
 
+@pytest.fixture(autouse=True)
+def short_games(monkeypatch):
+    monkeypatch.setattr("sb3_breakout.evaluation.playing.MAX_STEPS", 25)
+
+
 def test_ships_the_network_without_what_only_training_needs(script, runs, model, tmp_path):
     script("ship_agent", *runs, "--episodes", 4)
     shipped = tmp_path / SHIPPED

@@ -1,11 +1,19 @@
-"""How the tests type commands: as real processes, in a folder of their own."""
+"""How the tests type commands: in a process and a folder of their own."""
 
+import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
+import tempfile
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import torch as th
+
 TRAIN = (sys.executable, "-m", "rl_zoo3.train", "--algo", "ddqn_per")
+ENJOY = (sys.executable, "-m", "rl_zoo3.enjoy")
+RECORD_VIDEO = (sys.executable, "-m", "rl_zoo3.record_video")
 RL_ZOO3 = str(Path(sys.executable).with_name("rl_zoo3"))  # the console command of this environment
 
 # Several invocations of the Zoo's train() in one process, each followed by a line with how it ended: importing takes longer
@@ -22,23 +30,83 @@ for arguments in json.loads(sys.argv[1]):
         print("ENDED", type(error).__name__, error, flush=True)
 """
 
+TIMEOUT = 1800  # seconds
+# Forks of a fresh interpreter that has imported what takes long, and has run nothing
+WARM = multiprocessing.get_context("forkserver")
+WARM.set_forkserver_preload(["rl_zoo3.exp_manager", "sb3_breakout.gameplay.collect.collection"])
+
 
 def run(*command: str | Path, folder: Path, code: int = 0, **environment: str) -> str:
     """
-    :param command: what is typed
+    Type a command and wait for its end.
+
+    :param command: what is typed; this environment's Python is started by :func:`start`, anything else as in a shell
     :param folder: where
     :param code: the exit code that it must have
     :param environment: additional environment variables
     :return: its output, stdout and stderr together
     """
-    result = subprocess.run(
-        [str(word) for word in command],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=1800,
-    )
-    assert result.returncode == code, result.stdout
-    return result.stdout
+    words = [str(word) for word in command]
+    with tempfile.NamedTemporaryFile("r+") as output:
+        if words[0] == sys.executable:
+            process = start(*words, folder=folder, output=Path(output.name), **environment)
+            process.join(TIMEOUT)
+            process.kill()  # does nothing if it has ended
+            process.join()
+            exit_code = process.exitcode
+        else:
+            exit_code = subprocess.run(
+                words, cwd=folder, env=variables(environment), stdout=output, stderr=subprocess.STDOUT, timeout=TIMEOUT
+            ).returncode
+        output.seek(0)
+        text = output.read()
+    assert exit_code == code, text
+    return text
+
+
+def start(*command: str | Path, folder: Path, output: Path = Path(os.devnull), **environment: str) -> BaseProcess:
+    """
+    Type a command that begins with this environment's Python and go on. It is a fork of an interpreter that has imported
+    PyTorch and RL Zoo, and nothing else: importing them takes longer than most of these commands do.
+
+    :param command: what is typed
+    :param folder: where
+    :param output: file for stdout and stderr
+    :param environment: additional environment variables
+    :return: the process, the first of its own session
+    """
+    words = [str(word) for word in command]
+    assert words[0] == sys.executable
+    process = WARM.Process(target=_python, args=(words[1:], folder, variables(environment), output))
+    process.start()
+    return process
+
+
+def variables(environment: dict[str, str]) -> dict[str, str]:
+    """
+    :param environment: additional environment variables
+    :return: all
+    """
+    return {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", **environment}
+
+
+def _python(words: list[str], folder: Path, environment: dict[str, str], output: Path) -> None:
+    """What ``python`` does with the words that follow it."""
+    os.setsid()
+    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    th.set_num_threads(1)
+    option, *arguments = words
+    if option == "-m":
+        sys.argv, sys.path[0] = arguments, str(folder)
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    elif option == "-c":
+        sys.argv, sys.path[0] = ["-c", *arguments[1:]], str(folder)
+        exec(arguments[0], {"__name__": "__main__"})
+    else:
+        sys.argv, sys.path[0] = words, str(Path(option).parent)
+        runpy.run_path(option, run_name="__main__")

@@ -58,12 +58,6 @@ def test_start_up_imports_next_to_nothing():
     assert added == "['sb3_breakout', 'sb3_breakout._hook', 'sb3_breakout_startup']"
 
 
-def test_start_up_takes_less_than_a_millisecond():
-    measured = f"from time import perf_counter; t = perf_counter(); {START_UP_LINE}; print(perf_counter() - t)"
-    seconds = [float(start_up(measured)) for _ in range(7)]
-    assert min(seconds) < 1e-3  # the others had the processor taken away from them
-
-
 WHAT_STARTED = f"{START_UP_LINE}; print([name for name in sys.modules if name.startswith('sb3_breakout')])"
 
 

@@ -2,9 +2,9 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import gymnasium as gym
@@ -15,7 +15,7 @@ from stable_baselines3.common.monitor import load_results
 
 from sb3_breakout import DDQN, PrioritizedReplayBuffer
 from sb3_breakout.zoo.resuming import REPLAY_BUFFER, ReplayBufferCheckpoint
-from tests.zoo.command_line import TRAIN, run
+from tests.zoo.command_line import TRAIN, run, start
 
 STEPS, HALF = 2400, 1200
 OPTIONS = (
@@ -28,23 +28,17 @@ PARAMETERS = (
 )
 
 
-def start_training(folder: Path, *arguments: str | Path) -> subprocess.Popen:
-    return subprocess.Popen(
-        [*TRAIN, *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def wait_for(folder: Path, pattern: str, process: subprocess.Popen) -> Path:
+def wait_for(folder: Path, pattern: str, process: BaseProcess) -> Path:
     """:return: the first path of this pattern"""
     while not (found := sorted(folder.glob(pattern))):
-        assert process.poll() is None, f"the training ended before there was {pattern}"
+        assert process.exitcode is None, f"the process ended before there was {pattern}"
         time.sleep(0.002)
     return found[0]
+
+
+def kill(process: BaseProcess) -> None:
+    process.kill()
+    process.join()
 
 
 def leave_half_a_save(folder: Path) -> None:
@@ -66,10 +60,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     through, killed = tmp_path_factory.mktemp("through"), tmp_path_factory.mktemp("killed")
     run(*TRAIN, "-n", str(STEPS), *OPTIONS, *PARAMETERS, folder=through)
     first = killed / "logs" / "ddqn_per" / "CartPole-v1_1"
-    process = start_training(killed, "-n", str(STEPS), *OPTIONS, *PARAMETERS)
+    process = start(*TRAIN, "-n", str(STEPS), *OPTIONS, *PARAMETERS, folder=killed)
     checkpoint = wait_for(first, f"rl_model_{HALF}_steps.zip", process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill(process)
     leave_half_a_save(first)
     run(*TRAIN, "-n", str(STEPS), "-i", checkpoint, *OPTIONS, *PARAMETERS, folder=killed)
     return through / "logs" / "ddqn_per" / "CartPole-v1_1", killed / "logs" / "ddqn_per" / "CartPole-v1_2"
@@ -126,12 +119,11 @@ def test_disk_use_of_a_training_that_is_killed_again_and_again(tmp_path: Path) -
     options = ("-n", "100000", *OPTIONS[:-1], "--save-freq", "60")
     runs, trained = tmp_path / "logs" / "ddqn_per", ()
     for number in range(1, 6):
-        process = start_training(tmp_path, *options, *trained, "-params", "learning_starts:10", "batch_size:2")
+        process = start(*TRAIN, *options, *trained, "-params", "learning_starts:10", "batch_size:2", folder=tmp_path)
         last = runs / f"CartPole-v1_{number}"
         wait_for(last, REPLAY_BUFFER, process)
         wait_for(last, ".*.tmp", process)  # in the middle of a save
-        process.kill()
-        process.wait()
+        kill(process)
         assert sum(len(list(each.glob(".*.tmp"))) for each in runs.iterdir()) <= 1
         newest = max(last.glob("rl_model_*.zip"), key=lambda path: int(path.name.split("_")[2]))
         trained = ("-i", newest)
@@ -147,11 +139,12 @@ def test_disk_use_of_a_training_that_is_killed_again_and_again(tmp_path: Path) -
 def test_sigterm_saves_and_exits(tmp_path: Path, vec_env: str, overlap: bool) -> None:
     """As a cluster sends it: to each process of the job."""
     options = ("-n", "1000000", *OPTIONS[:-1], "--vec-env", vec_env, "--save-replay-buffer", *OPTIONS[-1:])
-    process = start_training(tmp_path, *options, *PARAMETERS, f"overlap_updates:{overlap}")
+    process = start(*TRAIN, *options, *PARAMETERS, f"overlap_updates:{overlap}", folder=tmp_path)
     folder = tmp_path / "logs" / "ddqn_per" / "CartPole-v1_1"
     wait_for(folder, "rl_model_*.zip", process)
     os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait(timeout=60) == 143
+    process.join(timeout=60)
+    assert process.exitcode == 143
     model = DDQN.load(folder / "CartPole-v1.zip", env=gym.make("CartPole-v1"))
     assert 400 <= model.num_timesteps < 1_000_000
     model.load_replay_buffer(folder / REPLAY_BUFFER)
@@ -186,21 +179,21 @@ def test_without_its_buffer_the_agent_plays_before_it_learns(tmp_path: Path, fol
 def test_killed_in_the_middle_of_checkpoints(tmp_path: Path) -> None:
     """At whatever moment it is killed, every checkpoint that is there loads."""
     code = (
+        "from pathlib import Path\n"
         "from sb3_breakout import DDQN\n"
         "model = DDQN('MlpPolicy', 'CartPole-v1', learning_starts=10, buffer_size=1000, seed=0).learn(300)\n"
         "while True:\n"
         "    model.save('model')\n"
         "    model.save_replay_buffer('replay_buffer')\n"
-        "    print('saved', flush=True)\n"
+        "    Path('saved').touch()\n"
     )
     rng = np.random.default_rng(0)
     for _ in range(4):
-        process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE)
-        assert process.stdout is not None and process.stdout.readline() == b"saved\n"
+        process = start(sys.executable, "-c", code, folder=tmp_path)
+        saved = wait_for(tmp_path, "saved", process)
         time.sleep(0.05 + 0.2 * rng.random())
-        process.kill()
-        process.wait()
-        process.stdout.close()
+        kill(process)
+        saved.unlink()
         model = DDQN.load(tmp_path / "model.zip", env=gym.make("CartPole-v1"))
         model.load_replay_buffer(tmp_path / "replay_buffer.pkl")
         assert model.num_timesteps == model.replay_buffer.size() == 300
