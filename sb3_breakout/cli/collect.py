@@ -23,7 +23,7 @@ from sb3_breakout.cli.command import SEED, STEPS, Command, agent_options
     "--sticky",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
-    help="Probability that the emulator repeats the last action, per frame.",
+    help="Probability that the emulator repeats the last action, per frame. Labels are the actions sent.",
 )
 @click.option("--resolution", type=click.Choice(["agent", "native"]), default="agent", help="native: RGB 210x160 as well.")
 @click.option("--q-values", is_flag=True, help="Keep the Q-values of trained agents.")
@@ -56,6 +56,7 @@ def collect(
 
     from rich.progress import track
 
+    from sb3_breakout.common.termination import Termination
     from sb3_breakout.gameplay.collect.agents import parse_agents
     from sb3_breakout.gameplay.collect.collection import Conditions, load_agent, missing_games
     from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
@@ -68,9 +69,11 @@ def collect(
     for agent in dict.fromkeys(job.agent for job in jobs):
         load_agent(agent, sticky)  # an agent that does not fit its game is refused before anything is played
     folder.claim()
+    rebuild_indexes(folder, seed)  # a process that is killed leaves a dataset that can be read
     try:
-        for _ in track(_player(workers, ray)(jobs), "Playing", total=episodes, completed=episodes - len(jobs)):
-            pass
+        with Termination():
+            for _ in track(_player(workers, ray)(jobs), "Playing", total=episodes, completed=episodes - len(jobs)):
+                pass
     except KeyboardInterrupt:
         raise click.ClickException("Stopped. Re-run the same command to resume.") from None
     finally:

@@ -55,19 +55,26 @@ def _as_for_click(args: list[str], several: set[str]) -> list[str]:
     :param args: words of a command line, as for ``argparse``
     :param several: options that take several values
     :return: the same with dashes in the names of options, and an option with several values in front of each of them
+    :raises click.UsageError: if an option that takes several values is given none
     """
     words: list[str] = []
-    option = None
+    option = without_value = None
     for word in args:
         if word.startswith("--"):
             name, *value = word.split("=", 1)
             word = "=".join([name.replace("_", "-"), *value])
+        is_option = word.startswith("-") and not re.fullmatch(r"-[0-9.]+", word)
+        if is_option and without_value is not None:
+            break
         if word in several:
-            option = word
+            option = without_value = word
             continue
-        if word.startswith("-") and not re.fullmatch(r"-[0-9.]+", word):
+        if is_option:
             option = None
+        without_value = None
         words += [word] if option is None else [option, word]
+    if without_value is not None:
+        raise click.UsageError(f"Option {without_value} needs at least one value.")
     return words
 
 

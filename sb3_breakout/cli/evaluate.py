@@ -62,7 +62,7 @@ def evaluate(
     report: dict[str, Any] = {"agent": agent, "trained_steps": getattr(model, "num_timesteps", 0)}
     click.echo(f"{agent}, trained for {report['trained_steps']} agent steps")
     how = dict(episodes=episodes, deterministic=deterministic, seeds=seeds, workers=workers, max_steps=max_steps, **vars(game))
-    report |= evaluate_under(protocols, model, lambda text: click.echo(indent(text, "  ")), **how)
+    report |= evaluate_under(protocols, model, lambda text: click.echo(indent(text, "  ")), progress_bar=True, **how)
     if output is not None:
         with written_aside(output) as aside:
             aside.write_text(json.dumps(report, indent=1))

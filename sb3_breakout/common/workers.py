@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 
@@ -16,10 +17,15 @@ def worker_processes(number: int) -> Iterator[ProcessPoolExecutor]:
 
     :param number: of processes
     :return: their pool
+    :raises RuntimeError: if one of them is killed
     """
     pool = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
     try:
         yield pool
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            f"One of {number} worker processes was killed: did the memory run out? Try fewer workers."
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -76,31 +76,38 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
 
     def q_values(self, observation: np.ndarray | dict[str, np.ndarray]) -> np.ndarray:
         """
+        What ``predict`` maximizes: Q-values of the online network, with ``mirrored_actions`` the means of both images.
+
         :param observation: a batch of observations, (n_envs, ...)
-        :return: Q-values of the online network, (n_envs, n_actions), float32
+        :return: (n_envs, n_actions), float32
         """
         with th.no_grad():
-            return self.q_net(self.obs_to_tensor(observation)[0]).float().cpu().numpy()
+            return self._judged(self.obs_to_tensor(observation)[0]).float().cpu().numpy()
+
+    def _judged(self, observation: PyTorchObs) -> th.Tensor:
+        if self.mirror is None:
+            return self.q_net(observation)
+        return self.mirror.mean_q_values(self.q_net, observation)  # type: ignore[arg-type]
 
     def explore(self, observation: np.ndarray | dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, float], np.ndarray]:
         """
-        Draw training actions from the exploration rule, or at random with the ladder's probability for each environment.
+        Draw training actions from the exploration rule, or at random with the ladder's probability for each environment. The
+        rule gets the Q-values of the image alone.
 
         :param observation: a batch of observations, (n_envs, ...)
         :return: actions (n_envs,) int64; metrics of the draw: entropy in nats and action gap, both averaged
             over the environments; and the Q-values (n_envs, n_actions) it came from
         """
         assert self.exploration is not None, "DDQN gives its policy an exploration rule in _setup_model()"
-        q_values = self.q_values(observation)
+        with th.no_grad():
+            q_values = self.q_net(self.obs_to_tensor(observation)[0]).float().cpu().numpy()
         epsilons = ladder_epsilons(len(q_values), *self.ladder)
         probabilities = mixed_with_random(self.exploration.probabilities(q_values), epsilons)
         metrics = {"entropy": entropy(probabilities), "action_gap": action_gap(q_values)}
         return sample_actions(probabilities), metrics, q_values
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> th.Tensor:
-        if self.mirror is None:
-            return super()._predict(observation, deterministic)
-        return self.mirror.mean_q_values(self.q_net, observation).argmax(dim=1)  # type: ignore[arg-type]
+        return self._judged(observation).argmax(dim=1)
 
     def continue_exploration(self, state: dict[str, Any]) -> None:
         """

@@ -12,6 +12,7 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_breakout.common.arguments import check_at_least
+from sb3_breakout.common.progress import progress_bar as bar
 from sb3_breakout.common.workers import worker_processes
 from sb3_breakout.evaluation.balls import Ball, balls_at_paddle, miss_rates
 from sb3_breakout.evaluation.game_watch import GameWatch
@@ -76,6 +77,7 @@ def evaluate(
     deterministic: bool = False,
     seeds: Sequence[int] = SEEDS,
     workers: int = 1,
+    progress_bar: bool = False,
     **env_arguments: Any,
 ) -> Scores:
     """
@@ -88,6 +90,7 @@ def evaluate(
     :param seeds: of the games and of the agent's random actions, each with an equal share of the games
     :param workers: number of processes that the seeds are divided among, and PyTorch's threads among them; more than one need
         ``if __name__ == "__main__":`` in a script
+    :param progress_bar: show how many games are over, on stderr
     :param env_arguments: of :func:`evaluation_env`, without ``n_envs`` and ``seed``
     :return: the scores
     :raises ValueError: if a seed has no game to be played, or the agent does not fit the games
@@ -97,7 +100,8 @@ def evaluate(
     arguments: dict[str, Any] = {"protocol": "v4", "env_id": ENV_ID, "noop_max": NOOP_MAX, "max_steps": MAX_STEPS}
     arguments |= env_arguments
     jobs = [Job(seed, share, deterministic, arguments) for seed, share in zip(seeds, shares, strict=True)]
-    games = [game for games_of_a_seed in _play_all(model, jobs, workers) for game in games_of_a_seed]
+    with bar(f"Playing ({arguments['protocol']})", episodes, progress_bar) as over:
+        games = [game for games_of_a_seed in _play_all(model, jobs, workers, over) for game in games_of_a_seed]
     balls = [ball for game in games for ball in game.balls]
     protocol = {
         "n_stack": model.observation_space.shape[0],
@@ -140,29 +144,35 @@ def evaluate_under(
     return results
 
 
-def _play_all(model: Any, jobs: Sequence[Job], workers: int) -> Iterator[list[Played]]:
-    """:return: the games of each job, in their order"""
+def _play_all(model: Any, jobs: Sequence[Job], workers: int, over: Callable[[int], None]) -> Iterator[list[Played]]:
+    """
+    :param over: is told how many games are over since the last call
+    :return: the games of each job, in their order
+    """
     if workers == 1:
-        yield from (_play(model, job) for job in jobs)
+        yield from (_play(model, job, over) for job in jobs)
         return
     env_for(model, n_envs=1, **jobs[0].env_arguments).close()  # an agent that does not fit is refused before a process starts
     sent = SavedModel.of(model) if isinstance(model, BaseAlgorithm) else model
     threads = max(th.get_num_threads() // workers, 1)
     with worker_processes(min(workers, len(jobs))) as pool:
-        playing = [pool.submit(_play_in_process, sent, job, threads) for job in jobs]
-        yield from (games.result() for games in playing)
+        playing = {pool.submit(_play_in_process, sent, job, threads): job for job in jobs}
+        for games, job in playing.items():
+            yield games.result()
+            over(job.games)
 
 
 def _play_in_process(sent: Any, job: Job, threads: int) -> list[Played]:
     """:return: as :func:`_play`"""
     th.set_num_threads(threads)
-    return _play(sent.load() if isinstance(sent, SavedModel) else sent, job)
+    return _play(sent.load() if isinstance(sent, SavedModel) else sent, job, lambda _: None)
 
 
-def _play(model: Any, job: Job) -> list[Played]:
+def _play(model: Any, job: Job, over: Callable[[int], None]) -> list[Played]:
     """
     :param model: who plays
     :param job: what is played
+    :param over: see :func:`_play_all`
     :return: the games; the same whatever was played before
     """
     env = env_for(model, n_envs=job.games, seed=GAMES_OF_A_SEED * job.seed, **job.env_arguments)
@@ -170,24 +180,31 @@ def _play(model: Any, job: Job) -> list[Played]:
         games = env.env_method("insert", GameWatch)
         set_random_seed(job.seed)
         model.action_space.seed(job.seed)  # a RandomAgent's
-        _play_to_the_end(model, env, games, job.deterministic)
+        _play_to_the_end(model, env, games, job.deterministic, over)
         return [_seen(game, _frame_skip(job.env_arguments)) for game in games]
     finally:
         env.close()
 
 
-def _play_to_the_end(model: Any, env: VecEnv, games: Sequence[GameWatch], deterministic: bool) -> None:
+def _play_to_the_end(
+    model: Any, env: VecEnv, games: Sequence[GameWatch], deterministic: bool, over: Callable[[int], None]
+) -> None:
     """
     :param model: who plays
     :param env: where
     :param games: those of ``env``
     :param deterministic: passed to ``predict``
+    :param over: see :func:`_play_all`
     """
     observations: Any = env.reset()
     actions = np.zeros(env.num_envs, dtype=int)
+    left = len(games)
     while playing := [number for number, game in enumerate(games) if not game.over]:
         actions[playing], _ = model.predict(observations[playing], deterministic=deterministic)
         observations, *_ = env.step(actions)
+        over(left - len(playing))
+        left = len(playing)
+    over(left)
 
 
 def _seen(game: GameWatch, frame_skip: int) -> Played:

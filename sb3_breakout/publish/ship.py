@@ -97,5 +97,5 @@ def evaluation(path: Path, say: Callable[[str], None], **arguments: int) -> dict
     """
     agent = read_agent(path)
     model = agent.load("cpu")
-    scores = evaluate_under(list(STICKINESS), model, say, **arguments, **vars(agent.game))
+    scores = evaluate_under(list(STICKINESS), model, say, progress_bar=True, **arguments, **vars(agent.game))
     return {"trained_steps": model.num_timesteps, **scores}

@@ -28,6 +28,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from typing_extensions import override
 
 from sb3_breakout.common.files import remove_abandoned
+from sb3_breakout.common.termination import Termination
 from sb3_breakout.ddqn import DDQN
 from sb3_breakout.gameplay.collect.callback import RecordGameplayCallback
 from sb3_breakout.registry import ALGORITHMS, hyperparameter_file, load
@@ -42,7 +43,6 @@ from sb3_breakout.zoo.checks import (
 )
 from sb3_breakout.zoo.progress import TrainingProgressCallback, TrialProgressCallback
 from sb3_breakout.zoo.resuming import ContinuedLearning, ReplayBufferCheckpoint, check_buffer_beside, check_steps_left
-from sb3_breakout.zoo.termination import Termination
 
 
 class Manager(ExperimentManager):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import click
 import pytest
 
 from sb3_breakout.cli import main
@@ -40,6 +41,20 @@ def test_python_m_is_the_same_command():
     ).stdout
     assert output.startswith("Usage: sb3-breakout [OPTIONS] COMMAND")
     assert {line.split()[0] for line in output.split("Commands:\n")[1].splitlines()} == set(main.commands)
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["collect", "--output", "data", "--agents"], "--agents"),
+        (["evaluate", "random", "--seeds", "--protocols", "v4"], "--seeds"),
+        (["evaluate", "random", "--seeds", "0", "--seeds", "--episodes", "1"], "--seeds"),
+    ],
+    ids=" ".join,
+)
+def test_option_without_a_value(words, option):
+    with pytest.raises(click.UsageError, match=f"Option {option} needs at least one value"):
+        main(words, standalone_mode=False)
 
 
 def test_every_exporter_has_a_format():

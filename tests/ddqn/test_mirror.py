@@ -71,7 +71,9 @@ def test_the_mirrored_game_is_learned_unseen(algorithm: type[DDQN]) -> None:
     model = algorithm("CnnPolicy", OneSided(), mirrored_actions=[1, 0], **arguments).learn(300)
     picture = OneSided().picture()
     both = np.stack([picture, picture[..., ::-1]])
-    assert model.policy.q_values(both).argmax(axis=1).tolist() == [0, 1]
+    with th.no_grad():
+        q_values = model.q_net(th.as_tensor(both))  # of each picture alone
+    assert q_values.argmax(dim=1).tolist() == [0, 1]
 
 
 def test_saved_with_the_model(tmp_path: Any) -> None:
@@ -87,6 +89,10 @@ def test_predict_takes_the_mean_of_both_images() -> None:
     actions, _ = model.predict(pictures)
     in_mirror, _ = model.predict(np.ascontiguousarray(pictures[..., ::-1]))
     assert np.array_equal(in_mirror, 1 - actions)  # a symmetric agent, though its network is not
-    one, other = model.policy.q_values(pictures), model.policy.q_values(np.ascontiguousarray(pictures[..., ::-1]))
+    with th.no_grad():
+        one, other = (model.q_net(th.as_tensor(seen.copy())).numpy() for seen in (pictures, pictures[..., ::-1]))
     assert np.array_equal(actions, (one + other[:, [1, 0]]).argmax(axis=1))
     assert not np.array_equal(actions, one.argmax(axis=1))
+    # What is recorded and drawn is what it acts by
+    np.testing.assert_allclose(model.policy.q_values(pictures), (one + other[:, [1, 0]]) / 2, atol=1e-6)
+    assert np.array_equal(actions, model.policy.q_values(pictures).argmax(axis=1))

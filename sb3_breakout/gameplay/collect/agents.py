@@ -59,17 +59,32 @@ def parse_agents(texts: Sequence[str], logs: Path, algo: str | None = None, env_
     :raises FileNotFoundError: if there is no such agent
     """
     parsed = [_split_share(text) for text in texts]
-    names = [name for name, _ in parsed]
-    if len(set(names)) < len(names):
-        raise ValueError(f"Each agent can be named once, received {' '.join(texts)}.")
+    typed = [name for name, _ in parsed]
     open_shares = sum(share is None for _, share in parsed)
     rest = 1.0 - sum(share for _, share in parsed if share is not None)
     if rest < -1e-9 or (rest > 1e-9 and not open_shares) or (rest < 1e-9 and open_shares):
         raise ValueError(f"Shares must be 1 in total, received {' '.join(texts)}.")
     shares = [rest / open_shares if share is None else share for _, share in parsed]
-    trained = {name: find_agent(name, algo, env_id, logs) for name in names if name != RANDOM}
-    game = _common_game(trained, env_id)
-    return [_agent(name, share, trained.get(name), game) for name, share in zip(names, shares, strict=True)]
+    trained = {name: find_agent(name, algo, env_id, logs) for name in typed if name != RANDOM}
+    if len({None if name == RANDOM else trained[name].path.resolve() for name in typed}) < len(typed):
+        raise ValueError(f"Each agent can be named once, received {' '.join(texts)}.")
+    game, names = _common_game(trained, env_id), _short_names(typed)
+    return [_agent(names[name], share, trained.get(name), game) for name, share in zip(typed, shares, strict=True)]
+
+
+def _short_names(typed: Sequence[str]) -> dict[str, str]:
+    """
+    :param typed: different agents, as they were typed
+    :return: their names in the dataset, all different: as typed, but for a zip file its own name and as many of the folders
+        above it as tell it from the others
+    """
+    paths = {name: Path(name).resolve().with_suffix("") for name in typed if name.endswith(".zip")}
+    depth = 1
+    while True:
+        names = {name: "/".join(paths[name].parts[-depth:]) if name in paths else name for name in typed}
+        if len(set(names.values())) == len(typed):
+            return names
+        depth += 1
 
 
 def _common_game(trained: dict[str, TrainedAgent], env_id: str | None) -> Game:
@@ -86,7 +101,7 @@ def _common_game(trained: dict[str, TrainedAgent], env_id: str | None) -> Game:
 def _agent(name: str, share: float, trained: TrainedAgent | None, game: Game) -> Agent:
     if trained is None:
         return Agent(name, share, game=game)
-    return Agent(trained.path.stem if name.endswith(".zip") else name, share, trained.path, trained.algo, trained.game)
+    return Agent(name, share, trained.path, trained.algo, trained.game)
 
 
 def agents_in_turn(agents: Sequence[Agent]) -> Iterator[Agent]:

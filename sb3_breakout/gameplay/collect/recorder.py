@@ -121,10 +121,10 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         super().close()
 
     def _keep(self, steps: dict[str, list[Any]], action: int, reward: float) -> None:
-        (label, executed), lives = self._actions[action], self._ale.lives()
+        (label, ale_action), lives = self._actions[action], self._ale.lives()
         lost = max(steps["lives"][-1] - lives, 0)
         steps["actions"].append(label)
-        steps["ale_actions"].append(executed)
+        steps["ale_actions"].append(ale_action)
         steps["rewards"].append(reward)
         steps["shaped_rewards"].append(rules_of_reward(self._game_facts, reward, lost))
         steps["life_lost"].append(lost > 0)

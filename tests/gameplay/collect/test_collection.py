@@ -16,10 +16,10 @@ from sb3_breakout import DDQN
 from sb3_breakout.gameplay.collect.agents import Agent, agents_in_turn, parse_agents
 from sb3_breakout.gameplay.collect.collection import Conditions, collect, missing_games
 from sb3_breakout.gameplay.dataset.episode import Episode
-from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
+from sb3_breakout.gameplay.dataset.indexes import read_splits, rebuild_indexes
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 from tests.gameplay.conftest import content_of
-from tests.zoo.command_line import run
+from tests.zoo.command_line import run, start
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 COLLECT = (sys.executable, SCRIPTS / "collect_gameplay.py")
@@ -36,6 +36,22 @@ def test_agents_as_typed(logs: Path) -> None:
     assert runs == ["10", "2", "10", "2"]  # the latest that has the file
 
 
+def test_files_of_one_name_are_told_apart(logs: Path, tmp_path: Path) -> None:
+    """RL Zoo calls the best model of every run best_model.zip."""
+    best = logs / "ddqn_per" / "BreakoutNoFrameskip-v4_2" / "best_model.zip"
+    others = [
+        logs / "ddqn_per" / "BreakoutNoFrameskip-v4_3" / best.name,
+        logs / "other" / "BreakoutNoFrameskip-v4_3" / best.name,
+    ]
+    for other in others:
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.write_bytes(best.read_bytes())
+    names = ["BreakoutNoFrameskip-v4_2/best_model", "BreakoutNoFrameskip-v4_3/best_model"]
+    assert [agent.name for agent in parse_agents([str(best), str(others[0])], logs)] == names
+    deeper = ["ddqn_per/BreakoutNoFrameskip-v4_3/best_model", "other/BreakoutNoFrameskip-v4_3/best_model"]
+    assert [agent.name for agent in parse_agents([str(other) for other in others], logs)] == deeper
+
+
 @pytest.mark.parametrize(
     ("texts", "fault"),
     [
@@ -44,6 +60,8 @@ def test_agents_as_typed(logs: Path) -> None:
         (["random:1", "ddqn_per:best"], "Shares must be 1 in total"),
         (["random:30", "ddqn_per:best"], "A share is above 0 and at most 1 .0.3 is 30 %., received 'random:30'"),
         (["random", "random"], "named once"),
+        (["trained", "ddqn_per/BreakoutNoFrameskip-v4_1"], "named once"),
+        (["ddqn_per"], "no agent 'ddqn_per': add :best, :final or :STEPS"),
         (["randon"], r"no agent 'randon' \(did you mean 'random'\?\)\. An agent is random, trained, c51_per/"),
         (["ddqn_per:worst"], "There is no agent 'ddqn_per:worst'"),
         (["ddqn_per:7"], "There is no ddqn_per:7"),
@@ -164,6 +182,22 @@ def test_commands_that_cannot_work(tmp_path: Path) -> None:
     assert "Error: The agents of a dataset must play one game" in output
     assert not (tmp_path / "data").exists()
     assert "there is no" in run(*VERIFY, "mine", folder=tmp_path, code=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_leaves_a_dataset(tmp_path: Path, workers: int) -> None:
+    data = GameplayFolder(tmp_path / "data")
+    process = start(*COLLECT, "--output", data.root, "--episodes", "400", "--workers", str(workers), folder=tmp_path)
+    while not data.numbers():
+        assert process.exitcode is None
+        time.sleep(0.05)
+    assert read_splits(data) == {"train": [], "validation": []}  # what a process killed now would leave
+    process.terminate()
+    process.join(60)
+    assert process.exitcode == 1
+    splits = read_splits(data)
+    assert sorted(splits["train"] + splits["validation"]) == data.names()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""SIGTERM, which clusters send before SIGKILL, interrupts a training as Ctrl-C does."""
+"""SIGTERM, which clusters send before SIGKILL, interrupts as Ctrl-C does."""
 
 import signal
 import sys
@@ -8,8 +8,8 @@ from types import FrameType
 
 class Termination:
     """
-    Inside the block, the first SIGTERM raises ``KeyboardInterrupt``, on which RL Zoo saves the model. From then on
-    SIGTERM is ignored, so that a second one does not cut the saving short: :meth:`exit_if_received` comes after it.
+    Inside the block, the first SIGTERM raises ``KeyboardInterrupt``, on which what was done is saved. From then on SIGTERM
+    is ignored, so that a second one does not cut the saving short: :meth:`exit_if_received` comes after it.
 
     Signals reach the main thread alone: in others, the block changes nothing.
     """
