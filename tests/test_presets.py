@@ -32,7 +32,13 @@ def test_other_algorithms_have_the_values_of_ddqn_per_but_for_their_own(name: st
     for game, values in sections(name).items():
         assert own <= values.keys()
         shared = {key: value for key, value in values.items() if key not in own}
+        shared.pop("mirrored_actions", None)
         assert shared == {key: value for key, value in sections("ddqn_per")[game].items() if key not in own}, game
+
+
+def test_c51_learns_breakout_in_a_mirror() -> None:
+    assert section("c51_per")["mirrored_actions"] == [0, 1, 3, 2]
+    assert [game for game, values in sections("c51_per").items() if "mirrored_actions" in values] == [GAME]
 
 
 def test_rnd_keeps_the_callbacks_of_ddqn_per() -> None:

@@ -30,6 +30,7 @@ VARIANTS = {
     "3-step": Variant(["n_steps:3"]),
     "1-step": Variant(["n_steps:1"]),
     "c51_per": Variant(algorithm="c51_per"),
+    "c51_per without the mirror": Variant(["mirrored_actions:None"], algorithm="c51_per"),
 }
 
 
