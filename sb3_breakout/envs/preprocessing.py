@@ -271,6 +271,7 @@ def _check_game_length(env: gym.Env, presses: int) -> None:
     limit = min((frames for frames in (emulator_limit, time_limit) if frames), default=math.inf)
     if limit <= presses:
         raise ValueError(
-            f"A game of {limit} frames (max_num_frames_per_episode or max_episode_steps of {env}) can be used up by "
-            f"the {presses} frames of no-ops and FIRE at its start: allow more, or lower noop_max or frame_skip."
+            f"A game of {limit} frames can be used up by the {presses} frames of no-ops and FIRE at its start: allow more "
+            "(max_num_frames_per_episode or max_episode_steps of the environment; max_steps of an evaluation or a video, in agent "
+            "steps), or lower noop_max or frame_skip."
         )
