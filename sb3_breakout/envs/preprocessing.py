@@ -272,6 +272,6 @@ def _check_game_length(env: gym.Env, presses: int) -> None:
     if limit <= presses:
         raise ValueError(
             f"A game of {limit} frames can be used up by the {presses} frames of no-ops and FIRE at its start: allow more "
-            "(max_num_frames_per_episode or max_episode_steps of the environment; max_steps of an evaluation or a video, counted "
-            "in agent steps), or lower noop_max or frame_skip."
+            "(max_num_frames_per_episode or max_episode_steps of the environment; max_steps of an evaluation or video, in "
+            "agent steps), or lower noop_max or frame_skip."
         )
