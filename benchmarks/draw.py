@@ -88,11 +88,14 @@ def ablation_breakout(path: Path) -> None:
 
 def c51(path: Path) -> None:
     """:param path: to write"""
-    with picture(path, "Breakout: C51 starts earlier, then it is no better than ddqn_per") as axes:
-        runs = trainings("4_samples_seed_*.csv", "c51_4_samples_*.csv")
+    with picture(path, "Breakout: learned in a mirror, C51 keeps up with ddqn_per") as axes:
+        runs = trainings("4_samples_seed_*.csv", "c51_4_samples_*.csv", "c51_4_frames_*.csv")
         curves(
             axes,
-            {name.replace("c51 4 samples", "C51").replace("4 samples", "ddqn_per"): run for name, run in runs.items()},
+            {
+                name.replace("c51 4 samples", "C51").replace("c51", "C51").replace("4 samples", "ddqn_per"): run
+                for name, run in runs.items()
+            },
         )
         axes.set(ylabel=SCORE, ylim=(0, 110), xlim=(0, 700_000))
 
