@@ -269,6 +269,7 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
         total_timesteps = check_run(self, total_timesteps, reset_num_timesteps)
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer):
             self.replay_buffer.check_memory()
+        self.behaviour = None  # a callback sets it when training starts
         # Anew: the environment may be reset before the next action is chosen
         self._actor_errors = ActorTDErrors(self.gamma) if self.initial_priorities == "td_error" else None
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)

@@ -5,11 +5,12 @@ from typing import Any, ClassVar
 
 import torch as th
 from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, create_mlp
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, NatureCNN, create_mlp
 from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.dqn import policies as dqn_policies
 from torch import nn
 
+from sb3_breakout.ddqn.native_cnn import NativeCNN
 from sb3_breakout.ddqn.targets import TDLoss, categorical_double_dqn_loss, double_dqn_loss
 
 START_WIDTH = 0.05  # of a categorical network's first distributions, as a share of the range of returns
@@ -55,8 +56,10 @@ class QNetwork(dqn_policies.QNetwork):
         """
         if not self._of_pixels:
             return super().extract_features(obs, features_extractor)
-        # On the CPU, convolutions in float32 gain more by this layout than the transposition costs, those in bfloat16 less
-        layout = th.channels_last if self.device.type == "cpu" and not self.autocast else th.preserve_format
+        # On the CPU, convolutions in float32 gain more by this layout than the transposition costs, those in bfloat16 less. An
+        # extractor of the user's may flatten by view(), which cannot take it
+        gains = self.device.type == "cpu" and not self.autocast and isinstance(features_extractor, NatureCNN | NativeCNN)
+        layout = th.channels_last if gains else th.contiguous_format
         dtype = th.bfloat16 if self.autocast else th.float32
         pixels = obs.to(dtype, copy=True, memory_format=layout)  # type: ignore[union-attr]
         return features_extractor(pixels.div_(255.0))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.save_util import load_from_zip_file, recursive_getattr
 from stable_baselines3.common.type_aliases import TensorDict
 
@@ -85,10 +84,6 @@ class DDQNRND(DDQN):
         self._saved_exploration = {name: state for name, state in params.items() if name in EXPLORATION}
         if explorer is not None and rnd is not None:
             self.attach(explorer, rnd)
-
-    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
-        self.behaviour = None  # DualAgentCallback sets it when training starts
-        return super()._setup_learn(*args, **kwargs)
 
     def _sample_action(self, *args: Any, **kwargs: Any) -> tuple[np.ndarray, np.ndarray]:
         if self.behaviour is None:

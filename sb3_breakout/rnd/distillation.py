@@ -118,7 +118,7 @@ class RND(nn.Module):
         """
         mean = self.frame_statistics.mean.astype(np.float32)
         std = np.sqrt(self.frame_statistics.var + 1e-8).astype(np.float32)
-        return ((frames - mean) / std).clip(-CLIP, CLIP)
+        return ((frames - mean) / std).clip(-CLIP, CLIP).astype(np.float32, copy=False)
 
     def _keep(self, frames: np.ndarray) -> None:
         """Draw which frames to train on; a full batch is trained on at once."""

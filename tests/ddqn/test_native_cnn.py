@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.torch_layers import NatureCNN
+from stable_baselines3.common.envs import FakeImageEnv
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, NatureCNN
 
 from sb3_breakout import DDQN
 from sb3_breakout.ddqn import NativeCNN
@@ -48,3 +49,23 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     observation = env.reset()
     assert isinstance(observation, np.ndarray)
     np.testing.assert_array_equal(model.policy.q_values(observation), loaded.policy.q_values(observation))
+
+
+class Viewing(BaseFeaturesExtractor):
+    """Flattens by ``view``, as many do."""
+
+    def __init__(self, space: spaces.Box) -> None:
+        super().__init__(space, features_dim=4 * 9 * 9)
+        self.convolution = th.nn.Conv2d(space.shape[0], 4, 4, 4)
+
+    def forward(self, observations: th.Tensor) -> th.Tensor:
+        pictures = self.convolution(observations)
+        return pictures.view(pictures.size(0), -1)
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_extractor_of_the_users_own(autocast: bool) -> None:
+    arguments = dict(buffer_size=50, learning_starts=10, batch_size=4, autocast=autocast, device="cpu")
+    env = FakeImageEnv(screen_height=36, screen_width=36, n_channels=3)
+    model = DDQN("CnnPolicy", env, policy_kwargs=dict(features_extractor_class=Viewing), **arguments).learn(20)
+    assert model._n_updates > 0

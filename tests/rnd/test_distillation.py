@@ -39,6 +39,16 @@ def test_bonus_falls_on_what_is_seen_again_and_not_on_the_new(space: spaces.Box)
     assert bonuses[1] > 5.0 * bonuses[0]
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_observations_of_other_types(dtype: type) -> None:
+    """MuJoCo's are float64."""
+    rnd = make(spaces.Box(-100, 100, (6,), dtype), update_proportion=1.0)
+    for seed in range(3):
+        seen = (100 * np.random.default_rng(seed).random((4, 6))).astype(dtype)
+        assert np.isfinite(rnd.observe(seen)[0]).all()
+    assert rnd.last_loss is not None
+
+
 def test_layers_as_in_the_paper() -> None:
     """Target: trunk and a linear layer; predictor: two layers more. All orthogonal, the target never trained."""
     rnd = make(IMAGE)

@@ -234,3 +234,9 @@ def test_bonus_missing_in_training() -> None:
 
 def test_class_is_what_the_zoo_loads() -> None:
     assert issubclass(DDQNRND, DDQN) and isinstance(agent().action_space, spaces.Discrete)
+
+
+def test_a_training_without_the_callback_acts_by_itself() -> None:
+    model = trained(cls=DDQN)
+    assert model.behaviour is not None
+    assert model.learn(60).behaviour is None
