@@ -69,7 +69,8 @@ def collect(
     for agent in dict.fromkeys(job.agent for job in jobs):
         load_agent(agent, sticky)  # an agent that does not fit its game is refused before anything is played
     folder.claim()
-    rebuild_indexes(folder, seed)  # a process that is killed leaves a dataset that can be read
+    if not folder.splits.exists():
+        rebuild_indexes(folder, seed)  # a process that is killed leaves a dataset that can be read
     try:
         with Termination():
             for _ in track(_player(workers, ray)(jobs), "Playing", total=episodes, completed=episodes - len(jobs)):

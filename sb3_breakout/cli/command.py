@@ -7,6 +7,7 @@ imported when a command runs.
 
 import re
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any
 
 import click
@@ -57,25 +58,32 @@ def _as_for_click(args: list[str], several: set[str]) -> list[str]:
     :return: the same with dashes in the names of options, and an option with several values in front of each of them
     :raises click.UsageError: if an option that takes several values is given none
     """
+    typed = [_with_dashes(word) for word in args]
     words: list[str] = []
-    option = without_value = None
-    for word in args:
-        if word.startswith("--"):
-            name, *value = word.split("=", 1)
-            word = "=".join([name.replace("_", "-"), *value])
-        is_option = word.startswith("-") and not re.fullmatch(r"-[0-9.]+", word)
-        if is_option and without_value is not None:
-            break
+    option = None
+    for word, following in zip_longest(typed, typed[1:]):
         if word in several:
-            option = without_value = word
+            if following is None or _is_option(following):
+                raise click.UsageError(f"Option {word} needs at least one value.")
+            option = word
             continue
-        if is_option:
+        if _is_option(word):
             option = None
-        without_value = None
         words += [word] if option is None else [option, word]
-    if without_value is not None:
-        raise click.UsageError(f"Option {without_value} needs at least one value.")
     return words
+
+
+def _with_dashes(word: str) -> str:
+    """:return: an option's name with dashes; anything else as it is"""
+    if not word.startswith("--"):
+        return word
+    name, *value = word.split("=", 1)
+    return "=".join([name.replace("_", "-"), *value])
+
+
+def _is_option(word: str) -> bool:
+    """:return: whether it begins an option: a negative number does not"""
+    return word.startswith("-") and not re.fullmatch(r"-[0-9.]+", word)
 
 
 def agent_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -12,7 +12,15 @@ from uuid import uuid4
 
 import psutil
 
-HOST = re.sub("[^A-Za-z0-9-]", "-", socket.gethostname())
+
+def _host() -> str:
+    """:return: name of what numbers this process: the host, or a container, of which several can have one host name"""
+    namespace = Path("/proc/self/ns/pid")
+    numbered_by = [socket.gethostname(), str(namespace.readlink())] if namespace.is_symlink() else [socket.gethostname()]
+    return re.sub("[^A-Za-z0-9]+", "-", "-".join(numbered_by)).strip("-")
+
+
+HOST = _host()
 LIFE = uuid4().hex[:8]  # distinguishes this process from an earlier one with the same number
 _numbers = count()
 
@@ -112,8 +120,8 @@ def temporary_beside(path: Path) -> Path:
 
 def remove_abandoned(folder: Path) -> None:
     """
-    Remove what :func:`temporary_beside` named for dead processes of this host. Those of other hosts, which may share the
-    folder, are left alone.
+    Remove what :func:`temporary_beside` named for dead processes of this host. Those of other hosts and containers, which may
+    share the folder, are left alone.
 
     :param folder: is searched, without those inside it
     """

@@ -3,7 +3,7 @@
 from sb3_breakout.common.torch_utils import bfloat16_is_fast
 from sb3_breakout.ddqn.arguments import DDQNArguments
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
-from sb3_breakout.ddqn.learner import Hyperparameters, QLearner
+from sb3_breakout.ddqn.learner import QLearner
 from sb3_breakout.ddqn.mirror import Mirror
 from sb3_breakout.ddqn.policies import DDQNPolicy
 from sb3_breakout.ddqn.views import View
@@ -29,7 +29,7 @@ def make_exploration(model: DDQNArguments) -> ExplorationRule:
 
 def make_learner(model: DDQNArguments, policy: DDQNPolicy, view: View, rule: ExplorationRule) -> QLearner:
     """
-    :param model: its arguments determine the hyperparameters
+    :param model: its arguments determine how the policy explores and learns
     :param policy: its networks; it explores by ``rule`` from now on
     :param view: what to learn from
     :param rule: chooses the policy's training actions
@@ -39,5 +39,4 @@ def make_learner(model: DDQNArguments, policy: DDQNPolicy, view: View, rule: Exp
     policy.ladder = (model.ladder_epsilon, model.ladder_exponent)
     policy.set_autocast(bfloat16_is_fast(model.device) if model.autocast == "auto" else bool(model.autocast))
     policy.mirror = None if model.mirrored_actions is None else Mirror(model.mirrored_actions, model.device)
-    hyperparameters = Hyperparameters(model.lr_schedule, model.max_grad_norm, model.tau, model.compile, policy.mirror)
-    return QLearner(policy, view, hyperparameters)
+    return QLearner(policy, view, model.compile)

@@ -83,6 +83,9 @@ def _check_exploration(model: DDQNArguments) -> None:
 
 
 def _check_head(model: DDQNArguments) -> None:
+    for name in ("n_atoms", "v_min", "v_max"):
+        if name in model.policy_kwargs:
+            raise ValueError(f"policy_kwargs has {name}={model.policy_kwargs[name]!r}: give it to the model itself.")
     if model.n_atoms is None:
         return
     model.n_atoms = check_at_least("n_atoms", model.n_atoms, 2)

@@ -242,6 +242,17 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
         self.learner = make_learner(self, self.policy, as_view(self.replay_buffer, self.gamma), make_exploration(self))
         self.policy.continue_exploration(self._exploration_state or {})
 
+    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
+        """
+        As in SB3. An empty replay buffer is made anew, to hold the stacks of this environment.
+
+        :param env: the environment to learn from
+        :param force_reset: reset it before training
+        """
+        super().set_env(env, force_reset)
+        if isinstance(self.replay_buffer, PrioritizedReplayBuffer) and not self.replay_buffer.size():
+            self.replay_buffer = make_replay_buffer(self)
+
     def _policy_arguments(self) -> dict[str, Any]:
         return self.policy_kwargs | {"n_atoms": self.n_atoms, "v_min": self.v_min, "v_max": self.v_max}
 
@@ -280,9 +291,10 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
         """
         self._n_calls += 1
         if self.target_update_due():
-            self.learner.sync_target()
+            self.learner.sync_target(self.tau)
         if not self._prefilling:
             self._exploration_rule.update(self._current_progress_remaining, self._episodes_ended)
+        self.exploration_rate = self.epsilon or 0.0  # SB3's name
 
     def target_update_due(self) -> bool:
         """:return: whether this step of the vectorised environment reached or passed a multiple of the interval"""
@@ -325,8 +337,10 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
         :return: see :meth:`QLearner.update`
         :raises ValueError: likewise, naming the step
         """
+        progress = self._current_progress_remaining
+        rate = self.lr_schedule(progress)
         try:
-            return learner.update(gradient_steps, batch_size, self._current_progress_remaining, self._vec_normalize_env)
+            return learner.update(gradient_steps, batch_size, progress, rate, self.max_grad_norm, self._vec_normalize_env)
         except ValueError as error:
             message = f"At environment step {self.num_timesteps}, after {self._n_updates} updates: {error}"
             raise ValueError(message) from error

@@ -1,6 +1,6 @@
 """Policies of DDQN: those of SB3 with an exploration rule and, optionally, a categorical head."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -81,12 +81,16 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
         :param observation: a batch of observations, (n_envs, ...)
         :return: (n_envs, n_actions), float32
         """
-        with th.no_grad():
-            return self._judged(self.obs_to_tensor(observation)[0]).float().cpu().numpy()
+        return self._computed(self.q_net if self.mirror is None else self._mean_q_values, observation)
 
-    def _judged(self, observation: PyTorchObs) -> th.Tensor:
-        if self.mirror is None:
-            return self.q_net(observation)
+    def _computed(
+        self, network: Callable[[PyTorchObs], th.Tensor], observation: np.ndarray | dict[str, np.ndarray]
+    ) -> np.ndarray:
+        with th.no_grad():
+            return network(self.obs_to_tensor(observation)[0]).float().cpu().numpy()
+
+    def _mean_q_values(self, observation: PyTorchObs) -> th.Tensor:
+        assert self.mirror is not None
         return self.mirror.mean_q_values(self.q_net, observation)  # type: ignore[arg-type]
 
     def explore(self, observation: np.ndarray | dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, float], np.ndarray]:
@@ -99,15 +103,16 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
             over the environments; and the Q-values (n_envs, n_actions) it came from
         """
         assert self.exploration is not None, "DDQN gives its policy an exploration rule in _setup_model()"
-        with th.no_grad():
-            q_values = self.q_net(self.obs_to_tensor(observation)[0]).float().cpu().numpy()
+        q_values = self._computed(self.q_net, observation)
         epsilons = ladder_epsilons(len(q_values), *self.ladder)
         probabilities = mixed_with_random(self.exploration.probabilities(q_values), epsilons)
         metrics = {"entropy": entropy(probabilities), "action_gap": action_gap(q_values)}
         return sample_actions(probabilities), metrics, q_values
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> th.Tensor:
-        return self._judged(observation).argmax(dim=1)
+        if self.mirror is None:
+            return super()._predict(observation, deterministic)
+        return self._mean_q_values(observation).argmax(dim=1)
 
     def continue_exploration(self, state: dict[str, Any]) -> None:
         """

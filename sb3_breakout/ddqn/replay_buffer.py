@@ -1,9 +1,11 @@
 """The replay buffer of a DDQN, built or loaded to fit its environment and its arguments."""
 
+import io
 import pathlib
 import warnings
 from typing import Any
 
+from gymnasium import spaces
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecFrameStack, unwrap_vec_wrapper
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
@@ -70,29 +72,49 @@ def _check_contradictions(model: DDQNArguments) -> None:
 
 
 def _frames_in_stack(model: DDQNArguments) -> int:
+    """:return: how many frames the environment stacks on the first axis of all that the model sees, 1 if it does not"""
     frame_stack = None if model.env is None else unwrap_vec_wrapper(model.env, VecFrameStack)
-    return 1 if frame_stack is None else frame_stack.stacked_obs.n_stack
+    if frame_stack is None:
+        return 1
+    n_stack = frame_stack.stacked_obs.n_stack
+    seen, stacked, frames = (
+        _by_name(space)
+        for space in (model.observation_space, frame_stack.observation_space, frame_stack.venv.observation_space)
+    )
+    on_first_axis = seen.keys() == stacked.keys() and all(
+        # Images are stacked on the last axis, which VecTransposeImage makes the first
+        shape != stacked[name] or shape == (n_stack * frames[name][0], *frames[name][1:])
+        for name, shape in seen.items()
+    )
+    return n_stack if on_first_axis else 1
 
 
-def load_prioritized(model: DDQNArguments, mine: PrioritizedReplayBuffer, path: str | pathlib.Path) -> PrioritizedReplayBuffer:
+def _by_name(space: spaces.Space) -> dict[str, Any]:
+    """:return: the shape of each kind of observation"""
+    return {name: part.shape for name, part in space.items()} if isinstance(space, spaces.Dict) else {"": space.shape}
+
+
+def load_prioritized(
+    model: DDQNArguments, mine: PrioritizedReplayBuffer, file: str | pathlib.Path | io.BufferedIOBase
+) -> PrioritizedReplayBuffer:
     """
     :param model: the model that will learn from it
     :param mine: the model's buffer, whose schedules the loaded one follows
-    :param path: path to the pickled replay buffer
+    :param file: the pickled replay buffer, or the path to it
     :return: the buffer, on the model's device; with a warning if it was saved at another step than the model
     :raises ValueError: if the file is truncated, or holds what this model cannot learn from
     """
-    loaded = type(mine).load(path)
+    loaded = type(mine).load(file)
     loaded.device = model.device
     for name in ("observation_space", "action_space", "n_envs", "n_stack", "gamma"):
         here, there = getattr(mine, name), getattr(loaded, name)
-        if here != there:
-            raise ValueError(f"{path} holds a replay buffer with {name}={there}, this model has {name}={here}.")
+        if here != there and not (name == "n_stack" and model.env is None):  # it is the environment that stacks
+            raise ValueError(f"{file} holds a replay buffer with {name}={there}, this model has {name}={here}.")
     loaded.schedules.follow(mine.schedules)
     loaded.update_schedules(model._current_progress_remaining)
     if loaded.num_timesteps not in (None, model.num_timesteps):
         warnings.warn(
-            f"{path} was saved at step {loaded.num_timesteps} and the model at step {model.num_timesteps}: training resumes "
+            f"{file} was saved at step {loaded.num_timesteps} and the model at step {model.num_timesteps}: training resumes "
             f"at step {model.num_timesteps}, with the buffer unchanged.",
             stacklevel=3,
         )

@@ -28,7 +28,7 @@ class ResumableDQN(DDQNArguments):
     All parameters are those of SB3's ``DQN``.
     """
 
-    _random_state: dict[str, Any] | None = None  # of a loaded model, until it learns again
+    _random_state: dict[str, Any] | None = None  # of the model being saved, or of a loaded one until it learns again
     _exploration_state: dict[str, Any] | None = None  # of the model being saved or loaded
 
     def _setup_learn(
@@ -39,6 +39,21 @@ class ResumableDQN(DDQNArguments):
                 self._resume_random_numbers(self._random_state)
             self._random_state = None
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, *args, **kwargs)
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """
+        Seed the pseudo-random generators (Python, NumPy, PyTorch, gym). A loaded model then no longer goes on with the random
+        numbers it was saved with.
+
+        :param seed: as in SB3
+        """
+        self._random_state = None
+        super().set_random_seed(seed)
+
+    def _setup_model(self) -> None:
+        loaded = self._random_state if self._random_state and self._random_state.get("seed", self.seed) == self.seed else None
+        super()._setup_model()
+        self._random_state = loaded  # setting up seeds the model
 
     def _resume_random_numbers(self, random_state: dict[str, Any]) -> None:
         """Otherwise a loaded model would repeat the first random numbers of its training."""
@@ -60,12 +75,14 @@ class ResumableDQN(DDQNArguments):
         :param include: names of attributes to save although they are left out by default
         """
         assert self.policy.exploration is not None
-        self._random_state, self._exploration_state = get_random_state(), self.policy.exploration.get_state()
+        before = self._random_state
+        self._random_state = before or {"seed": self.seed, **get_random_state()}
+        self._exploration_state = self.policy.exploration.get_state()
         try:
             with written_whole(path, ".zip") as file:
                 super().save(file, exclude, include)
         finally:
-            self._random_state, self._exploration_state = None, None
+            self._random_state, self._exploration_state = before, None
 
     @classmethod
     def load(
@@ -106,11 +123,11 @@ class ResumableDQN(DDQNArguments):
         Load a replay buffer. The schedules of n_steps, alpha and beta are those of this model, not those saved with the
         buffer, and apply at once. A prioritized buffer saved at another step than the model is used unchanged, with a warning.
 
-        :param path: path to the pickled replay buffer
+        :param path: path to the pickled replay buffer, or a file-like object
         :param truncate_last_traj: see SB3; only for ``HerReplayBuffer``
         :raises ValueError: if the file is truncated, or holds what this model cannot learn from
         """
-        if isinstance(self.replay_buffer, PrioritizedReplayBuffer) and isinstance(path, (str, pathlib.Path)):
+        if isinstance(self.replay_buffer, PrioritizedReplayBuffer):
             self.replay_buffer = load_prioritized(self, self.replay_buffer, path)
         else:
             super().load_replay_buffer(path, truncate_last_traj)

@@ -22,10 +22,9 @@ class AleVecEnv(DummyVecEnv):
 
     Rewards, lives, infos and episode statistics are those of ``DummyVecEnv``: everything above frame skipping is the same
     wrappers. Emulation, frame skipping and the picture come from ale-py's C++ (``ALEVectorInterface``). Breakout's frames are
-    the same too; in other games (Pong, Freeway, Ms. Pac-Man, Seaquest) grey values can differ, by up to 37 of 255 in 400 steps
-    of each. Three more things differ: start no-ops are drawn by the emulator (0 to ``noop_max``) and not counted in the limit
-    of a game's frames; a game that ends within skipped frames has a last picture of up to one step before, as under SB3's
-    ``MaxAndSkipEnv``; and nothing can be rendered.
+    the same too; in games of other colours, such as Pong, grey values can differ. Three more things differ: start no-ops are
+    drawn by the emulator (0 to ``noop_max``) and not counted in the limit of a game's frames; a game that ends within skipped
+    frames has a last picture of up to one step before, as under SB3's ``MaxAndSkipEnv``; and nothing can be rendered.
 
     :param env_fns: functions that each build one game, as ``make_vec_env`` passes them: an Atari game, ``Monitor``,
         ``AtariPreprocessing`` and any wrappers above that do not need the emulator

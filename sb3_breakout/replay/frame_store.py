@@ -70,7 +70,11 @@ class FrameStore:
         """
         array = np.asarray(obs, self.dtype)
         shape = (self.n_envs, *self.obs_shape)
-        return array if array.shape == shape else array.reshape(shape)
+        if array.shape == shape:
+            return array
+        if (*array.shape, 1) != shape:  # a Discrete observation is a number
+            raise ValueError(f"The {self.name} of a step has shape {array.shape}, it must be {shape}: nothing was stored.")
+        return array[:, None]
 
     def add(self, obs: np.ndarray, next_obs: np.ndarray, starts: np.ndarray) -> None:
         """

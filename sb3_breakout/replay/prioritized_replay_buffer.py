@@ -1,5 +1,6 @@
 """Prioritized experience replay for SB3's off-policy algorithms."""
 
+import io
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -361,13 +362,15 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         streamed_pickle.save(self, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike, device: th.device | str | None = None) -> "PrioritizedReplayBuffer":
+    def load(
+        cls, path: str | os.PathLike | io.BufferedIOBase, device: th.device | str | None = None
+    ) -> "PrioritizedReplayBuffer":
         """
         Read a buffer that ``save`` (or SB3's ``save_replay_buffer``) wrote; it goes on exactly where it was.
 
         Like every pickle, only to be read from a source you trust.
 
-        :param path: the file; ``.pkl`` is added where there is no suffix
+        :param path: the file; ``.pkl`` is added where there is no suffix; or a file-like object
         :param device: where samples go; None for where they went
         :return: the buffer
         :raises ValueError: if the file is truncated, damaged, of something else or another format, or too large for the memory

@@ -1,9 +1,11 @@
 """Large arrays in a pickle, without a second copy of them. Saved files name ``_allocate``, ``_fill`` and ``_join``."""
 
+import io
 import os
 import pathlib
 import pickle
 import zlib
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -104,16 +106,16 @@ def save(value: Any, path: str | os.PathLike) -> None:
         pickle.dump(value, file, protocol=pickle.HIGHEST_PROTOCOL)
 
 
-def load(path: str | os.PathLike, cls: type[T]) -> T:
+def load(path: str | os.PathLike | io.BufferedIOBase, cls: type[T]) -> T:
     """
-    :param path: the file; ``.pkl`` is added where there is no suffix
+    :param path: the file; ``.pkl`` is added where there is no suffix; or a file-like object
     :param cls: what it should hold
     :return: what it holds
     :raises ValueError: if it is truncated, damaged, of something else, in another format, or too large for the memory there is
     :raises FileNotFoundError: if there is no such file
     """
-    path = _with_suffix(path)
-    with open(path, "rb") as file:
+    opened = nullcontext(path) if isinstance(path, io.BufferedIOBase) else open(_with_suffix(path), "rb")
+    with opened as file:
         try:
             value = pickle.load(file)
         except (memory.NotEnoughMemoryError, FormatError) as error:

@@ -147,7 +147,7 @@ class DualAgentCallback(RNDCallback):
     def _on_step(self) -> bool:
         assert self.explorer is not None
         if self.model.target_update_due():
-            self.explorer.sync_target()
+            self.explorer.sync_target(self.model.tau)
         self._count_rewards()
         return super()._on_step()
 

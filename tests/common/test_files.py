@@ -163,6 +163,11 @@ def test_living_writers_are_left_alone(tmp_path: Path) -> None:
     assert names(tmp_path) == {"file", f".file.other-{HOST}.{NOBODY}.01234567-0.tmp"}
 
 
+@pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="needs Linux's PID namespaces")
+def test_containers_of_one_host_name_are_told_apart() -> None:
+    assert HOST.endswith(f"-pid-{Path('/proc/self/ns/pid').stat().st_ino}")
+
+
 @pytest.mark.parametrize("process", [f"{NOBODY}.{LIFE}", f"{os.getpid()}.01234567"], ids=["gone", "had this number before"])
 def test_what_is_removed(tmp_path: Path, process: str) -> None:
     (tmp_path / f".file.{HOST}.{process}-0.tmp").touch()

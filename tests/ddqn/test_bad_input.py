@@ -149,6 +149,12 @@ def test_without_an_environment(checkpoint: Path) -> None:
         DDQN.load(checkpoint).learn(100)
 
 
+@pytest.mark.parametrize("name", ["n_atoms", "v_min", "v_max"])
+def test_arguments_of_the_model_among_those_of_the_policy(name: str) -> None:
+    with pytest.raises(ValueError, match=f"policy_kwargs has {name}=5: give it to the model itself"):
+        DDQN("MlpPolicy", Corridor(), policy_kwargs={name: 5}, **FAST)
+
+
 @pytest.mark.parametrize("n_stack", [2, 8])
 def test_another_stack_than_the_environments(n_stack: int) -> None:
     env = VecFrameStack(make_vec_env(lambda: Corridor("image")), 4)

@@ -36,7 +36,7 @@ def test_target_network_moves_by_tau(tau: float) -> None:
     model = DDQN("MlpPolicy", Corridor(), tau=tau, target_update_interval=1000, **FAST).learn(60)
     online, target = flat(model.q_net), flat(model.q_net_target)
     assert not np.array_equal(online, target)
-    model.learner.sync_target()
+    model.learner.sync_target(tau)
     np.testing.assert_allclose(flat(model.q_net_target), tau * online + (1.0 - tau) * target, atol=1e-7)
 
 
@@ -44,11 +44,10 @@ def test_a_second_learner_shares_nothing_but_what_it_is_told() -> None:
     model = DDQN("MlpPolicy", Corridor(), exploration=EpsilonGreedy(0.7, 0.1, 0.5), **FAST).learn(60)
     first, second = model.learner, model.second_learner(model.replay_buffer)
     before = flat(first.policy)
-    assert second.hyperparameters == first.hyperparameters
     assert second.policy.exploration is not first.policy.exploration
     assert not np.array_equal(flat(second.policy.q_net), flat(first.policy.q_net))
     np.testing.assert_array_equal(flat(second.policy.q_net), flat(second.policy.q_net_target))
-    outcome = second.update(gradient_steps=2, batch_size=16, progress_remaining=0.5)
+    outcome = second.update(2, batch_size=16, progress_remaining=0.5, learning_rate=1e-3, max_grad_norm=1.0)
     assert outcome is not None and np.isfinite(outcome).all()
     assert not second.policy.training  # it may choose the next action
     np.testing.assert_array_equal(flat(first.policy), before)
@@ -57,4 +56,4 @@ def test_a_second_learner_shares_nothing_but_what_it_is_told() -> None:
 def test_nothing_to_sample_is_no_update() -> None:
     model = DDQN("MlpPolicy", Corridor(), **FAST)
     assert isinstance(model.learner, QLearner)
-    assert model.learner.update(gradient_steps=1, batch_size=16, progress_remaining=1.0) is None
+    assert model.learner.update(1, batch_size=16, progress_remaining=1.0, learning_rate=1e-3, max_grad_norm=1.0) is None

@@ -79,8 +79,8 @@ def test_the_mirrored_game_is_learned_unseen(algorithm: type[DDQN]) -> None:
 def test_saved_with_the_model(tmp_path: Any) -> None:
     DDQN("CnnPolicy", OneSided(), mirrored_actions=[1, 0], buffer_size=10).save(tmp_path / "model")
     loaded = DDQN.load(tmp_path / "model")
-    assert loaded.mirrored_actions == [1, 0] and loaded.learner.hyperparameters.mirror is not None
-    assert DDQN("MlpPolicy", Corridor(), buffer_size=10).learner.hyperparameters.mirror is None
+    assert loaded.mirrored_actions == [1, 0] and loaded.policy.mirror is not None
+    assert DDQN("MlpPolicy", Corridor(), buffer_size=10).policy.mirror is None
 
 
 def test_predict_takes_the_mean_of_both_images() -> None:

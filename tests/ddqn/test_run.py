@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
+from gymnasium import spaces
 from sb3_contrib import QRDQN
 from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
@@ -112,6 +114,29 @@ def test_frame_stack_is_read_from_the_environment() -> None:
     assert model.replay_buffer.n_stack == 4
 
 
+def test_stacks_on_another_axis_are_stored_whole() -> None:
+    class Table(gym.ObservationWrapper):
+        """The place in the corridor as a row of a table: SB3 stacks those that are no images on the last axis."""
+
+        def __init__(self) -> None:
+            super().__init__(Corridor())
+            self.observation_space = spaces.Box(0.0, 1.0, (2, 6), np.float32)
+
+        def observation(self, observation: np.ndarray) -> np.ndarray:
+            return np.stack((observation, observation[::-1]))
+
+    env = VecFrameStack(make_vec_env(Table, n_envs=2), n_stack=3)
+    assert env.observation_space.shape == (2, 18)
+    model = DDQN("MlpPolicy", env, **FAST).learn(150)
+    assert model.replay_buffer.n_stack == 1
+
+
+def test_stacks_of_dictionaries_are_read_from_the_environment() -> None:
+    env = VecFrameStack(make_vec_env(lambda: Corridor("dict"), n_envs=2), n_stack=3)
+    model = DDQN("MultiInputPolicy", env, **FAST).learn(150)
+    assert model.replay_buffer.n_stack == 3
+
+
 def test_vec_normalize() -> None:
     env = VecNormalize(make_vec_env(Corridor, n_envs=2))
     assert DDQN("MlpPolicy", env, **FAST).learn(200)._n_updates > 0
@@ -171,7 +196,7 @@ def test_priorities_are_the_absolute_td_errors() -> None:
         future = model.q_net_target(batch.next_observations).gather(1, best)
         target = batch.rewards + (1 - batch.dones) * batch.discounts * future
         expected = target - model.q_net(batch.observations).gather(1, batch.actions)
-    errors = model.learner.step(batch)[3:, None]
+    errors = model.learner.step(batch, model.max_grad_norm)[3:, None]
     np.testing.assert_allclose(errors.numpy(), expected.numpy(), atol=1e-6)
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecFrameStack
 
 from sb3_breakout import DDQN
 from tests.ddqn.environments import Corridor
@@ -123,3 +125,47 @@ def test_own_exploration_rule_is_saved(tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     loaded = DDQN.load(tmp_path / "model")
     assert loaded.epsilon == model.epsilon
+
+
+def stacked() -> VecFrameStack:
+    return VecFrameStack(make_vec_env(lambda: Corridor("image")), 4)
+
+
+def test_an_environment_that_is_set_later_has_its_frames_stored_once(tmp_path: Path) -> None:
+    model = DDQN("CnnPolicy", stacked(), **FAST).learn(60)
+    model.save(tmp_path / "model")
+    model.save_replay_buffer(tmp_path / "buffer")
+    for buffer_first in (False, True):
+        loaded = DDQN.load(tmp_path / "model")
+        if buffer_first:
+            loaded.load_replay_buffer(tmp_path / "buffer")
+        loaded.set_env(stacked())
+        assert loaded.replay_buffer.n_stack == 4
+        assert loaded.replay_buffer.size() == (60 if buffer_first else 0)
+        loaded.load_replay_buffer(tmp_path / "buffer")
+        assert loaded.learn(20, reset_num_timesteps=False).replay_buffer.size() == 80
+
+
+def played(model: DDQN) -> list[np.ndarray]:
+    """The actions of another 40 steps."""
+    size = model.replay_buffer.size()
+    model.learn(40, reset_num_timesteps=False)
+    return model.replay_buffer.actions[size : size + 40].tolist()
+
+
+def test_random_numbers_go_on_unless_another_seed_is_asked_for(model: DDQN, tmp_path: Path) -> None:
+    def resumed(path: str = "model", **kwargs: Any) -> DDQN:
+        loaded = DDQN.load(tmp_path / path, env=Corridor(), temperature_min=1.0, temperature_initial=1.0, **kwargs)
+        loaded.load_replay_buffer(tmp_path / "buffer")
+        return loaded
+
+    model.save(tmp_path / "model")
+    model.save_replay_buffer(tmp_path / "buffer")
+    resumed().save(tmp_path / "copy")
+    first = played(resumed())
+    assert first == played(resumed()) == played(resumed(seed=0)) == played(resumed("copy"))
+    reseeded = resumed()
+    reseeded.set_random_seed(1)
+    others = played(resumed(seed=1)), played(resumed(seed=2)), played(reseeded)
+    assert others[0] == played(resumed(seed=1))
+    assert first not in others and others[0] != others[1]

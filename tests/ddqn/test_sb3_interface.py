@@ -198,6 +198,33 @@ def test_learning_rate_by_a_function(algorithm: type[DQN]) -> None:
 
 
 @both
+@pytest.mark.parametrize(("name", "value"), [("lr_schedule", lambda _: 0.0), ("max_grad_norm", 0.0)])
+def test_hyperparameters_that_change_between_two_calls(algorithm: type[DQN], name: str, value: Any) -> None:
+    model = make(algorithm).learn(60)
+    setattr(model, name, value)
+    model.policy.optimizer.state.clear()  # Adam goes on for a while without a gradient
+    before = q_values(model)
+    model.learn(40, reset_num_timesteps=False)
+    np.testing.assert_array_equal(q_values(model), before)
+
+
+@both
+def test_target_network_follows_by_the_tau_of_now(algorithm: type[DQN]) -> None:
+    model = make(algorithm, target_update_interval=10).learn(60)
+    model.tau = 0.0
+    before = [weights.clone() for weights in model.q_net_target.parameters()]
+    model.learn(40, reset_num_timesteps=False)
+    assert all(th.equal(*pair) for pair in zip(before, model.q_net_target.parameters(), strict=True))
+
+
+@both
+def test_epsilon_by_sb3s_name(algorithm: type[DQN]) -> None:
+    arguments = {} if algorithm is DQN else {"exploration": "epsilon_greedy"}
+    schedule = dict(exploration_fraction=0.5, exploration_initial_eps=0.6, exploration_final_eps=0.2)
+    assert make(algorithm, **schedule, **arguments).learn(100).exploration_rate == pytest.approx(0.2)
+
+
+@both
 def test_normalized_observations_and_rewards(algorithm: type[DQN]) -> None:
     assert algorithm("MlpPolicy", VecNormalize(make_vec_env(Corridor)), **SMALL).learn(60)._n_updates > 0
 
@@ -219,6 +246,20 @@ def test_a_loaded_buffer_is_on_the_models_device(algorithm: type[DQN], as_file: 
         other.load_replay_buffer(tmp_path / "buffer.pkl")
     assert other.replay_buffer is not None and other.replay_buffer.size() == 60
     assert other.replay_buffer.device == th.device("meta")
+
+
+def test_a_buffer_from_a_file_object_is_checked_like_one_from_a_path(tmp_path: Path) -> None:
+    model = make(DDQN).learn(60)
+    model.save_replay_buffer(tmp_path / "buffer.pkl")
+    other = make(DDQN, n_steps=5)
+    with (
+        open(tmp_path / "buffer.pkl", "rb") as file,
+        pytest.warns(UserWarning, match="saved at step 60 and the model at step 0"),
+    ):
+        other.load_replay_buffer(file)
+    assert other.replay_buffer.n_steps == 5
+    with open(tmp_path / "buffer.pkl", "rb") as file, pytest.raises(ValueError, match=r"gamma=0\.99, .* gamma=0\.5"):
+        make(DDQN, gamma=0.5).load_replay_buffer(file)
 
 
 @both

@@ -107,6 +107,25 @@ def test_stacked_for_training() -> None:
     play_both([VecTransposeImage(VecFrameStack(env, 4)) for env in both(2)], n_steps=150)
 
 
+def test_other_colours() -> None:
+    """Of two frames the brighter pixels are kept: of grey ones here, of coloured ones there. In Pong that differs."""
+    ale, dummy = (
+        make_vec_env(
+            "PongNoFrameskip-v4", 1, 0, wrapper_class=AtariPreprocessing, wrapper_kwargs=WITHOUT_NOOPS, vec_env_cls=cls
+        )
+        for cls in (AleVecEnv, DummyVecEnv)
+    )
+    largest = int(np.abs(ale.reset().astype(int) - dummy.reset()).max())
+    for action in np.random.default_rng(0).integers(6, size=(200, 1)):
+        (obs, rewards, dones, infos), (obs_2, rewards_2, dones_2, infos_2) = (env.step(action) for env in (ale, dummy))
+        largest = max(largest, int(np.abs(obs.astype(int) - obs_2).max()))
+        assert (rewards, dones) == (rewards_2, dones_2)
+        same_info(infos[0], infos_2[0])
+    assert 0 < largest <= 20
+    ale.close()
+    dummy.close()
+
+
 def lengths_of_no_ops(seeds: range, noop_max: int) -> set[int]:
     env = make_vec_env(
         "BreakoutNoFrameskip-v4",

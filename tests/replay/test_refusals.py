@@ -161,6 +161,8 @@ def test_wrong_shapes_are_refused_before_anything_is_stored():
     for field, array in (
         ("obs", steps[6].obs[:1]),
         ("next_obs", steps[6].next_obs[:, :, :5]),
+        ("obs", steps[6].obs.swapaxes(1, 2)),  # as many numbers
+        ("next_obs", steps[6].next_obs.reshape(2, -1)),
         ("action", np.zeros((2, 3))),
         ("reward", np.zeros(3)),
         ("done", np.zeros(1)),

@@ -38,7 +38,7 @@ def learn_by_hand(bonus: float) -> tuple[DDQN, QLearner]:
             info["intrinsic_reward"] = bonus
         model.replay_buffer.add(*step[:2], step.action % 2, *step[3:])
         if model.replay_buffer.n_eligible():
-            explorer.update(2, 8, progress_remaining=1.0)
+            model.update(explorer, 2, 8)
             model.train(2, 8)
     return model, explorer
 

@@ -1,5 +1,6 @@
 """How the tests type commands: in a process and a folder of their own."""
 
+import atexit
 import multiprocessing
 import os
 import runpy
@@ -16,8 +17,7 @@ ENJOY = (sys.executable, "-m", "rl_zoo3.enjoy")
 RECORD_VIDEO = (sys.executable, "-m", "rl_zoo3.record_video")
 RL_ZOO3 = str(Path(sys.executable).with_name("rl_zoo3"))  # the console command of this environment
 
-# Several invocations of the Zoo's train() in one process, each followed by a line with how it ended: importing takes longer
-# than these short trainings do
+# Several invocations of the Zoo's train() in one process, each followed by a line with how it ended
 TRAIN_SEVERAL = """
 import json, sys
 from rl_zoo3.train import train
@@ -79,6 +79,7 @@ def start(*command: str | Path, folder: Path, output: Path = Path(os.devnull), *
     assert words[0] == sys.executable
     process = WARM.Process(target=_python, args=(words[1:], folder, variables(environment), output))
     process.start()
+    atexit.register(process.kill)  # before multiprocessing waits for it: a failed test leaves it running
     return process
 
 
