@@ -16,13 +16,14 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from sb3_breakout.common.arguments import did_you_mean
 from sb3_breakout.protocol import ENV_ID
-from sb3_breakout.registry import ALGORITHMS, installed, load
+from sb3_breakout.registry import ALGORITHMS, installed
 
 if TYPE_CHECKING:
     from sb3_breakout.ddqn import DDQN
@@ -77,10 +78,12 @@ class TrainedAgent:
         from sb3_breakout.common.torch_utils import choose_device  # late, as the algorithm: PyTorch takes a second
 
         try:
-            choose_device(device)
+            chosen = choose_device(device)
         except RuntimeError as error:
             raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'mps', received {device!r}: {error}") from error
-        return load(ALGORITHMS[self.algo].algorithm_class).load(self.path, device=device)
+        if device != "auto" and device.partition(":")[0] != chosen.type:  # SB3 takes the CPU without a word
+            raise ValueError(f"device {device!r} is not available here: 'auto' takes {chosen.type!r}.")
+        return resolve_name(ALGORITHMS[self.algo].algorithm_class).load(self.path, device=device)
 
 
 def find_agent(name: str, algo: str | None = None, env_id: str | None = None, logs: Path = LOGS) -> TrainedAgent:
@@ -99,7 +102,8 @@ def find_agent(name: str, algo: str | None = None, env_id: str | None = None, lo
 
 def shipped_agents() -> dict[str, Path]:
     """:return: zip files of the agents that come with the package, by their names ``ALGO/RUN``"""
-    return {"/".join(path.parent.parts[-2:]): path for path in sorted(SHIPPED.glob("*/*/*.zip"))}
+    evaluations = sorted(SHIPPED.glob("*/*/evaluation.json"))  # RL Zoo downloads other agents to a folder of this name
+    return {"/".join(path.parent.parts[-2:]): next(path.parent.glob("*.zip")) for path in evaluations}
 
 
 def read_agent(path: Path, algo: str | None = None, env_id: str | None = None) -> TrainedAgent:
@@ -146,8 +150,8 @@ def _locate(name: str, algo: str | None, env_id: str, logs: Path) -> Path:
     latest = _latest(logs / algo, env_id, file)
     if latest is None:
         raise FileNotFoundError(
-            f"There is no {name}: no {logs / algo / env_id}_*/{file}. --env names another game; for a run elsewhere, give the "
-            "path of its zip file."
+            f"There is no {name}: no {logs / algo / env_id}_*/{file}{_checkpoints(logs / algo, env_id)}. --env names another "
+            "game; for a run elsewhere, give the path of its zip file."
         )
     return latest
 
@@ -161,6 +165,18 @@ def _latest(folder: Path, env_id: str, file: str) -> Path | None:
     """
     runs = folder.glob(f"{env_id}_[0-9]*/{file}")
     return max(runs, key=lambda path: int(path.parent.name.rpartition("_")[2]), default=None)
+
+
+def _checkpoints(folder: Path, env_id: str) -> str:
+    """
+    :param folder: with the runs of an algorithm
+    :param env_id: the game
+    :return: for a message, the checkpoints that :func:`find_agent` would find, if there are any
+    """
+    names = {path.stem for path in folder.glob(f"{env_id}_[0-9]*/*.zip")}
+    steps = sorted(int(number[1]) for number in (re.fullmatch("rl_model_([0-9]+)_steps", name) for name in names) if number)
+    there = [which for which, name in (("best", "best_model"), ("final", env_id)) if name in names] + list(map(str, steps))
+    return f" (there are {', '.join(f'{folder.name}:{which}' for which in there)})" if there else ""
 
 
 def _read_zip(path: Path) -> tuple[list[str], dict[str, Any]]:
@@ -208,13 +224,22 @@ def _game(path: Path, env_id: str, shape: tuple[int, ...], args: Mapping[str, An
     """
     wrapper_kwargs = _wrapper_arguments(path, config.get("env_wrapper") or []) if config else _guess(shape)
     env_kwargs = args.get("env_kwargs") or config.get("env_kwargs") or {}
-    channels = 1 if wrapper_kwargs.get("grayscale", True) else 3
     return Game(
         env_id,
-        max(shape[0] // channels, 1) if shape else 1,
+        frames_in(shape, wrapper_kwargs),
         {name: value for name, value in wrapper_kwargs.items() if name in SEEN},
         {name: value for name, value in env_kwargs.items() if name not in OF_THE_PROTOCOL},
     )
+
+
+def frames_in(shape: tuple[int, ...] | None, wrapper_kwargs: Mapping[str, Any] | None) -> int:
+    """
+    :param shape: of an agent's observations, channels first
+    :param wrapper_kwargs: of ``AtariPreprocessing``
+    :return: number of frames in an observation
+    """
+    channels = 1 if (wrapper_kwargs or {}).get("grayscale", True) else 3
+    return max(shape[0] // channels, 1) if shape else 1
 
 
 def _wrapper_arguments(path: Path, wrappers: Any) -> dict[str, Any]:

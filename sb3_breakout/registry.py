@@ -1,9 +1,7 @@
 """Which algorithms we add to RL Zoo, and where their parts are: the one place to add another."""
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import sb3_breakout
 
@@ -40,15 +38,6 @@ ALGORITHMS = {
         converter="sb3_breakout.zoo.search_space:convert_ddqn_per_params",
     ),
 }
-
-
-def load(reference: str) -> Any:
-    """
-    :param reference: ``"module:name"``
-    :return: what the module calls by that name
-    """
-    module, _, name = reference.partition(":")
-    return getattr(import_module(module), name)
 
 
 def hyperparameter_file(algo: str, config: str | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sb3_breakout.agents import Game, find_agent, read_agent
+from sb3_breakout.agents import Game, find_agent, read_agent, shipped_agents
 
 OURS = {"evaluation_epsilon": 0.01, "n_atoms": None}
 
@@ -92,3 +92,12 @@ def test_names(tmp_path):
     assert find_agent("trained", env_id="PongNoFrameskip-v4") == find_agent("ddqn_per/PongNoFrameskip-v4_1")
     with pytest.raises(FileNotFoundError, match="No agent is shipped for TennisNoFrameskip-v4"):
         find_agent("trained", env_id="TennisNoFrameskip-v4")
+
+
+def test_agents_of_others_are_not_ours(tmp_path, monkeypatch):
+    """RL Zoo's ``load_from_hub`` downloads to a folder of the same name."""
+    monkeypatch.setattr("sb3_breakout.agents.SHIPPED", tmp_path)
+    save(tmp_path / "ppo" / "CartPole-v1_1" / "CartPole-v1.zip")
+    save(tmp_path / "ddqn_per" / "PongNoFrameskip-v4_1" / "PongNoFrameskip-v4.zip", **OURS)
+    (tmp_path / "ddqn_per" / "PongNoFrameskip-v4_1" / "evaluation.json").touch()
+    assert list(shipped_agents()) == ["ddqn_per/PongNoFrameskip-v4_1"]

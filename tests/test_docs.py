@@ -11,13 +11,14 @@ import sys
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, NoReturn
 
 import click
 import pytest
 import yaml
 
-from sb3_breakout.registry import ALGORITHMS, load
+from sb3_breakout.registry import ALGORITHMS
 from sb3_breakout.zoo.checks import check_hyperparameters
 from tests.gameplay.conftest import SHORT, game, record
 
@@ -141,7 +142,7 @@ def test_options_of_command_exist(command: str, monkeypatch: pytest.MonkeyPatch)
     else:
         options = options_of_python(words, monkeypatch)
         if words[1] == "rl_zoo3.train" and options.algo in ALGORITHMS:
-            algorithm = load(ALGORITHMS[options.algo].algorithm_class)
+            algorithm = resolve_name(ALGORITHMS[options.algo].algorithm_class)
             check_hyperparameters(options.algo, algorithm, options.hyperparams or {})
 
 

@@ -95,6 +95,8 @@ def as_typed(folder: Path) -> str:
     options = command_line(folder)
     command = ["python", "-m", "rl_zoo3.train", "--algo", options["algo"], "--env", options["env"]]
     command += ["-n", str(options["n_timesteps"]), "--seed", str(options["seed"])]
+    if options.get("conf_file"):
+        command += ["-conf", options["conf_file"]]
     if options["trained_agent"]:
         command += ["-i", Path(options["trained_agent"]).name]
     if options["env_kwargs"]:

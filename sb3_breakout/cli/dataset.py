@@ -38,7 +38,7 @@ def verify(data: Path) -> None:
                 faults += 1
                 click.echo(f"{name}: {fault}")
     except (FileNotFoundError, DamagedDataset) as error:
-        click.echo(f"Error: {error}")
+        click.echo(f"Error: {error}", err=True)
         sys.exit(2)
     click.echo(f"{data}: {episodes} episodes replayed, {faults} faults")
     sys.exit(1 if faults else 0)
@@ -63,7 +63,7 @@ def show(data: Path) -> None:
 
 @click.command(cls=Command)
 @data_argument
-@click.option("--to", "form", type=click.Choice(FORMATS), required=True)
+@click.option("--to", "form", type=click.Choice(FORMATS), required=True, help="The format.")
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write.  [default: DATA-FORMAT]")
 def export(data: Path, form: str, output: Path | None) -> None:
     """
@@ -77,7 +77,7 @@ def export(data: Path, form: str, output: Path | None) -> None:
 
     target = output or data.resolve().with_name(f"{data.resolve().name}-{form}")
     try:
-        write(GameplayFolder(data), form, target)
+        write(GameplayFolder(data), form, target, progress_bar=True)
     except ImportError as error:
         raise ImportError(f"{error}. The format needs a library: pip install 'sb3-breakout[{form}]'") from error
     click.echo(f"Written to {target}")

@@ -16,12 +16,18 @@ from sb3_breakout.protocol import MAX_STEPS, SEEDS, STICKINESS
 @agent_options
 @click.option("--episodes", type=STEPS, default=100, help="Games per protocol, over all seeds.")
 @click.option("--seeds", type=SEED, multiple=True, default=SEEDS, help="The games are divided among them.")
-@click.option("--protocols", type=click.Choice(list(STICKINESS)), multiple=True, default=list(STICKINESS))
+@click.option(
+    "--protocols",
+    type=click.Choice(list(STICKINESS)),
+    multiple=True,
+    default=list(STICKINESS),
+    help="v4: without sticky actions.",
+)
 @click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is truncated.")
 @click.option("--deterministic", is_flag=True, help="No random actions at all.  [default: 1 %]")
 @click.option("--workers", type=STEPS, default=1, help="Processes; each plays one seed at a time.")
-@click.option("--num-threads", type=STEPS, help="Of PyTorch, divided among the processes.")
-@click.option("--device", default="auto")
+@click.option("--num-threads", type=STEPS, help="Threads of PyTorch, divided among the processes.")
+@click.option("--device", default="auto", help="As PyTorch names it: cpu, cuda, mps.")
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write every score there as well.")
 def evaluate(
     agent: str,

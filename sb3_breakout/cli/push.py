@@ -10,9 +10,13 @@ from sb3_breakout.cli.command import Command, agent_options
 
 @click.command(cls=Command)
 @click.argument("agent")
-@click.option("--repo", metavar="ORGANISATION/NAME", required=True, help="Of the Hugging Face Hub; created if needed.")
+@click.option(
+    "--repo", metavar="ORGANISATION/NAME", required=True, help="Repository on the Hugging Face Hub; created if needed."
+)
 @agent_options
-@click.option("--output", type=click.Path(path_type=Path), help="Folder to write.  [default: hub/NAME]")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Folder to write, which must be free.  [default: hub/NAME, replaced]"
+)
 @click.option("--no-upload", is_flag=True, help="Write the folder only.")
 def push(agent: str, repo: str, algo: str | None, env: str | None, output: Path | None, no_upload: bool) -> None:
     """
@@ -33,7 +37,7 @@ def push(agent: str, repo: str, algo: str | None, env: str | None, output: Path 
     from sb3_breakout.publish.repository import upload, write_repository
 
     folder = output or Path("hub") / name
-    write_repository(trained, folder, repo, click.echo)
+    write_repository(trained, folder, repo, click.echo, replace=output is None)
     click.echo(f"Wrote {folder}")
     if not no_upload:
         click.echo(f"Uploading it to {repo}")

@@ -12,7 +12,9 @@ from sb3_breakout.cli.command import STEPS, Command, agent_options
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--checkpoint", help="File in the last folder.  [default: the final model]")
 @agent_options
-@click.option("--output", type=click.Path(path_type=Path), default=Path("rl-trained-agents"))
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("rl-trained-agents"), help="Where its folder is written."
+)
 @click.option("--name", help="Name of the folder to write.  [default: that of the run]")
 @click.option("--episodes", type=STEPS, default=100, help="Games of the evaluation, per protocol.")
 @click.option("--workers", type=STEPS, default=1, help="Processes of the evaluation.")

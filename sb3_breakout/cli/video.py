@@ -1,30 +1,31 @@
 """``sb3-breakout video``"""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sb3_breakout.agents import RANDOM, TRAINED
+from sb3_breakout.agents import TRAINED
 from sb3_breakout.cli.command import SEED, STEPS, Command, agent_options
 from sb3_breakout.protocol import MAX_STEPS, STICKINESS, VIDEO_SCALE
 
 
 @click.command(cls=Command)
 @click.option("--agent", help="Who plays a single video: 'random', 'trained' (default), or any value of --checkpoint.")
-@click.option("--checkpoint", default=TRAINED, help="The trained agent: a zip file, or a name of `sb3-breakout agents`.")
+@click.option("--checkpoint", default=TRAINED, help="The trained agent, named as for `evaluate`.")
 @agent_options
 @click.option("--bulk", is_flag=True, help="Record many videos, with their frames.")
 @click.option("--output-dir", type=click.Path(path_type=Path), help="[default: bulk_videos with --bulk, else videos]")
 @click.option("--total-videos", type=STEPS, default=20, help="With --bulk.")
 @click.option("--percent-random", type=click.FloatRange(0, 100), default=30, help="With --bulk: videos of the random agent.")
-@click.option("--seed", type=SEED, default=0, help="Of the first game.")
+@click.option("--seed", type=SEED, default=0, help="Seed of the first game.")
 @click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is truncated.")
 @click.option("--protocol", type=click.Choice(list(STICKINESS)), default="v4", help="sticky: games differ more.")
 @click.option("--scale", type=STEPS, default=VIDEO_SCALE, help="Pixels of the video per pixel of the screen.")
 @click.option("--q-values", "with_q_values", is_flag=True, help="Draw the trained agent's Q-values.")
 @click.option("--td-error", "with_td_error", is_flag=True, help="Draw its absolute TD errors, the basis of its priorities.")
-@click.option("--device", default="auto")
+@click.option("--device", default="auto", help="As PyTorch names it: cpu, cuda, mps.")
 def video(
     agent: str | None,
     checkpoint: str,
@@ -58,6 +59,11 @@ def video(
         return
     agent = agent or TRAINED
     model, game = load_player(checkpoint if agent == TRAINED else agent, algo, env, device)
-    name = agent if agent in (RANDOM, TRAINED) else Path(agent).stem
-    path = (output_dir or Path("videos")) / f"{name}_agent.mp4"
+    path = (output_dir or Path("videos")) / f"{_file_name(agent)}_agent.mp4"
     click.echo(record_one(model, path, **how, **vars(game)))
+
+
+def _file_name(agent: str) -> str:
+    """:return: an agent's name without slashes and colons; of a file with its folder, as many are called best_model.zip"""
+    path = Path(agent)
+    return f"{path.parent.name}_{path.stem}".lstrip("_") if path.suffix == ".zip" else re.sub("[/:]", "_", agent)

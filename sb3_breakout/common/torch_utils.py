@@ -1,7 +1,8 @@
 """PyTorch on this machine: which device, what it does fast, memory, compiling, clipping."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,19 @@ def bfloat16_is_fast(device: th.device) -> bool:
     # Not exported by PyTorch, and missing where the processor is no x86
     probes = (getattr(th.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return device.type == "cpu" and any(probe() for probe in probes if probe is not None)
+
+
+@contextmanager
+def number_of_threads(number: int) -> Iterator[None]:
+    """
+    :param number: of threads that PyTorch computes with inside the block
+    """
+    before = th.get_num_threads()
+    th.set_num_threads(number)
+    try:
+        yield
+    finally:
+        th.set_num_threads(before)
 
 
 def keep_freed_memory() -> None:

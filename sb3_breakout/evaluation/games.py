@@ -5,6 +5,7 @@ from typing import Any
 
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_breakout.agents import frames_in
 from sb3_breakout.common.arguments import check_at_least, check_choice
 from sb3_breakout.envs.games import make_games
 from sb3_breakout.protocol import ENV_ID, FRAME_SKIP, MAX_STEPS, NOOP_MAX, STICKINESS
@@ -30,7 +31,7 @@ def evaluation_env(
         0.25)
     :param n_envs: number of games at once
     :param n_stack: frames in an observation
-    :param max_steps: agent steps after which a game is truncated
+    :param max_steps: agent steps after which a game is truncated; start no-ops count as well
     :param noop_max: largest number of start no-ops
     :param seed: of the games
     :param env_id: a ``NoFrameskip-v4`` game
@@ -57,8 +58,8 @@ def env_for(model: Any, **env_arguments: Any) -> VecEnv:
     :param env_arguments: of :func:`evaluation_env`
     :raises ValueError: if no number of frames makes the agent fit the games
     """
-    space = model.observation_space.shape
-    env = evaluation_env(**{"n_stack": space[0] if space else 1, **env_arguments})
+    n_stack = frames_in(model.observation_space.shape, env_arguments.get("wrapper_kwargs"))
+    env = evaluation_env(**{"n_stack": n_stack, **env_arguments})
     try:
         check_fits(model, env, env_arguments.get("env_id", ENV_ID))
     except ValueError:

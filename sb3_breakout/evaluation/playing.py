@@ -1,6 +1,7 @@
 """Plays the games of an evaluation, those of each seed at once."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -11,8 +12,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_breakout.agents import frames_in
 from sb3_breakout.common.arguments import check_at_least
 from sb3_breakout.common.progress import progress_bar as bar
+from sb3_breakout.common.random_state import random_state_kept
 from sb3_breakout.common.workers import worker_processes
 from sb3_breakout.evaluation.balls import Ball, balls_at_paddle, miss_rates
 from sb3_breakout.evaluation.game_watch import GameWatch
@@ -82,7 +85,7 @@ def evaluate(
 ) -> Scores:
     """
     Play whole games, all of a seed at once. Each environment plays one, so that short games are not counted more often
-    than long ones. Seeds the agent's actions and the generators of Python, NumPy and PyTorch.
+    than long ones. The random number generators are left as they were.
 
     :param model: anything with SB3's ``predict``; a DDQN is greedy up to its ``evaluation_epsilon`` here
     :param episodes: number of games over all seeds
@@ -104,7 +107,7 @@ def evaluate(
         games = [game for games_of_a_seed in _play_all(model, jobs, workers, over) for game in games_of_a_seed]
     balls = [ball for game in games for ball in game.balls]
     protocol = {
-        "n_stack": model.observation_space.shape[0],
+        "n_stack": frames_in(model.observation_space.shape, arguments.get("wrapper_kwargs")),
         **arguments,
         "frame_skip": _frame_skip(arguments),
         "sticky_actions": STICKINESS[arguments["protocol"]],
@@ -154,8 +157,9 @@ def _play_all(model: Any, jobs: Sequence[Job], workers: int, over: Callable[[int
         return
     env_for(model, n_envs=1, **jobs[0].env_arguments).close()  # an agent that does not fit is refused before a process starts
     sent = SavedModel.of(model) if isinstance(model, BaseAlgorithm) else model
-    threads = max(th.get_num_threads() // workers, 1)
-    with worker_processes(min(workers, len(jobs))) as pool:
+    processes = min(workers, len(jobs))
+    threads = max(th.get_num_threads() // processes, 1)
+    with worker_processes(processes) as pool:
         playing = {pool.submit(_play_in_process, sent, job, threads): job for job in jobs}
         for games, job in playing.items():
             yield games.result()
@@ -178,12 +182,29 @@ def _play(model: Any, job: Job, over: Callable[[int], None]) -> list[Played]:
     env = env_for(model, n_envs=job.games, seed=GAMES_OF_A_SEED * job.seed, **job.env_arguments)
     try:
         games = env.env_method("insert", GameWatch)
-        set_random_seed(job.seed)
-        model.action_space.seed(job.seed)  # a RandomAgent's
-        _play_to_the_end(model, env, games, job.deterministic, over)
+        with _seeded(model, job.seed):
+            _play_to_the_end(model, env, games, job.deterministic, over)
         return [_seen(game, _frame_skip(job.env_arguments)) for game in games]
     finally:
         env.close()
+
+
+@contextmanager
+def _seeded(model: Any, seed: int) -> Iterator[None]:
+    """
+    Inside the block, the agent's random actions follow from a seed; afterwards all generators are as they were.
+
+    :param model: who plays
+    :param seed: of the generators of Python, NumPy and PyTorch, and of the agent's action space (a ``RandomAgent``'s)
+    """
+    own = model.action_space.np_random.bit_generator.state
+    with random_state_kept():
+        set_random_seed(seed)
+        model.action_space.seed(seed)
+        try:
+            yield
+        finally:
+            model.action_space.np_random.bit_generator.state = own
 
 
 def _play_to_the_end(

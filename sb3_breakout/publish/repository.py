@@ -66,21 +66,24 @@ python -m rl_zoo3.enjoy --algo {algo} --env {env_id} -f logs
 """
 
 
-def write_repository(agent: TrainedAgent, folder: Path, repo_id: str, say: Callable[[str], None] = print) -> None:
+def write_repository(
+    agent: TrainedAgent, folder: Path, repo_id: str, say: Callable[[str], None] = print, replace: bool = False
+) -> None:
     """
     :param agent: one that ``sb3-breakout ship`` has written, or that comes with the package
     :param folder: to write
     :param repo_id: ``ORGANISATION/NAME`` of the repository
     :param say: takes a line about each stage before it begins
+    :param replace: whether a folder that is there is replaced
     :raises FileNotFoundError: if the agent was not evaluated, or its run's settings are missing
-    :raises FileExistsError: if the folder is there
+    :raises FileExistsError: if the folder is there and not to be replaced
     """
     run, env_id = agent.path.parent, agent.game.env_id
     if not (run / EVALUATION).is_file():
         raise FileNotFoundError(f"There is no {run / EVALUATION}: run `sb3-breakout ship` first, and push what it writes.")
     report = json.loads((run / EVALUATION).read_text())
     args = yaml.unsafe_load((run / env_id / "args.yml").read_text())
-    with folder_written_aside(folder) as aside:
+    with folder_written_aside(folder, replace) as aside:
         say("Copying the agent, its settings and its scores")
         shutil.copy(agent.path, aside / f"{args['algo']}-{env_id}.zip")
         for file in ("args.yml", "config.yml"):

@@ -10,9 +10,9 @@ import yaml
 
 from sb3_breakout.agents import TrainedAgent, read_agent
 from sb3_breakout.common.files import folder_written_aside
-from sb3_breakout.ddqn import DDQN
 from sb3_breakout.evaluation import evaluate_under
 from sb3_breakout.protocol import STICKINESS
+from sb3_breakout.rnd import DDQNRND
 
 OF_THIS_MACHINE = {"log_folder": "logs", "tensorboard_log": "", "trained_agent": "", "uuid": False}  # in args.yml
 OF_THE_RUN = ("_last_obs", "_last_original_obs", "_last_episode_starts")  # useless without the games they belong to
@@ -56,8 +56,8 @@ def save_small(source: TrainedAgent, target: Path) -> None:
     :param target: where to save it
     """
     model = source.load("cpu")
-    own: Any = DDQN.get_parameters(model)  # without those of an explorer
-    model.set_parameters(own, device="cpu")
+    if isinstance(model, DDQNRND):
+        model.forget_exploration()
     model.policy.optimizer.state.clear()  # SB3 requires an optimizer, but not its state
     # One tensor under two names is stored once: the target network is loaded as synchronised with the online network
     model.q_net_target.load_state_dict(model.q_net.state_dict(), assign=True)

@@ -49,6 +49,10 @@ class DDQNRND(DDQN):
         for name, state in before.items():
             recursive_getattr(self, name).load_state_dict(state)
 
+    def forget_exploration(self) -> None:
+        """From now on the model is saved without explorer and bonus."""
+        self.explorer, self.rnd, self._saved_exploration = None, None, None
+
     def _exploration_parameters(self) -> dict[str, Any]:
         if self.explorer is None:
             return dict(self._saved_exploration or {})
@@ -80,8 +84,9 @@ class DDQNRND(DDQN):
             _, params, _ = load_from_zip_file(params, device=device, load_data=False)
         super().set_parameters({name: state for name, state in params.items() if name not in EXPLORATION}, exact_match, device)
         explorer, rnd = self.explorer, self.rnd
+        before = self._exploration_parameters()
         self.explorer, self.rnd = None, None
-        self._saved_exploration = {name: state for name, state in params.items() if name in EXPLORATION}
+        self._saved_exploration = before | {name: state for name, state in params.items() if name in EXPLORATION}
         if explorer is not None and rnd is not None:
             self.attach(explorer, rnd)
 

@@ -92,6 +92,7 @@ class DualAgentCallback(RNDCallback):
         self.alpha_fraction = alpha_fraction
         self.save_path = save_path
         self.explorer: QLearner | None = None
+        self._beside: DDQN | None = None  # the model that the explorer belongs to
         self._episodes: deque[np.ndarray] = deque(maxlen=10)  # extrinsic and combined reward of the last episodes
 
     @property
@@ -117,8 +118,9 @@ class DualAgentCallback(RNDCallback):
         buffer = self.model.replay_buffer
         assert isinstance(buffer, PrioritizedReplayBuffer)
         self.view = buffer.learner(self.reward_mix)
-        if self.explorer is None:
-            self.explorer = self.model.second_learner(self.view)
+        if self.explorer is None or self._beside is not self.model:
+            self.explorer, self._beside = self.model.second_learner(self.view), self.model
+            self._episodes.clear()
         self.explorer.view = self.view
         if isinstance(self.model, DDQNRND):
             assert self.wrapper.rnd is not None

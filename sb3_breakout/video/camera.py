@@ -17,6 +17,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.type_aliases import AtariStepReturn
 
+from sb3_breakout.ddqn import DDQNPolicy
 from sb3_breakout.evaluation import env_for
 from sb3_breakout.video.td_error import td_error
 
@@ -109,7 +110,7 @@ def play_game(
 
     :param agent: anything with SB3's ``predict`` and spaces: a model, a ``RandomAgent``
     :param deterministic: passed to ``predict``
-    :param with_q_values: whether to ask a trained agent for its Q-values of each state in which it chooses an action
+    :param with_q_values: whether to ask a trained agent (a DDQN) for its Q-values of each state in which it chooses an action
     :param with_td_error: whether to compute a trained agent's TD error of each action, see
         :func:`~sb3_breakout.video.td_error.td_error`
     :param env_arguments: of :func:`sb3_breakout.evaluation.evaluation_env`: seed, max_steps, protocol, ...
@@ -117,7 +118,7 @@ def play_game(
     :raises ValueError: if the agent does not fit the game
     """
     env = env_for(agent, n_envs=1, **env_arguments)
-    trained = hasattr(agent, "policy")
+    trained = isinstance(getattr(agent, "policy", None), DDQNPolicy)
     recent = deque[float](maxlen=REMEMBERED) if with_td_error and trained else None
     try:
         (camera,) = env.env_method("insert", Camera)

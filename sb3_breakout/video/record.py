@@ -95,14 +95,16 @@ def record_video(
     :param game: of :func:`~sb3_breakout.video.camera.play_game`
     :return: the last moment: number of pictures less one, final score
     :raises FileExistsError: if there is such a file or folder already; nothing is overwritten
-    :raises ValueError: if the agent does not fit the game
+    :raises ValueError: if the agent does not fit the game, or the file is not called ``.mp4``
     :raises OSError: if something cannot be written
     """
     check_at_least("scale", scale, 1)
     path, frames, unfinished = _places(path)
+    if path.suffix != ".mp4":
+        raise ValueError(f"A video is an MP4 file, received {path}: call it {path.name}.mp4.")
     for place in (path, frames) if with_frames else (path,):
         if place.exists():
-            raise FileExistsError(f"{place} exists already: remove it, or choose another name.")
+            raise FileExistsError(f"{place} exists already: remove it, or write to another folder.")
     moments = play_game(agent, **game)
     first = next(moments)
     height, width, _ = annotate(first, scale).shape

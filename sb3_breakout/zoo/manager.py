@@ -12,6 +12,7 @@ import io
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import optuna
@@ -31,7 +32,7 @@ from sb3_breakout.common.files import remove_abandoned
 from sb3_breakout.common.termination import Termination
 from sb3_breakout.ddqn import DDQN
 from sb3_breakout.gameplay.collect.callback import RecordGameplayCallback
-from sb3_breakout.registry import ALGORITHMS, hyperparameter_file, load
+from sb3_breakout.registry import ALGORITHMS, hyperparameter_file
 from sb3_breakout.rnd import DualAgentCallback
 from sb3_breakout.zoo.checks import (
     check_command_line,
@@ -90,7 +91,7 @@ class Manager(ExperimentManager):
         try:
             hyperparams, saved_hyperparams = super().read_hyperparameters()
         except KeyError as error:
-            if error.args != ("atari",):
+            if not self.ours or error.args != ("atari",):
                 raise
             game = self.env_name.gym_id
             raise ValueError(f"{self.config} must have a section {game!r} or 'atari', received neither.") from None
@@ -130,15 +131,16 @@ class Manager(ExperimentManager):
 
     @override
     def create_callbacks(self) -> None:
+        of_the_user = list(self.callbacks)
         super().create_callbacks()
         if not self.ours:
             return
-        given = [each for each in self.callbacks if type(each) is not ProgressBarCallback]
+        given = [each for each in self.callbacks if not (self.show_progress and type(each) is ProgressBarCallback)]
         stop = next((each for each in given if isinstance(each, StopTrainingOnMaxEpisodes)), None)
         # First, as RL Zoo ends the first callback also of a training that is interrupted
         self.callbacks = [TrainingProgressCallback(stop=stop), *given] if self.show_progress else given
         for each in list(self.callbacks):
-            if isinstance(each, CheckpointCallback):
+            if isinstance(each, CheckpointCallback) and each not in of_the_user:
                 self.callbacks.append(ReplayBufferCheckpoint(each.save_freq, each.save_path))
             elif isinstance(each, DualAgentCallback) and each.save_path is None:
                 each.save_path = self.save_path
@@ -191,7 +193,7 @@ class Manager(ExperimentManager):
         return super(Manager, one_trial).objective(trial)
 
     def _algorithm_class(self) -> type[BaseAlgorithm]:
-        return load(ALGORITHMS[self.algo].algorithm_class)
+        return resolve_name(ALGORITHMS[self.algo].algorithm_class)
 
     def _buffer_arguments(self, of_trial: dict[str, Any]) -> dict[str, Any]:
         """

@@ -10,9 +10,10 @@ import runpy
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pkgutil import resolve_name
 from types import ModuleType
 
-from sb3_breakout.registry import ALGORITHMS, load
+from sb3_breakout.registry import ALGORITHMS
 
 RECORD_VIDEO = "record_video"
 
@@ -26,7 +27,7 @@ def patch_utils(module: ModuleType) -> None:
     from sb3_breakout.zoo.shipped import with_shipped_agents
 
     module.get_model_path = with_shipped_agents(module.get_model_path)  # type: ignore[attr-defined]
-    module.ALGOS.update({name: load(algorithm.algorithm_class) for name, algorithm in ALGORITHMS.items()})
+    module.ALGOS.update({name: resolve_name(algorithm.algorithm_class) for name, algorithm in ALGORITHMS.items()})
 
 
 def patch_hyperparams_opt(module: ModuleType) -> None:
@@ -36,8 +37,8 @@ def patch_hyperparams_opt(module: ModuleType) -> None:
     :param module: ``rl_zoo3.hyperparams_opt``
     """
     samplers, converters = module.HYPERPARAMS_SAMPLER, module.HYPERPARAMS_CONVERTER
-    samplers.update({name: load(algorithm.sampler) for name, algorithm in ALGORITHMS.items()})
-    converters.update({name: load(algorithm.converter) for name, algorithm in ALGORITHMS.items()})
+    samplers.update({name: resolve_name(algorithm.sampler) for name, algorithm in ALGORITHMS.items()})
+    converters.update({name: resolve_name(algorithm.converter) for name, algorithm in ALGORITHMS.items()})
 
 
 def patch_exp_manager(module: ModuleType) -> None:

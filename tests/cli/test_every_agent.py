@@ -42,7 +42,7 @@ def test_evaluate(agent, command, tmp_path):
 
 def test_video(agent, command, tmp_path):
     command("video", "--agent", agent, *SHORT)
-    assert (tmp_path / "videos" / f"{agent.stem}_agent.mp4").stat().st_size > 1000
+    assert (tmp_path / "videos" / f"{agent.parent.name}_{agent.stem}_agent.mp4").stat().st_size > 1000
 
 
 def test_ship(agent, command, tmp_path, monkeypatch):

@@ -1,11 +1,14 @@
 """Games of an evaluation: that they are whole, counted once, and what is told of them."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+import torch as th
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.utils import set_random_seed
 
 from sb3_breakout import DDQN
 from sb3_breakout.envs import RandomAgent
@@ -71,6 +74,25 @@ def test_a_seed_has_its_games_whatever_was_played_before(agent_class: Callable[[
     assert both.lengths[2:] == alone.lengths != both.lengths[:2]
     assert both.scores[2:] == alone.scores
     assert both.games == 4
+
+
+def test_random_numbers_outside_are_left_alone() -> None:
+    agent = RandomAgent(evaluation_env(n_envs=1), seed=1)
+    drawn = []
+    for evaluations in (0, 1):
+        set_random_seed(7)
+        agent.action_space.seed(7)
+        for _ in range(evaluations):
+            evaluate(agent, episodes=1, seeds=[3], max_steps=10)
+        drawn.append((np.random.random(), random.random(), float(th.rand(())), agent.action_space.np_random.random()))
+    assert drawn[0] == drawn[1]
+
+
+def test_frames_in_colour_are_counted() -> None:
+    colour = {"grayscale": False}
+    agent = RandomAgent(evaluation_env(n_envs=1, n_stack=4, wrapper_kwargs=colour), seed=0)
+    assert agent.observation_space.shape == (12, 84, 84)
+    assert evaluate(agent, episodes=1, seeds=[0], max_steps=10, wrapper_kwargs=colour).protocol["n_stack"] == 4
 
 
 def test_several_processes_play_the_same_games() -> None:

@@ -210,6 +210,16 @@ def test_what_does_not_fit_is_said_at_the_start_of_training() -> None:
     refused(by_actor, DualAgentCallback(), "needs initial_priorities='recent': .* 'td_error' would not be the model's")
 
 
+def test_one_callback_for_several_models() -> None:
+    callback = DualAgentCallback()
+    first = trained(100, callback)
+    explorer = callback.explorer
+    second = trained(41, callback, seed=1)
+    assert second.explorer is callback.explorer is not explorer
+    assert first.explorer is explorer
+    assert not np.array_equal(weights(second.explorer), weights(explorer))
+
+
 def test_a_second_training_without_the_callback() -> None:
     model = trained(60)
     with pytest.raises(ValueError, match="ddqn_rnd needs its exploration agent"):

@@ -92,6 +92,17 @@ def test_parameters_of_a_file_put_into_a_running_agent(tmp_path: Path) -> None:
     assert same(model.get_parameters(), before)
 
 
+def test_parameters_of_a_model_without_explorer(tmp_path: Path) -> None:
+    model = trained(100)
+    model.save(tmp_path / "model")
+    own = DDQN.get_parameters(model)
+    for each in (model, DDQNRND.load(tmp_path / "model")):
+        each.set_parameters(own)
+        assert same(each.get_parameters(), DDQNRND.load(tmp_path / "model").get_parameters())
+        each.forget_exploration()
+        assert each.get_parameters().keys() == own.keys()
+
+
 def test_a_second_training_in_the_same_process_goes_on_too() -> None:
     model = trained(100)
     end = copy.deepcopy(model.get_parameters())

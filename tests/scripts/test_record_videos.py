@@ -5,6 +5,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
+import torch as th
 
 from sb3_breakout import DDQN
 from sb3_breakout.common.files import HOST
@@ -12,6 +13,7 @@ from sb3_breakout.evaluation import evaluation_env
 from sb3_breakout.video.bulk import number_random
 from tests.common.test_files import NOBODY
 
+WITHOUT_GPU = pytest.mark.skipif(th.cuda.is_available(), reason="there is one")
 SHORT = ("--max_steps", 15, "--device", "cpu")
 
 
@@ -101,7 +103,7 @@ def test_only_random_videos_need_no_trained_agent(script, tmp_path):
 
 @pytest.mark.parametrize(
     ("agent", "name"),
-    [(("--agent", "random"), "random"), ((), "trained"), (("--agent", "trained"), "trained"), (None, "small")],
+    [(("--agent", "random"), "random"), ((), "trained"), (("--agent", "trained"), "trained"), (None, "model0_small")],
 )
 def test_one_video(script, checkpoint, tmp_path, agent, name):
     options = ("--agent", checkpoint) if agent is None else (*agent, "--checkpoint", checkpoint)
@@ -139,6 +141,7 @@ def test_what_cannot_be_done_is_said(script, tmp_path, capsys, options, code, me
     [
         (("--algo", "c51_per"), "small.zip was saved by ddqn_per, received --algo c51_per"),
         (("--device", "foo"), "device must be 'auto', 'cpu', 'cuda' or 'mps', received 'foo'"),
+        pytest.param(("--device", "cuda"), "'cuda' is not available here", marks=WITHOUT_GPU),
         (("--env", "PongNoFrameskip-v4"), "The agent knows the actions Discrete(4), PongNoFrameskip-v4 shows Discrete(6)"),
     ],
 )

@@ -17,6 +17,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from gymnasium import spaces
+from stable_baselines3 import DQN
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from sb3_breakout import DDQN
@@ -244,6 +245,19 @@ def test_a_process_killed_between_video_and_folder_loses_nothing(recorded, tmp_p
     shutil.copytree(path.with_suffix(""), tmp_path / ".game.unfinished")
     assert is_recorded(tmp_path / "game.mp4")
     assert len(list((tmp_path / "game").iterdir())) == len(moments)
+
+
+@pytest.mark.parametrize("name", ["game", "game.avi"])
+def test_another_kind_of_file_is_refused(random_agent, tmp_path, name):
+    with pytest.raises(ValueError, match=rf"A video is an MP4 file, received .*{name}: call it {name}.mp4"):
+        record_video(random_agent(0), tmp_path / name)
+
+
+def test_agents_of_others_have_neither_q_values_nor_td_errors():
+    env = evaluation_env(n_envs=1)
+    agent = DQN("CnnPolicy", env, buffer_size=1, device="cpu")
+    moments = list(play_game(agent, with_q_values=True, with_td_error=True, max_steps=12))
+    assert all(each.q_values is None and each.td_errors is None for each in moments)
 
 
 @pytest.mark.parametrize("taken", ["game.mp4", "game"])

@@ -33,7 +33,7 @@ for arguments in json.loads(sys.argv[1]):
 TIMEOUT = 1800  # seconds
 # Forks of a fresh interpreter that has imported what takes long, and has run nothing
 WARM = multiprocessing.get_context("forkserver")
-WARM.set_forkserver_preload(["rl_zoo3.exp_manager", "sb3_breakout.gameplay.collect.collection"])
+WARM.set_forkserver_preload(["torch._dynamo", "rl_zoo3.exp_manager", "sb3_breakout.gameplay.collect.collection"])
 
 
 def run(*command: str | Path, folder: Path, code: int = 0, **environment: str) -> str:

@@ -1,6 +1,7 @@
 """Names of hyperparameters: everything that is read is accepted, everything else refused."""
 
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 import yaml
@@ -8,7 +9,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 
 from sb3_breakout import DDQN
 from sb3_breakout.common.arguments import constructor_arguments
-from sb3_breakout.registry import ALGORITHMS, hyperparameter_file, load
+from sb3_breakout.registry import ALGORITHMS, hyperparameter_file
 from sb3_breakout.zoo.checks import (
     ZOO_KEYS,
     check_command_line,
@@ -25,7 +26,7 @@ def test_our_yaml_files_are_found_and_know_their_names(algo: str):
     assert Path(hyperparameter_file(algo)) in files
     for file in files:
         for section in yaml.safe_load(file.read_text()).values():
-            check_hyperparameters(algo, load(ALGORITHMS[algo].algorithm_class), section)
+            check_hyperparameters(algo, resolve_name(ALGORITHMS[algo].algorithm_class), section)
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
@@ -128,7 +129,7 @@ def test_options_that_the_zoo_would_ignore(n_timesteps: int, save_freq: int):
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_a_training_that_ends_before_learning_starts(algo: str):
     """Given or left to the constructor, which has 10,000."""
-    algorithm_class = load(ALGORITHMS[algo].algorithm_class)
+    algorithm_class = resolve_name(ALGORITHMS[algo].algorithm_class)
     for given, n_timesteps in (({"learning_starts": 1e2}, 100), ({}, 10_000)):
         with pytest.raises(ValueError, match=f"{algo}: a training of {n_timesteps} steps .* learning_starts={n_timesteps}"):
             check_learning_starts(algo, algorithm_class, given, n_timesteps)

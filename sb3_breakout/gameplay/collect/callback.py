@@ -13,19 +13,19 @@ from sb3_breakout.common.random_state import random_state_kept
 from sb3_breakout.gameplay.collect.agents import describe_model
 from sb3_breakout.gameplay.collect.play import play_game, recorder_of
 from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
-from sb3_breakout.gameplay.dataset.layout import GameplayFolder
+from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
 
 class RecordGameplayCallback(BaseCallback):
     """
-    At a fixed interval, plays one whole game with the current policy (as ``predict`` plays it in an evaluation) in an
+    At a fixed interval, plays one whole game with the current policy (as ``predict`` plays it in an evaluation) in a
     separate environment, and adds it to a dataset of gameplay. Training is not affected: the state of the random number
     generators is restored.
 
     RL Zoo's YAML files name it under ``callback:``, and the games go into the run's log folder, under ``gameplay``.
     Otherwise, give it a folder and an environment; without them (as in the Zoo's search for hyperparameters) it does
-    nothing. A game that cannot be written causes a warning and does not stop the training.
+    nothing. A game that cannot be written, or a dataset that is damaged, causes a warning and does not stop the training.
 
     Before the training starts, a ValueError says if these games do not fit the model or cannot be recorded.
 
@@ -84,7 +84,7 @@ class RecordGameplayCallback(BaseCallback):
             number = max(folder.numbers(), default=0) + 1
             play_game(self.model, env, EpisodeWriter(folder.episode(number)), about, self._seed())
             rebuild_indexes(folder)
-        except OSError as error:
+        except (OSError, DamagedDataset) as error:
             warnings.warn(f"A game was not recorded ({error}); training continues.", stacklevel=2)
 
     def _seed(self) -> int:

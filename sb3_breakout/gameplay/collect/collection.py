@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch as th
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_breakout.agents import Game
+from sb3_breakout.common.torch_utils import number_of_threads
 from sb3_breakout.common.workers import worker_processes
 from sb3_breakout.envs.games import make_games
 from sb3_breakout.evaluation import check_fits
 from sb3_breakout.gameplay.collect.agents import Agent, agents_in_turn, describe, file_sha256
-from sb3_breakout.gameplay.collect.play import play_game
+from sb3_breakout.gameplay.collect.play import play_game, recorder_of
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
@@ -103,11 +103,11 @@ def play(job: Job) -> int:
 
     :return: its number
     """
-    th.set_num_threads(1)  # sums of floats depend on the number of threads
-    model, env, about = load_agent(job.agent, job.conditions.sticky)
-    set_random_seed(job.seed)
-    model.action_space.seed(job.seed)
-    play_game(model, env, EpisodeWriter(job.folder, job.conditions.native), about, job.seed, job.with_q_values)
+    with number_of_threads(1):  # sums of floats depend on it
+        model, env, about = load_agent(job.agent, job.conditions.sticky)
+        set_random_seed(job.seed)
+        model.action_space.seed(job.seed)
+        play_game(model, env, EpisodeWriter(job.folder, job.conditions.native), about, job.seed, job.with_q_values)
     return job.number
 
 
@@ -166,8 +166,15 @@ def _check_played_alike(job: Job, episode: Episode) -> None:
         job.with_q_values,
     )
     for (name, before), now in zip(was.items(), wanted, strict=True):
-        if before != now:
-            raise ValueError(
-                f"{episode.folder} was collected with {name} {before}, received {now}: "
-                "use the same settings, or another folder. Nothing was changed."
-            )
+        _check_same(episode, name, before, now)
+    _, env, _ = load_agent(job.agent, conditions.sticky)
+    for name, now in recorder_of(env).facts.items():
+        _check_same(episode, name, facts["game"][name], now)
+
+
+def _check_same(episode: Episode, name: str, before: Any, now: Any) -> None:
+    if before != now:
+        raise ValueError(
+            f"{episode.folder} was collected with {name} {before}, received {now}: "
+            "use the same settings, or another folder. Nothing was changed."
+        )

@@ -4,7 +4,7 @@ from typing import Any
 
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from sb3_breakout.envs import AtariPreprocessing
+from sb3_breakout.envs import AleVecEnv, AtariPreprocessing
 from sb3_breakout.gameplay.collect.recorder import GameRecorder
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
@@ -18,8 +18,11 @@ def recorder_of(env: VecEnv) -> GameRecorder:
     :raises ValueError: if the environment is of another kind, or its games cannot be recorded
     """
     games = env.unwrapped
-    if not isinstance(games, DummyVecEnv) or games.num_envs != 1:
-        raise ValueError(f"Games are recorded one at a time, from a DummyVecEnv with one of them; received {games}.")
+    if not isinstance(games, DummyVecEnv) or isinstance(games, AleVecEnv) or games.num_envs != 1:
+        raise ValueError(
+            f"Games are recorded one at a time, from a DummyVecEnv with one of them; received {type(games).__name__} with "
+            f"{games.num_envs}."
+        )
     game = AtariPreprocessing.of(games.envs[0]).game
     return game if isinstance(game, GameRecorder) else GameRecorder.put_into(games.envs[0])
 

@@ -28,7 +28,7 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     def __init__(self, game: gym.Env, facts: dict[str, Any]) -> None:
         super().__init__(game)
-        self._game_facts = facts
+        self.facts = facts
         emulated: Any = game.unwrapped
         self._actions = [(label_of(action.name), action.value) for action in emulated._action_set]
         self._ale: ALEInterface = emulated.ale
@@ -126,7 +126,7 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         steps["actions"].append(label)
         steps["ale_actions"].append(ale_action)
         steps["rewards"].append(reward)
-        steps["shaped_rewards"].append(rules_of_reward(self._game_facts, reward, lost))
+        steps["shaped_rewards"].append(rules_of_reward(self.facts, reward, lost))
         steps["life_lost"].append(lost > 0)
         steps["lives"].append(lives)
         steps["q_values"].append(self._q_values)
@@ -153,7 +153,7 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
                 "terminated": terminated,
                 "truncated": truncated,
                 "native": writer.native,
-                "game": self._game_facts,
+                "game": self.facts,
                 **self._about,
                 "versions": versions(),
                 "start_state": self._start,

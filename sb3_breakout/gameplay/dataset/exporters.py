@@ -16,6 +16,7 @@ import numpy as np
 from sb3_breakout.common import png
 from sb3_breakout.common.arguments import check_choice
 from sb3_breakout.common.files import folder_written_aside
+from sb3_breakout.common.progress import progress_bar as bar
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import read_splits
 from sb3_breakout.gameplay.dataset.layout import EMULATOR_FRAMES_PER_SECOND, LABELS, GameplayFolder
@@ -27,13 +28,14 @@ NOTHING = LABELS.index("NOTHING")
 DESCRIPTION = "Whole games. Actions are 0 LEFT, 1 NOTHING, 2 RIGHT; infos have the emulator's own (ale_action) and lives."
 
 
-def export(folder: GameplayFolder, form: str, target: Path) -> None:
+def export(folder: GameplayFolder, form: str, target: Path, progress_bar: bool = False) -> None:
     """
     Export a dataset to another format. The target is written atomically.
 
     :param folder: the dataset
     :param form: a key of ``EXPORTERS``
     :param target: folder to write, which must not exist
+    :param progress_bar: show how many episodes are written, on stderr
     :raises FileExistsError: if it exists
     :raises FileNotFoundError: if there is no dataset
     :raises OSError: if something cannot be written
@@ -42,9 +44,21 @@ def export(folder: GameplayFolder, form: str, target: Path) -> None:
     """
     check_choice("format", form, tuple(EXPORTERS))
     splits = read_splits(folder)
-    with folder_written_aside(target) as aside:
+    total = sum(map(len, splits.values()))
+    with folder_written_aside(target) as aside, bar(f"Exporting to {form}", total, progress_bar) as written:
         for split, names in splits.items():
-            EXPORTERS[form]((Episode.open(folder.episodes / name) for name in names), aside, split)
+            EXPORTERS[form](_opened(folder, names, written), aside, split)
+
+
+def _opened(folder: GameplayFolder, names: Iterable[str], written: Callable[[int], None]) -> Iterator[Episode]:
+    """
+    :param folder: the dataset
+    :param names: of episodes
+    :param written: is called with 1 when the next episode, or the end, is asked for
+    """
+    for name in names:
+        yield Episode.open(folder.episodes / name)
+        written(1)
 
 
 def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:

@@ -43,7 +43,7 @@ def _script(content: Any) -> str:
 
 def _summary(episode: Episode, split: str) -> dict[str, Any]:
     facts = episode.facts
-    height, width = (210, 160) if facts["native"] else facts["game"]["frame_shape"][:2]
+    height, width = episode.native(0).shape[:2] if facts["native"] else facts["game"]["frame_shape"][:2]
     summary = {
         "name": episode.name,
         "split": split,

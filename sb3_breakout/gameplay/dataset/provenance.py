@@ -64,16 +64,12 @@ def preprocessing_arguments(game: dict[str, Any]) -> dict[str, Any]:
     """
     :param game: the result of :func:`game_facts`
     :return: arguments of ``AtariPreprocessing`` that reproduce the recorded game: every step, raw rewards, no presses
-    :raises ValueError: if no agent sees such frames
     """
     height, width, channels = game["frame_shape"]
-    native = (height, width) == (210, 160)
-    if not native and height != width:
-        raise ValueError(f"frame_shape is {game['frame_shape']}, which no agent sees")
     return {
         "noop_max": 0,
         "frame_skip": game["frame_skip"],
-        "screen_size": None if native else height,
+        "screen_size": height if height == width else None,  # the emulator's own is never square
         "grayscale": channels == 1,
         "terminal_on_life_loss": False,
         "clip_reward": False,
@@ -85,7 +81,6 @@ def env_spec(game: dict[str, Any]) -> EnvSpec:
     """
     :param game: the result of :func:`game_facts`
     :return: ``gym.make(env_spec(game))`` plays the recorded game
-    :raises ValueError: if no agent sees such frames
     """
     spec = gym.spec(game["env_id"])
     wrapper = WrapperSpec("AtariPreprocessing", "sb3_breakout.envs:AtariPreprocessing", preprocessing_arguments(game))

@@ -1,5 +1,6 @@
 """Writes an episode to disk atomically."""
 
+import errno
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,7 +87,9 @@ class EpisodeWriter:
 
     def _given_up(self, error: OSError) -> OSError:
         self.give_up()
+        there = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+        reason = "it is there by now: does another process write to this dataset?" if there else error.strerror
         return OSError(
             error.errno,
-            f"{self.folder} could not be written ({error.strerror}), and nothing of it was kept; other episodes are untouched",
+            f"{self.folder} could not be written ({reason}), and nothing of it was kept; other episodes are untouched",
         )

@@ -69,6 +69,14 @@ def test_full_disk_does_not_end_a_training(tmp_path: Path, monkeypatch: pytest.M
     assert GameplayFolder(tmp_path / "data").numbers() == []
 
 
+def test_damaged_games_do_not_end_a_training(tmp_path: Path) -> None:
+    train(RecordGameplayCallback(100, tmp_path / "data", env))
+    frame = GameplayFolder(tmp_path / "data").episode(1) / "frame_000003.png"
+    frame.unlink()
+    with pytest.warns(UserWarning, match=r"A game was not recorded \(.*frame_000003.png is missing.*\); training continues"):
+        assert train(RecordGameplayCallback(100, tmp_path / "data", env)).num_timesteps >= 130
+
+
 def test_without_a_folder_it_does_nothing() -> None:
     assert train(RecordGameplayCallback(10)).num_timesteps >= 130
     with pytest.raises(ValueError, match="every must be at least 1"):

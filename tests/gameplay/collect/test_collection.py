@@ -11,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch as th
 
 from sb3_breakout import DDQN
+from sb3_breakout.agents import Game
+from sb3_breakout.common.torch_utils import number_of_threads
 from sb3_breakout.gameplay.collect.agents import Agent, agents_in_turn, parse_agents
 from sb3_breakout.gameplay.collect.collection import Conditions, collect, missing_games
 from sb3_breakout.gameplay.dataset.episode import Episode
@@ -64,7 +67,8 @@ def test_files_of_one_name_are_told_apart(logs: Path, tmp_path: Path) -> None:
         (["ddqn_per"], "no agent 'ddqn_per': add :best, :final or :STEPS"),
         (["randon"], r"no agent 'randon' \(did you mean 'random'\?\)\. An agent is random, trained, c51_per/"),
         (["ddqn_per:worst"], "There is no agent 'ddqn_per:worst'"),
-        (["ddqn_per:7"], "There is no ddqn_per:7"),
+        (["ddqn_per:7"], r"no ddqn_per:7: .*_7_steps\.zip \(there are ddqn_per:best, ddqn_per:final, ddqn_per:500\)"),
+        (["c51_per:7"], r"no c51_per:7: .*_7_steps\.zip\. --env names another game"),
         (["mine.zip"], r"There is no agent mine\.zip"),
     ],
 )
@@ -142,6 +146,27 @@ def test_other_conditions_do_not_mix(
     with pytest.raises(ValueError, match=fault):
         missing_games(collected, agents, 3, replace(SETTINGS, **change))  # type: ignore[arg-type]
     assert [job.number for job in missing_games(collected, agents, 3, SETTINGS)] == [3]
+
+
+@pytest.mark.parametrize(
+    ("game", "fault"),
+    [
+        (Game(wrapper_kwargs={"frame_skip": 2}), "episode_000001 was collected with frame_skip 4, received 2"),
+        (Game(wrapper_kwargs={"grayscale": False}), r"frame_shape \[84, 84, 1\], received \[84, 84, 3\]"),
+        (Game(env_kwargs={"full_action_space": True}), r"env_kwargs {.*'full_action_space': False.*}, received {"),
+    ],
+)
+def test_other_preprocessing_does_not_mix(collected: GameplayFolder, agents: list[Agent], game: Game, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        missing_games(collected, [replace(agents[0], game=game), agents[1]], 3, SETTINGS)
+
+
+def test_threads_of_pytorch_are_left_alone(agents: list[Agent], tmp_path: Path) -> None:
+    folder = GameplayFolder(tmp_path / "data")
+    folder.claim()
+    with number_of_threads(2):
+        list(collect(missing_games(folder, agents[:1], 1, SETTINGS)))
+        assert th.get_num_threads() == 2
 
 
 def test_other_agents_do_not_mix(collected: GameplayFolder, agents: list[Agent], logs: Path, tmp_path: Path) -> None:

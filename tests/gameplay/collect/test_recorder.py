@@ -9,13 +9,17 @@ import pytest
 from ale_py import AtariEnv
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import TimeLimit
-from stable_baselines3.common.env_util import unwrap_wrapper
+from stable_baselines3.common.env_util import make_vec_env, unwrap_wrapper
 from stable_baselines3.common.monitor import Monitor
 
-from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
+from sb3_breakout.envs import AleVecEnv, AtariPreprocessing, RewardShapingWrapper
 from sb3_breakout.envs.atari_wrappers import MaxAndSkip
 from sb3_breakout.gameplay import GameRecorder
+from sb3_breakout.gameplay.collect.play import recorder_of
 from sb3_breakout.gameplay.dataset.episode import Episode
+from sb3_breakout.gameplay.dataset.layout import GameplayFolder
+from sb3_breakout.gameplay.dataset.page import write_page
+from sb3_breakout.gameplay.dataset.verification import verify_dataset
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 from tests.gameplay.conftest import SHORT, MakeGame, record
 
@@ -120,6 +124,27 @@ def test_rewards_of_the_learner(tmp_path: Path) -> None:
     facts = Episode.open(tmp_path / "episode_000001").facts
     assert facts["shaped_rewards"] == paid
     assert min(paid) == -1.001
+
+
+def test_a_game_with_a_screen_of_another_size(tmp_path: Path) -> None:
+    env = make_vec_env(
+        "PooyanNoFrameskip-v4",
+        wrapper_class=AtariPreprocessing,
+        wrapper_kwargs={"screen_size": None},
+        env_kwargs={"max_num_frames_per_episode": 200},
+    )
+    (episode,) = record(tmp_path / "data", env, native=True)
+    env.close()
+    assert episode.facts["game"]["frame_shape"] == [220, 160, 1] and episode.native(0).shape == (220, 160, 3)
+    assert all(fault is None for _, fault in verify_dataset(GameplayFolder(tmp_path / "data")))
+    assert f'"aspect":{160 / 220}' in write_page(GameplayFolder(tmp_path / "data")).read_text()
+
+
+def test_games_in_threads_are_refused() -> None:
+    env = make_vec_env("BreakoutNoFrameskip-v4", wrapper_class=AtariPreprocessing, vec_env_cls=AleVecEnv)
+    with pytest.raises(ValueError, match="from a DummyVecEnv with one of them; received AleVecEnv with 1"):
+        recorder_of(env)
+    env.close()
 
 
 def test_random_numbers_outside_the_emulator_are_refused() -> None:
