@@ -71,6 +71,7 @@ def test_original_trains(tmp_path: Path) -> None:
     assert model.observation_space.shape == (8, 84, 84)
 
 
+@pytest.mark.slow
 def test_rgb_at_native_size_trains_a_thousand_steps(tmp_path: Path) -> None:
     params = ("learning_starts:600", "buffer_size:1500", "n_envs:4", "batch_size:4", "gradient_steps:1")
     model = train("ddqn_per_rgb", 1000, *params, folder=tmp_path)

@@ -9,9 +9,12 @@ from sb3_breakout.cli import main
 from tests.trained_runs import COLOUR, KINDS, make_run
 
 SHORT = ("--max-steps", 25)
+OFTEN_PLAYED = ("original", "explorer")  # by the tests of the preset and of ddqn_rnd
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module", params=[pytest.param(kind, marks=pytest.mark.slow) if kind in OFTEN_PLAYED else kind for kind in KINDS]
+)
 def agent(request, tmp_path_factory):
     """The file of an agent of each kind, in its run."""
     return make_run(tmp_path_factory.mktemp("logs"), request.param)

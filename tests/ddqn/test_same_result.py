@@ -59,7 +59,7 @@ def trained(vec_env_cls: type[VecEnv], **arguments: Any) -> DDQN:
         vec_env_cls=vec_env_cls,  # type: ignore[arg-type]
     )
     defaults: dict[str, Any] = dict(learning_starts=300, buffer_size=2000, batch_size=8, train_freq=4, seed=0, autocast=False)
-    model = DDQN("CnnPolicy", VecFrameStack(env, 2), **defaults | arguments).learn(900)
+    model = DDQN("CnnPolicy", VecFrameStack(env, 2), **defaults | arguments).learn(600)
     env.close()
     return model
 

@@ -61,7 +61,7 @@ def same_info(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
 @pytest.mark.parametrize("n_envs", [1, 8])
 def test_whole_games(n_envs: int, tmp_path: Any) -> None:
     folders = (tmp_path / "ale", tmp_path / "dummy")
-    ended = play_both(both(n_envs, folders=folders), n_steps=1600 if n_envs == 1 else 400)
+    ended = play_both(both(n_envs, folders=folders), n_steps=700 if n_envs == 1 else 300)
     games = [info["episode"] for info in ended if "episode" in info]
     assert len(ended) > len(games) > 0, "lives and whole games must both have ended"
     ours, theirs = (load_results(str(folder)) for folder in folders)
@@ -73,7 +73,7 @@ def test_whole_games(n_envs: int, tmp_path: Any) -> None:
 @pytest.mark.parametrize("limit", [150, 151, 153, 301])
 def test_truncated_games(limit: int) -> None:
     """The emulator's frame limit: in a step, in the presses after a lost life, in the middle of skipped frames."""
-    ended = play_both(both(4, env_kwargs=dict(max_num_frames_per_episode=limit)), n_steps=300)
+    ended = play_both(both(2, env_kwargs=dict(max_num_frames_per_episode=limit)), n_steps=200)
     assert any(info["TimeLimit.truncated"] for info in ended)
 
 
@@ -89,14 +89,14 @@ def test_truncated_games(limit: int) -> None:
     ids=str,
 )
 def test_every_choice_of_the_wrapper(settings: dict[str, Any]) -> None:
-    play_both(both(2, wrapper_kwargs=WITHOUT_NOOPS | settings), n_steps=250)
+    play_both(both(2, wrapper_kwargs=WITHOUT_NOOPS | settings), n_steps=150)
 
 
 def test_shaped_rewards() -> None:
     def shaped(env: gym.Env) -> gym.Env:
         return RewardShapingWrapper(AtariPreprocessing(env, clip_reward=False, **WITHOUT_NOOPS))
 
-    play_both(both(2, wrapper=shaped, wrapper_kwargs={}), n_steps=300)
+    play_both(both(2, wrapper=shaped, wrapper_kwargs={}), n_steps=200)
 
 
 def test_full_action_space() -> None:

@@ -73,11 +73,11 @@ def test_tensorboard_runs_are_named_after_the_algorithm(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["C51_1"]
 
 
-def test_continue_training_in_a_subprocess_environment(cartpole: tuple[Path, str]):
+def test_continue_training(cartpole: tuple[Path, str]):
     folder, _ = cartpole
     trained = folder / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip"
     changed = ("temperature_min:0.9", "learning_starts:0")
-    options = ("-n", "700", "--eval-freq", "-1", "--vec-env", "subproc", "-P", "-f", "continued")
+    options = ("-n", "700", "--eval-freq", "-1", "-P", "-f", "continued")
     output = run(*TRAIN, "--env", "CartPole-v1", *options, "-i", trained, "-params", *changed, folder=folder)
     assert "Loading pretrained agent" in output and "Loading replay buffer" in output
     assert "temp=0.900" in output
