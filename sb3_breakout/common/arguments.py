@@ -85,6 +85,14 @@ def check_positive(name: str, value: float) -> None:
         raise ValueError(f"{name} must be a number above 0, received {value!r}.")
 
 
+def check_not_negative(name: str, value: float) -> None:
+    """
+    :raises ValueError: if ``value`` is not a finite number of at least 0
+    """
+    if not (_is_number(value) and value >= 0.0):
+        raise ValueError(f"{name} must be a finite number of at least 0, received {value!r}.")
+
+
 def check_unit_interval(name: str, value: float) -> None:
     """
     :raises ValueError: if ``value`` is not in [0, 1]

@@ -14,6 +14,7 @@ from stable_baselines3.common.env_util import is_wrapped, unwrap_wrapper
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 
+from sb3_breakout.common.arguments import check_at_least, check_unit_interval
 from sb3_breakout.envs.atari_wrappers import EpisodicLife, FireReset, GameRecords, MaxAndSkip
 
 WATCHING = (Monitor, OrderEnforcing, PassiveEnvChecker)  # wrappers that do not change the game
@@ -55,8 +56,8 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     :param clip_reward: whether the reward is replaced by its sign
     :param action_repeat_probability: probability, per emulator frame, that the previous action is repeated
     :param fire_reset: whether FIRE is pressed at the start of an episode; no effect in games without a FIRE action
-    :raises TypeError: if the environment is not an Atari game or an argument has the wrong type
-    :raises ValueError: if the environment or an argument has the right type but is out of range
+    :raises TypeError: if the environment is not an Atari game
+    :raises ValueError: if the game or an argument is not one that this preprocessing supports
     """
 
     def __init__(
@@ -72,10 +73,10 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         fire_reset: bool = True,
     ) -> None:
         _check_game(env)
-        _check_count("noop_max", noop_max, at_least=0)
-        _check_count("frame_skip", frame_skip, at_least=1)
+        noop_max = check_at_least("noop_max", noop_max, 0)
+        frame_skip = check_at_least("frame_skip", frame_skip, 1)
         if screen_size is not None:
-            _check_count("screen_size", screen_size, at_least=SMALLEST_SCREEN)
+            screen_size = check_at_least("screen_size", screen_size, SMALLEST_SCREEN)
         _check_stickiness(env, action_repeat_probability)
         fire = fire_reset and "FIRE" in env.unwrapped.get_action_meanings()  # type: ignore[attr-defined]
         _check_game_length(env, presses=noop_max + (2 * frame_skip if fire else 0))
@@ -221,35 +222,17 @@ def _check_game(env: gym.Env) -> None:
         )
 
 
-def _check_count(name: str, value: int, at_least: int) -> None:
-    """
-    Check that this is a whole number in range.
-
-    :param name: the argument's name
-    :param value: what was received for it
-    :param at_least: smallest number allowed
-    :raises TypeError: if it is not a whole number
-    :raises ValueError: if it is too small
-    """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a whole number, received {value!r}.")
-    if value < at_least:
-        raise ValueError(f"{name} must be at least {at_least}, received {value}.")
-
-
 def _check_stickiness(env: gym.Env, action_repeat_probability: float) -> None:
     """
     Check that this is a probability, and 0 in a game that already has sticky actions.
 
     :param env: an Atari game
     :param action_repeat_probability: probability of repeating the previous action
-    :raises TypeError: if it is not a number
     :raises ValueError: if it is outside [0, 1), or above 0 in a game that is sticky itself
     """
-    if not isinstance(action_repeat_probability, int | float):
-        raise TypeError(f"action_repeat_probability must be a number, received {action_repeat_probability!r}.")
-    if not 0 <= action_repeat_probability < 1:
-        raise ValueError(f"action_repeat_probability must be at least 0 and below 1, received {action_repeat_probability}.")
+    check_unit_interval("action_repeat_probability", action_repeat_probability)
+    if action_repeat_probability == 1:
+        raise ValueError("action_repeat_probability must be below 1, or no action is ever chosen; received 1.")
     emulator = env.unwrapped.ale.getFloat("repeat_action_probability")  # type: ignore[attr-defined]
     if action_repeat_probability > 0 and emulator > 0:
         raise ValueError(

@@ -17,6 +17,7 @@ from stable_baselines3.common import monitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
 
 from sb3_breakout import __version__
+from sb3_breakout.common.arguments import check_at_least
 from sb3_breakout.common.cluster import SAME_EVERYWHERE, ClusterError, connect, first_line, ray
 from sb3_breakout.envs.ale_vec_env import AleVecEnv
 
@@ -51,8 +52,7 @@ class RayVecEnv(VecEnv):
     """
 
     def __init__(self, env_fns: list[Callable[[], gym.Env]], address: str = "auto", games_per_actor: int = 8) -> None:
-        if games_per_actor < 1:
-            raise ValueError(f"games_per_actor must be at least 1, received {games_per_actor}.")
+        games_per_actor = check_at_least("games_per_actor", games_per_actor, 1)
         here = AleVecEnv(env_fns)  # refuses what the actors could not play, and opens the monitor files
         self._logs = [_Log.take_from(game.env) for game in here.games]
         here.close()

@@ -1,11 +1,12 @@
 """Penalties for time passing and for lost lives."""
 
-import math
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
+
+from sb3_breakout.common.arguments import check_not_negative
 
 
 class RewardShapingWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
@@ -18,15 +19,15 @@ class RewardShapingWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     :param env: an Atari game with lives, wrapped or not
     :param living_penalty: subtracted at each step of the agent, at least 0
     :param life_loss_penalty: subtracted for each life lost during the step, at least 0
-    :raises TypeError: if the environment is not an Atari game or a penalty is not a number
-    :raises ValueError: if a penalty is negative or not finite, and on ``reset`` if the game has no lives to lose
+    :raises TypeError: if the environment is not an Atari game
+    :raises ValueError: if a penalty is not a finite number of at least 0, and on ``reset`` if the game has no lives to lose
     """
 
     def __init__(self, env: gym.Env, living_penalty: float = 0.001, life_loss_penalty: float = 1.0) -> None:
         if not hasattr(env.unwrapped, "ale"):
             raise TypeError(f"RewardShapingWrapper counts the lives of an Atari game, received {env}.")
-        _check_penalty("living_penalty", living_penalty)
-        _check_penalty("life_loss_penalty", life_loss_penalty)
+        check_not_negative("living_penalty", living_penalty)
+        check_not_negative("life_loss_penalty", life_loss_penalty)
         super().__init__(env)
         self.living_penalty = living_penalty
         self.life_loss_penalty = life_loss_penalty
@@ -64,18 +65,3 @@ class RewardShapingWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     def _count_lives(self) -> int:
         return self.unwrapped.ale.lives()  # type: ignore[attr-defined]
-
-
-def _check_penalty(name: str, value: float) -> None:
-    """
-    Check that this is a finite number of at least 0.
-
-    :param name: the argument's name
-    :param value: what was received for it
-    :raises TypeError: if it is not a number
-    :raises ValueError: if it is negative, infinite or NaN
-    """
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a number, received {value!r}.")
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} is subtracted from the reward: it must be 0 or a finite positive number, received {value}.")

@@ -270,7 +270,7 @@ def test_in_the_zoo(cluster: Any, tmp_path: Path) -> None:
 
 def test_bad_number_of_games() -> None:
     pytest.importorskip("ray")
-    with pytest.raises(ValueError, match="games_per_actor must be at least 1, received 0"):
+    with pytest.raises(ValueError, match="games_per_actor must be a whole number of at least 1, received 0"):
         import_module(MODULE).RayVecEnv([], games_per_actor=0)
 
 

@@ -108,12 +108,9 @@ def test_works_without_breakout_wrapper(game):
 
 
 @pytest.mark.parametrize("name", ["living_penalty", "life_loss_penalty"])
-@pytest.mark.parametrize(
-    ("value", "error"),
-    [(-0.001, ValueError), (float("nan"), ValueError), (float("inf"), ValueError), ("0.1", TypeError), (None, TypeError)],
-)
-def test_bad_penalties(game, name, value, error):
-    with pytest.raises(error, match=rf"{name}.*received {value!r}"):
+@pytest.mark.parametrize("value", [-0.001, float("nan"), float("inf"), "0.1", None])
+def test_bad_penalties(game, name, value):
+    with pytest.raises(ValueError, match=rf"{name}.*received {value!r}"):
         RewardShapingWrapper(game(), **{name: value})
 
 

@@ -9,6 +9,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_breakout.common.arguments import check_at_least
 from sb3_breakout.common.random_state import random_state_kept
 from sb3_breakout.gameplay.collect.agents import describe_model
 from sb3_breakout.gameplay.collect.play import play_game, recorder_of
@@ -41,9 +42,7 @@ class RecordGameplayCallback(BaseCallback):
         make_env: Callable[[], VecEnv] | None = None,
     ) -> None:
         super().__init__()
-        if every < 1:
-            raise ValueError(f"every must be at least 1, received {every}.")
-        self.every = every
+        self.every = check_at_least("every", every, 1)
         self._env: VecEnv | None = None
         self.connect(folder, make_env)
 

@@ -79,7 +79,7 @@ def test_damaged_games_do_not_end_a_training(tmp_path: Path) -> None:
 
 def test_without_a_folder_it_does_nothing() -> None:
     assert train(RecordGameplayCallback(10)).num_timesteps >= 130
-    with pytest.raises(ValueError, match="every must be at least 1"):
+    with pytest.raises(ValueError, match="every must be a whole number of at least 1"):
         RecordGameplayCallback(0)
 
 
