@@ -45,7 +45,7 @@ class Command(click.Command):
         """
         try:
             return super().invoke(ctx)
-        except (click.exceptions.Exit, click.Abort):
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):  # `| head` has read enough: click ends quietly
             raise
         except FAILURES as error:
             raise click.ClickException(str(error)) from error

@@ -1,5 +1,6 @@
 """What answers at once: help, errors of the command line, and the list of agents."""
 
+import os
 import subprocess
 import sys
 
@@ -55,6 +56,15 @@ def test_python_m_is_the_same_command():
 def test_option_without_a_value(words, option):
     with pytest.raises(click.UsageError, match=f"Option {option} needs at least one value"):
         main(words, standalone_mode=False)
+
+
+def test_a_reader_that_has_read_enough_is_no_error():
+    """``sb3-breakout agents | head -1``"""
+    end, output = os.pipe()
+    os.close(end)
+    shown = subprocess.run([sys.executable, "-m", "sb3_breakout", "agents"], stdout=output, stderr=subprocess.PIPE)
+    os.close(output)
+    assert shown.returncode == 1 and shown.stderr == b""
 
 
 def test_every_exporter_has_a_format():
