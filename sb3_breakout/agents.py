@@ -83,7 +83,7 @@ class TrainedAgent:
             raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'mps', received {device!r}: {error}") from error
         if device != "auto" and device.partition(":")[0] != chosen.type:  # SB3 takes the CPU without a word
             raise ValueError(f"device {device!r} is not available here: 'auto' takes {chosen.type!r}.")
-        return resolve_name(ALGORITHMS[self.algo].algorithm_class).load(self.path, device=device)
+        return resolve_name(ALGORITHMS[self.algo]).load(self.path, device=device)
 
 
 def find_agent(name: str, algo: str | None = None, env_id: str | None = None, logs: Path = LOGS) -> TrainedAgent:

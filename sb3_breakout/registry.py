@@ -1,42 +1,14 @@
-"""Which algorithms we add to RL Zoo, and where their parts are: the one place to add another."""
+"""Which algorithms we add to RL Zoo, and where their classes and files are: the one place to add another."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import sb3_breakout
 
-
-@dataclass(frozen=True)
-class Algorithm:
-    """
-    What RL Zoo needs to know about an algorithm; its parts are named, not imported, so that listing them costs nothing.
-
-    :param algorithm_class: ``"module:class"`` of the algorithm
-    :param sampler: ``"module:function"`` which samples hyperparameters for an Optuna trial
-    :param converter: ``"module:function"`` which turns the parameters of a finished trial into hyperparameters
-    """
-
-    algorithm_class: str
-    sampler: str
-    converter: str
-
-
+# "module:class" of each algorithm, named and not imported, so that listing them costs nothing
 ALGORITHMS = {
-    "ddqn_per": Algorithm(
-        algorithm_class="sb3_breakout.ddqn:DDQN",
-        sampler="sb3_breakout.zoo.search_space:sample_ddqn_per_params",
-        converter="sb3_breakout.zoo.search_space:convert_ddqn_per_params",
-    ),
-    "c51_per": Algorithm(
-        algorithm_class="sb3_breakout.ddqn:C51",
-        sampler="sb3_breakout.zoo.search_space:sample_ddqn_per_params",
-        converter="sb3_breakout.zoo.search_space:convert_ddqn_per_params",
-    ),
-    "ddqn_rnd": Algorithm(
-        algorithm_class="sb3_breakout.rnd:DDQNRND",
-        sampler="sb3_breakout.zoo.search_space:sample_ddqn_per_params",
-        converter="sb3_breakout.zoo.search_space:convert_ddqn_per_params",
-    ),
+    "ddqn_per": "sb3_breakout.ddqn:DDQN",
+    "c51_per": "sb3_breakout.ddqn:C51",
+    "ddqn_rnd": "sb3_breakout.rnd:DDQNRND",
 }
 
 

@@ -142,7 +142,7 @@ def test_options_of_command_exist(command: str, monkeypatch: pytest.MonkeyPatch)
     else:
         options = options_of_python(words, monkeypatch)
         if words[1] == "rl_zoo3.train" and options.algo in ALGORITHMS:
-            algorithm = resolve_name(ALGORITHMS[options.algo].algorithm_class)
+            algorithm = resolve_name(ALGORITHMS[options.algo])
             check_hyperparameters(options.algo, algorithm, options.hyperparams or {})
 
 

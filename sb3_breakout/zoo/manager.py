@@ -193,7 +193,7 @@ class Manager(ExperimentManager):
         return super(Manager, one_trial).objective(trial)
 
     def _algorithm_class(self) -> type[BaseAlgorithm]:
-        return resolve_name(ALGORITHMS[self.algo].algorithm_class)
+        return resolve_name(ALGORITHMS[self.algo])
 
     def _buffer_arguments(self, of_trial: dict[str, Any]) -> dict[str, Any]:
         """

@@ -27,7 +27,7 @@ def patch_utils(module: ModuleType) -> None:
     from sb3_breakout.zoo.shipped import with_shipped_agents
 
     module.get_model_path = with_shipped_agents(module.get_model_path)  # type: ignore[attr-defined]
-    module.ALGOS.update({name: resolve_name(algorithm.algorithm_class) for name, algorithm in ALGORITHMS.items()})
+    module.ALGOS.update({name: resolve_name(reference) for name, reference in ALGORITHMS.items()})
 
 
 def patch_hyperparams_opt(module: ModuleType) -> None:
@@ -37,8 +37,10 @@ def patch_hyperparams_opt(module: ModuleType) -> None:
     :param module: ``rl_zoo3.hyperparams_opt``
     """
     samplers, converters = module.HYPERPARAMS_SAMPLER, module.HYPERPARAMS_CONVERTER
-    samplers.update({name: resolve_name(algorithm.sampler) for name, algorithm in ALGORITHMS.items()})
-    converters.update({name: resolve_name(algorithm.converter) for name, algorithm in ALGORITHMS.items()})
+    from sb3_breakout.zoo.search_space import convert_ddqn_per_params, sample_ddqn_per_params
+
+    samplers.update(dict.fromkeys(ALGORITHMS, sample_ddqn_per_params))
+    converters.update(dict.fromkeys(ALGORITHMS, convert_ddqn_per_params))
 
 
 def patch_exp_manager(module: ModuleType) -> None:

@@ -26,7 +26,7 @@ def test_our_yaml_files_are_found_and_know_their_names(algo: str):
     assert Path(hyperparameter_file(algo)) in files
     for file in files:
         for section in yaml.safe_load(file.read_text()).values():
-            check_hyperparameters(algo, resolve_name(ALGORITHMS[algo].algorithm_class), section)
+            check_hyperparameters(algo, resolve_name(ALGORITHMS[algo]), section)
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
@@ -129,7 +129,7 @@ def test_options_that_the_zoo_would_ignore(n_timesteps: int, save_freq: int):
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_a_training_that_ends_before_learning_starts(algo: str):
     """Given or left to the constructor, which has 10,000."""
-    algorithm_class = resolve_name(ALGORITHMS[algo].algorithm_class)
+    algorithm_class = resolve_name(ALGORITHMS[algo])
     for given, n_timesteps in (({"learning_starts": 1e2}, 100), ({}, 10_000)):
         with pytest.raises(ValueError, match=f"{algo}: a training of {n_timesteps} steps .* learning_starts={n_timesteps}"):
             check_learning_starts(algo, algorithm_class, given, n_timesteps)
