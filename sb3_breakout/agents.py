@@ -75,14 +75,9 @@ class TrainedAgent:
         :return: the agent; it is built without memory for a replay buffer
         :raises ValueError: if the file is damaged, or there is no such device
         """
-        from sb3_breakout.common.torch_utils import choose_device  # late, as the algorithm: PyTorch takes a second
+        from sb3_breakout.common.torch_utils import check_device  # late, as the algorithm: PyTorch takes a second
 
-        try:
-            chosen = choose_device(device)
-        except RuntimeError as error:
-            raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'mps', received {device!r}: {error}") from error
-        if device != "auto" and device.partition(":")[0] != chosen.type:  # SB3 takes the CPU without a word
-            raise ValueError(f"device {device!r} is not available here: 'auto' takes {chosen.type!r}.")
+        check_device(device)
         return resolve_name(ALGORITHMS[self.algo]).load(self.path, device=device)
 
 
@@ -101,9 +96,12 @@ def find_agent(name: str, algo: str | None = None, env_id: str | None = None, lo
 
 
 def shipped_agents() -> dict[str, Path]:
-    """:return: zip files of the agents that come with the package, by their names ``ALGO/RUN``"""
-    evaluations = sorted(SHIPPED.glob("*/*/evaluation.json"))  # RL Zoo downloads other agents to a folder of this name
-    return {"/".join(path.parent.parts[-2:]): next(path.parent.glob("*.zip")) for path in evaluations}
+    """
+    :return: zip files of the agents that come with the package, by their names ``ALGO/RUN``; RL Zoo downloads others, without
+        evaluation, to a folder of the same name
+    """
+    agents = (path for path in sorted(SHIPPED.glob("*/*/*.zip")) if path.with_name("evaluation.json").is_file())
+    return {"/".join(path.parent.parts[-2:]): path for path in agents}
 
 
 def read_agent(path: Path, algo: str | None = None, env_id: str | None = None) -> TrainedAgent:

@@ -1,11 +1,16 @@
 """A C51 agent made of a scalar one: the Q-values it starts with, by an independent computation."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch as th
 from gymnasium import spaces
 
-from benchmarks.learning.warm_start import copy_layers
+from benchmarks.learning.warm_start import copy_layers, warm_start
+from sb3_breakout import C51, DDQN
 from sb3_breakout.ddqn import CnnPolicy
+from sb3_breakout.evaluation import evaluation_env
 
 PICTURES = spaces.Box(0, 255, (2, 84, 84), np.uint8)
 ACTIONS = spaces.Discrete(3)
@@ -31,3 +36,14 @@ def test_distributions_are_gaussians_around_the_scalar_q_values() -> None:
         log_probabilities = categorical.q_net.log_probabilities(th.as_tensor(pictures))  # type: ignore[operator]
     np.testing.assert_allclose(log_probabilities.exp().numpy(), expected, atol=1e-4)
     np.testing.assert_array_equal(categorical.q_values(pictures).argmax(axis=1), q_values.argmax(axis=1))
+
+
+@pytest.mark.slow
+def test_the_trained_agent_plays_while_the_head_learns(tmp_path: Path) -> None:
+    small = {"features_extractor_kwargs": {"features_dim": 512}}
+    agent = DDQN("CnnPolicy", evaluation_env(n_envs=1, n_stack=2), policy_kwargs=small, buffer_size=10, device="cpu")
+    explore, seen = agent.policy.explore, []
+    agent.policy.explore = lambda observation: seen.append(len(observation)) or explore(observation)  # type: ignore
+    checkpoint = warm_start(agent, tmp_path, steps=96, seed=0)
+    assert seen == [32] * 3
+    assert C51.load(checkpoint).num_timesteps == 96 and (tmp_path / "replay_buffer.pkl").is_file()

@@ -176,6 +176,8 @@ def main() -> None:
     names = arguments.names or [folder.stem if folder.suffix == ".csv" else str(folder) for folder in arguments.folders]
     if len(names) != len(arguments.folders):
         parser.error(f"{len(arguments.folders)} folders but {len(names)} names")
+    if arguments.keep and not all(folder.is_dir() for folder in arguments.folders):
+        parser.error("--keep takes folders of runs, not curves that are kept already")
     trainings: dict[str, list[Path]] = {}
     for name, folder in zip(names, arguments.folders, strict=True):
         trainings.setdefault(name, []).append(folder)

@@ -13,15 +13,35 @@ import argparse
 from pathlib import Path
 
 import torch as th
+from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
 
 from sb3_breakout import C51, DDQN, AleVecEnv
+from sb3_breakout.ddqn import DDQNPolicy
 from sb3_breakout.ddqn.networks import CategoricalQNetwork
 from sb3_breakout.envs.games import make_games
 from sb3_breakout.protocol import ENV_ID, FRAME_SKIP
 
 WIDTH = 1.5  # standard deviation of the first distributions
 MAX_STEPS = 10_000  # agent steps of a game, as in the YAML file
+
+
+class PlayedBy(BaseCallback):
+    """
+    The training actions are another agent's.
+
+    :param policy: of that agent
+    """
+
+    def __init__(self, policy: DDQNPolicy) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def _on_training_start(self) -> None:
+        self.model.behaviour = self.policy
+
+    def _on_step(self) -> bool:
+        return True
 
 
 def copy_layers(q_net: nn.Module, categorical: CategoricalQNetwork, width: float) -> None:
@@ -72,16 +92,14 @@ def warm_start(agent: DDQN, folder: Path, steps: int, seed: int) -> Path:
         verbose=1,
     )
     copy_layers(agent.q_net, model.q_net, WIDTH)
-    model.learner.sync_target()
+    model.learner.sync_target(1.0)
     model.q_net.features_extractor.requires_grad_(False)
     # The agent plays, by the exploration rule of the model, which goes on where the agent's was
     model.policy.continue_exploration(agent.policy.exploration.get_state())
     agent.policy.exploration, agent.policy.ladder = model.policy.exploration, model.policy.ladder
-    model.behaviour = agent.policy
     model._n_updates = 1  # no random play at first
-    model.learn(steps)
+    model.learn(steps, PlayedBy(agent.policy))
 
-    model.behaviour = None
     model.q_net.features_extractor.requires_grad_(True)
     checkpoint = folder / f"rl_model_{model.num_timesteps}_steps.zip"
     model.save(checkpoint)

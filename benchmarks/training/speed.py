@@ -1,5 +1,5 @@
 """
-Training speed side by side: ``python -m benchmarks.training.speed`` (results: docs/results/speed.md).
+Training speed side by side: ``python -m benchmarks.training.speed`` (results: docs/results/speed.md and speed_details.md).
 
 The models take turns, a number of steps each, round after round, so that other load on the machine affects all of them. A
 figure is the median over the rounds, a ratio the median of the ratios within a round. Times are wall-clock times; ratios are
@@ -188,6 +188,8 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="write all figures there")
     args = parser.parse_args()
+    if BASELINE not in args.peers:
+        parser.error(f"--peers: all others are compared with {BASELINE}, received {', '.join(args.peers)}")
     th.set_num_threads(args.threads)
     warnings.filterwarnings("ignore", message=".*memory.*")
 

@@ -67,7 +67,7 @@ def collect(
     from sb3_breakout.common.termination import Termination
     from sb3_breakout.gameplay.collect.agents import parse_agents
     from sb3_breakout.gameplay.collect.collection import Conditions, load_agent, missing_games
-    from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
+    from sb3_breakout.gameplay.dataset.indexes import read_splits, rebuild_indexes
     from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 
     folder = GameplayFolder(output)
@@ -77,7 +77,9 @@ def collect(
     for agent in dict.fromkeys(job.agent for job in jobs):
         load_agent(agent, sticky)  # an agent that does not fit its game is refused before anything is played
     folder.claim()
-    if not folder.splits.exists():
+    if folder.splits.exists():
+        read_splits(folder)  # a damaged file is an error before anything is played
+    else:
         rebuild_indexes(folder, seed)  # a process that is killed leaves a dataset that can be read
     try:
         with Termination():

@@ -65,5 +65,5 @@ def video(
 
 def _file_name(agent: str) -> str:
     """:return: an agent's name without slashes and colons; of a file with its folder, as many are called best_model.zip"""
-    path = Path(agent)
+    path = Path(agent).resolve()
     return f"{path.parent.name}_{path.stem}".lstrip("_") if path.suffix == ".zip" else re.sub("[/:]", "_", agent)

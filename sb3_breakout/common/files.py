@@ -15,9 +15,10 @@ import psutil
 
 def _host() -> str:
     """:return: name of what numbers this process: the host, or a container, of which several can have one host name"""
-    namespace = Path("/proc/self/ns/pid")
-    numbered_by = [socket.gethostname(), str(namespace.readlink())] if namespace.is_symlink() else [socket.gethostname()]
-    return re.sub("[^A-Za-z0-9]+", "-", "-".join(numbered_by)).strip("-")
+    name = socket.gethostname()
+    with suppress(OSError):  # there are none on other systems than Linux
+        name += f"-{os.readlink('/proc/self/ns/pid')}"
+    return re.sub("[^A-Za-z0-9]+", "-", name).strip("-")
 
 
 HOST = _host()

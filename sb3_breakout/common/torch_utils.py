@@ -22,6 +22,20 @@ def choose_device(device: th.device | str = "auto") -> th.device:
     return get_device(device)
 
 
+def check_device(device: th.device | str) -> None:
+    """
+    :param device: as for :func:`choose_device`
+    :raises ValueError: if there is no such device; SB3 would take the CPU in place of cuda without a word
+    """
+    try:
+        chosen = choose_device(device)
+        th.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:  # a NotImplementedError is a RuntimeError
+        raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'mps', received {str(device)!r}: {error}") from error
+    if str(device) != "auto" and th.device(device).type != chosen.type:
+        raise ValueError(f"device {str(device)!r} is not available here: 'auto' takes {chosen.type!r}.")
+
+
 def bfloat16_is_fast(device: th.device) -> bool:
     """
     Whether arithmetic in bfloat16 is done by the hardware. Elsewhere it is emulated, and slower than float32.

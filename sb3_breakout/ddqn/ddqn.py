@@ -44,8 +44,8 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
     drawn by priority and their Huber loss is weighted against the bias of that; returns are n-step; and training actions
     are drawn from a Boltzmann distribution whose temperature falls with every episode, on the scale of the Q-values.
 
-    ``predict`` never explores: with ``deterministic=False`` it is greedy up to ``evaluation_epsilon``, also in the middle
-    of training, so that evaluation, ``enjoy`` and ``record_video`` show what was learned and not the exploration.
+    ``predict`` does not use this exploration: with ``deterministic=False`` it is greedy up to ``evaluation_epsilon``, also in
+    the middle of training, so that evaluation, ``enjoy`` and ``record_video`` show what was learned.
 
     :param policy: The policy model to use (MlpPolicy, CnnPolicy, NativeCnnPolicy, MultiInputPolicy)
     :param env: The environment to learn from (if registered in Gym, can be str)
@@ -244,14 +244,17 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
         """
-        As in SB3. An empty replay buffer is made anew, to hold the stacks of this environment.
+        As in SB3. An empty replay buffer is made anew if the environment stacks another number of frames.
 
         :param env: the environment to learn from
         :param force_reset: reset it before training
         """
         super().set_env(env, force_reset)
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer) and not self.replay_buffer.size():
-            self.replay_buffer = make_replay_buffer(self)
+            fitting = make_replay_buffer(self)  # takes no memory yet
+            assert isinstance(fitting, PrioritizedReplayBuffer)
+            if fitting.n_stack != self.replay_buffer.n_stack:
+                self.replay_buffer = fitting
 
     def _policy_arguments(self) -> dict[str, Any]:
         return self.policy_kwargs | {"n_atoms": self.n_atoms, "v_min": self.v_min, "v_max": self.v_max}

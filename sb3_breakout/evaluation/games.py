@@ -40,12 +40,13 @@ def evaluation_env(
     :raises ValueError: for another protocol, no steps, or another kind of game
     """
     check_choice("protocol", protocol, list(STICKINESS))
-    check_at_least("max_steps", max_steps, 1)
+    max_steps = check_at_least("max_steps", max_steps, 1)
     wrapper_kwargs = {"frame_skip": FRAME_SKIP, "noop_max": noop_max, **(wrapper_kwargs or {})}
+    frame_skip = check_at_least("frame_skip", wrapper_kwargs["frame_skip"], 1)
     env_kwargs = {
         **(env_kwargs or {}),
         "repeat_action_probability": STICKINESS[protocol],
-        "max_num_frames_per_episode": wrapper_kwargs["frame_skip"] * max_steps,
+        "max_num_frames_per_episode": frame_skip * max_steps,
     }
     return make_games(env_id, n_envs, n_stack, wrapper_kwargs, env_kwargs, seed)
 

@@ -98,7 +98,7 @@ def evaluate(
     :return: the scores
     :raises ValueError: if a seed has no game to be played, or the agent does not fit the games
     """
-    check_at_least("workers", workers, 1)
+    workers = check_at_least("workers", workers, 1)
     shares = _shares(episodes, seeds)
     arguments: dict[str, Any] = {"protocol": "v4", "env_id": ENV_ID, "noop_max": NOOP_MAX, "max_steps": MAX_STEPS}
     arguments |= env_arguments
@@ -251,7 +251,7 @@ def _shares(episodes: int, seeds: Sequence[int]) -> list[int]:
     """
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
         raise ValueError(f"seeds must be different whole numbers from 0 to 2**32 - 1, received {list(seeds)}.")
-    check_at_least("episodes", episodes, 1)
+    episodes = check_at_least("episodes", episodes, 1)
     if episodes < len(seeds):
         raise ValueError(f"episodes must be at least the number of seeds, {len(seeds)}, received {episodes}.")
     return [len(share) for share in np.array_split(np.arange(episodes), len(seeds))]

@@ -64,7 +64,7 @@ class FrameStore:
 
     def as_stored(self, obs: Any) -> np.ndarray:
         """
-        :param obs: ``(n_envs, *obs_shape)`` or, of Discrete observations, (n_envs,)
+        :param obs: ``(n_envs, *obs_shape)``; of Discrete observations (n_envs,), of a single environment ``obs_shape``
         :return: ``(n_envs, *obs_shape)`` in the data type of the store; not copied where it need not be
         :raises ValueError: if it has another shape
         """
@@ -72,9 +72,10 @@ class FrameStore:
         shape = (self.n_envs, *self.obs_shape)
         if array.shape == shape:
             return array
-        if (*array.shape, 1) != shape:  # a Discrete observation is a number
+        discrete = (*array.shape, 1) == shape  # such an observation is a number
+        if not discrete and (1, *array.shape) != shape:
             raise ValueError(f"The {self.name} of a step has shape {array.shape}, it must be {shape}: nothing was stored.")
-        return array[:, None]
+        return array.reshape(shape)
 
     def add(self, obs: np.ndarray, next_obs: np.ndarray, starts: np.ndarray) -> None:
         """
@@ -231,7 +232,7 @@ def frame_shape(obs_shape: tuple[int, ...], n_stack: int, name: str = "observati
     :return: shape of one frame
     :raises ValueError: if ``n_stack`` is less than 1 or does not divide the first axis
     """
-    check_at_least("n_stack", n_stack, 1)
+    n_stack = check_at_least("n_stack", n_stack, 1)
     channels = obs_shape[0] if obs_shape else 1
     if channels % n_stack:
         raise ValueError(

@@ -114,8 +114,8 @@ def load(path: str | os.PathLike | io.BufferedIOBase, cls: type[T]) -> T:
     :raises ValueError: if it is truncated, damaged, of something else, in another format, or too large for the memory there is
     :raises FileNotFoundError: if there is no such file
     """
-    opened = nullcontext(path) if isinstance(path, io.BufferedIOBase) else open(_with_suffix(path), "rb")
-    with opened as file:
+    path = path if isinstance(path, io.BufferedIOBase) else _with_suffix(path)
+    with nullcontext(path) if isinstance(path, io.BufferedIOBase) else open(path, "rb") as file:
         try:
             value = pickle.load(file)
         except (memory.NotEnoughMemoryError, FormatError) as error:

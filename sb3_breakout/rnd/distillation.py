@@ -56,14 +56,12 @@ class RND(nn.Module):
         check_positive("learning_rate", learning_rate)
         check_positive("update_proportion", update_proportion)
         check_unit_interval("update_proportion", update_proportion)
-        check_at_least("batch_size", batch_size, 1)
         check_unit_interval("gamma", gamma)
-        check_at_least("initial_steps", initial_steps, 0)
         self.frame_shape, self._channels_last = check_single_frames(observation_space)
         self.update_proportion = update_proportion
-        self.batch_size = batch_size
+        self.batch_size = check_at_least("batch_size", batch_size, 1)
         self.gamma = gamma
-        self.initial_steps = initial_steps
+        self.initial_steps = check_at_least("initial_steps", initial_steps, 0)
         self.target = make_target(self.frame_shape)
         self.predictor = make_predictor(self.frame_shape)
         self.optimizer = th.optim.Adam(self.predictor.parameters(), lr=learning_rate, fused=True)

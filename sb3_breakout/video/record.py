@@ -98,7 +98,7 @@ def record_video(
     :raises ValueError: if the agent does not fit the game, or the file is not called ``.mp4``
     :raises OSError: if something cannot be written
     """
-    check_at_least("scale", scale, 1)
+    scale = check_at_least("scale", scale, 1)
     path, frames, unfinished = _places(path)
     if path.suffix != ".mp4":
         raise ValueError(f"A video is an MP4 file, received {path}: call it {path.name}.mp4.")

@@ -9,7 +9,7 @@ import torch as th
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecFrameStack
 
-from sb3_breakout import DDQN
+from sb3_breakout import DDQN, PrioritizedReplayBuffer
 from tests.ddqn.environments import Corridor
 
 FAST: dict[str, Any] = dict(learning_starts=50, buffer_size=1000, batch_size=16, seed=0)
@@ -144,6 +144,14 @@ def test_an_environment_that_is_set_later_has_its_frames_stored_once(tmp_path: P
         assert loaded.replay_buffer.size() == (60 if buffer_first else 0)
         loaded.load_replay_buffer(tmp_path / "buffer")
         assert loaded.learn(20, reset_num_timesteps=False).replay_buffer.size() == 80
+
+
+def test_a_buffer_of_ones_own_is_kept_where_it_fits() -> None:
+    model = DDQN("CnnPolicy", stacked(), **FAST)
+    mine = PrioritizedReplayBuffer(100, model.observation_space, model.action_space, device="cpu", n_stack=4)
+    model.replay_buffer = mine
+    model.set_env(stacked())
+    assert model.replay_buffer is mine
 
 
 def played(model: DDQN) -> list[np.ndarray]:

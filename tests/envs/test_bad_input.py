@@ -37,7 +37,10 @@ def test_arguments(game, arguments, message):
 
 def test_whole_floats_are_whole_numbers(game):
     """YAML reads them."""
-    assert AtariPreprocessing(game(), frame_skip=2.0, noop_max=0.0).frame_skip == 2
+    env = AtariPreprocessing(game(), frame_skip=2.0, noop_max=0.0, screen_size=36.0)
+    assert (type(env.frame_skip), type(env.noop_max)) == (int, int)
+    env.reset(seed=0)
+    assert env.step(1)[0].shape == (36, 36, 1)
 
 
 def test_numpy_numbers_are_numbers(game):

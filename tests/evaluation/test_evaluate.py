@@ -88,6 +88,13 @@ def test_random_numbers_outside_are_left_alone() -> None:
     assert drawn[0] == drawn[1]
 
 
+def test_whole_floats_are_whole_numbers() -> None:
+    """As YAML reads them."""
+    env = evaluation_env(n_envs=1, max_steps=1e2, wrapper_kwargs={"frame_skip": 2.0})  # type: ignore[arg-type]
+    assert env.get_attr("spec")[0].kwargs["max_num_frames_per_episode"] == 200
+    env.close()
+
+
 def test_frames_in_colour_are_counted() -> None:
     colour = {"grayscale": False}
     agent = RandomAgent(evaluation_env(n_envs=1, n_stack=4, wrapper_kwargs=colour), seed=0)

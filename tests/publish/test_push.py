@@ -133,6 +133,22 @@ def test_what_was_not_evaluated_is_not_pushed(tmp_path: Path, capsys: pytest.Cap
     assert not (tmp_path / "out").exists()
 
 
+def test_its_own_folder_is_replaced_and_that_of_the_user_is_not(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upload that failed, the same command can be typed again."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sb3_breakout.publish.repository.record_one", lambda _, path, **__: path.touch())
+    agent = make_run(tmp_path, "ddqn_per")
+    (agent.parent / "evaluation.json").write_bytes((repository / "evaluation.json").read_bytes())
+    words = ["push", str(agent), "--repo", REPO, "--no-upload"]
+    for _ in range(2):
+        assert CliRunner().invoke(main, words).exit_code == 0
+    assert (tmp_path / "hub" / "breakout" / "README.md").is_file()
+    refused = CliRunner().invoke(main, [*words, "--output", str(tmp_path / "hub" / "breakout")])
+    assert refused.exit_code == 1 and "is there already and will not be overwritten" in refused.output
+
+
 def test_a_hub_that_is_not_there_is_said(repository: Path) -> None:
     with pytest.raises(OSError, match=r"was not uploaded to http://127\.0\.0\.1:9/somebody/breakout"):
         upload(repository, REPO, endpoint="http://127.0.0.1:9", token="hf_nobody")

@@ -111,6 +111,17 @@ def test_vec_normalize_at_sampling_time(observations):
     assert ours.sample(8, env=env).rewards.dtype == ours.sample(8).rewards.dtype
 
 
+def test_a_single_environment_without_its_axis():
+    """SB3's buffer takes it too."""
+    box = spaces.Box(0, 1, (3,), np.float32)
+    buffers = [cls(10, box, spaces.Discrete(2), device="cpu") for cls in (PrioritizedReplayBuffer, ReplayBuffer)]
+    for buffer in buffers:
+        buffer.add(np.full(3, 0.25, np.float32), np.full(3, 0.5, np.float32), np.array([1]), 1.0, False, [{}])
+    ours, theirs = (buffer.sample(1) for buffer in buffers)
+    for name in ("observations", "next_observations", "actions", "rewards", "dones"):
+        assert getattr(ours, name).equal(getattr(theirs, name)), name
+
+
 def test_stacked_dict():
     """VecFrameStack stacks every key of a Dict; each is stored once."""
     space = spaces.Dict({"image": spaces.Box(0, 255, (4, 2, 2), np.uint8), "vector": spaces.Box(-1, 1, (4,), np.float32)})

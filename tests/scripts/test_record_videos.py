@@ -14,6 +14,7 @@ from sb3_breakout.video.bulk import number_random
 from tests.common.test_files import NOBODY
 
 WITHOUT_GPU = pytest.mark.skipif(th.cuda.is_available(), reason="there is one")
+WITHOUT_MPS = pytest.mark.skipif(th.backends.mps.is_available(), reason="there is one")
 SHORT = ("--max_steps", 15, "--device", "cpu")
 
 
@@ -141,6 +142,7 @@ def test_what_cannot_be_done_is_said(script, tmp_path, capsys, options, code, me
     [
         (("--algo", "c51_per"), "small.zip was saved by ddqn_per, received --algo c51_per"),
         (("--device", "foo"), "device must be 'auto', 'cpu', 'cuda' or 'mps', received 'foo'"),
+        pytest.param(("--device", "mps"), "received 'mps'", marks=WITHOUT_MPS),
         pytest.param(("--device", "cuda"), "'cuda' is not available here", marks=WITHOUT_GPU),
         (("--env", "PongNoFrameskip-v4"), "The agent knows the actions Discrete(4), PongNoFrameskip-v4 shows Discrete(6)"),
     ],

@@ -117,6 +117,16 @@ def read_trials(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_callbacks_of_ones_own_are_left_as_they_are(tmp_path: Path):
+    checkpoints = {"stable_baselines3.common.callbacks.CheckpointCallback": {"save_freq": 50, "save_path": "mine"}}
+    bar = "stable_baselines3.common.callbacks.ProgressBarCallback"
+    config = {"policy": "MlpPolicy", "n_timesteps": 120, "learning_starts": 100, "callback": [checkpoints, bar]}
+    (tmp_path / "mine.yml").write_text(yaml.dump({"CartPole-v1": config}))
+    output = run(*TRAIN, *CARTPOLE, "-conf", "mine.yml", "--eval-freq", "-1", folder=tmp_path)
+    assert {path.name for path in (tmp_path / "mine").iterdir()} == {"rl_model_50_steps.zip", "rl_model_100_steps.zip"}
+    assert "120/120" in output and "steps/s" not in output  # the user's bar, not that of -P
+
+
 def test_mistakes_are_refused_before_anything_starts(cartpole: tuple[Path, str], tmp_path: Path):
     trained = cartpole[0] / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip"
     (tmp_path / "mine.yml").write_text("CartPole-v1: {policy: MlpPolicy, n_timesteps: 100, temperature_decoy: 0.9}")

@@ -83,8 +83,10 @@ class RecordGameplayCallback(BaseCallback):
             number = max(folder.numbers(), default=0) + 1
             play_game(self.model, env, EpisodeWriter(folder.episode(number)), about, self._seed())
             rebuild_indexes(folder)
-        except (OSError, DamagedDataset) as error:
+        except OSError as error:
             warnings.warn(f"A game was not recorded ({error}); training continues.", stacklevel=2)
+        except DamagedDataset as error:
+            warnings.warn(f"A game was recorded, but not indexed ({error}); training continues.", stacklevel=2)
 
     def _seed(self) -> int:
         return int(np.random.SeedSequence([self.model.seed or 0, self.num_timesteps]).generate_state(1)[0] // 2)

@@ -21,7 +21,7 @@ def recorder_of(env: VecEnv) -> GameRecorder:
     if not isinstance(games, DummyVecEnv) or isinstance(games, AleVecEnv) or games.num_envs != 1:
         raise ValueError(
             f"Games are recorded one at a time, from a DummyVecEnv with one of them; received {type(games).__name__} with "
-            f"{games.num_envs}."
+            f"{games.num_envs} games."
         )
     game = AtariPreprocessing.of(games.envs[0]).game
     return game if isinstance(game, GameRecorder) else GameRecorder.put_into(games.envs[0])

@@ -49,7 +49,7 @@ class GameplayDataset(Dataset[Transition | Passage]):
     def __init__(self, root: str | os.PathLike[str], split: str = "train", length: int | None = None) -> None:
         check_choice("split", split, SPLITS)
         if length is not None:
-            check_at_least("length", length, 1)
+            length = check_at_least("length", length, 1)
         folder = GameplayFolder(root)
         names = read_splits(folder)[split]
         self.length = length

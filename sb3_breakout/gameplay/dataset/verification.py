@@ -95,8 +95,10 @@ def _compare(episode: Episode, env: gym.Env) -> str | None:
     facts, ale = episode.facts, env.unwrapped.ale  # type: ignore[attr-defined]
     indices = {action.value: index for index, action in enumerate(env.unwrapped._action_set)}  # type: ignore[attr-defined]
     obs, _ = env.reset()
-    first_is_drawn = env.unwrapped._game in REDRAWN  # type: ignore[attr-defined]
-    if fault := _compare_lives(episode, 0, ale) or (first_is_drawn and _compare_pictures(episode, 0, obs, ale)):
+    screen = ale.getScreenRGB()
+    if env.unwrapped._game not in REDRAWN:  # type: ignore[attr-defined]
+        obs, screen = episode.frame(0), episode.native(0) if facts["native"] else screen
+    if fault := _compare_lives(episode, 0, ale) or _compare_pictures(episode, 0, obs, screen):
         return fault
     score, ended = 0.0, (False, False)
     for step, action in enumerate(facts["ale_actions"]):
@@ -116,7 +118,7 @@ def _compare(episode: Episode, env: gym.Env) -> str | None:
         for name, value in replayed.items():
             if facts[name][step] != value:
                 return f"{name}: step {step} is recorded as {facts[name][step]!r}, replayed as {value!r}"
-        if fault := _compare_lives(episode, step + 1, ale) or _compare_pictures(episode, step + 1, obs, ale):
+        if fault := _compare_lives(episode, step + 1, ale) or _compare_pictures(episode, step + 1, obs, ale.getScreenRGB()):
             return fault
     recorded = (facts["terminated"], facts["truncated"], facts["score"])
     if recorded != (*ended, score):
@@ -130,10 +132,10 @@ def _compare_lives(episode: Episode, step: int, ale: ale_py.ALEInterface) -> str
     return None
 
 
-def _compare_pictures(episode: Episode, step: int, obs: np.ndarray, ale: ale_py.ALEInterface) -> str | None:
+def _compare_pictures(episode: Episode, step: int, obs: np.ndarray, screen: np.ndarray) -> str | None:
     if not np.array_equal(episode.frame(step), obs):
         return f"frame {step} differs from the replayed one"
-    if episode.facts["native"] and not np.array_equal(episode.native(step), ale.getScreenRGB()):
+    if episode.facts["native"] and not np.array_equal(episode.native(step), screen):
         return f"native frame {step} differs from the replayed one"
     return None
 

@@ -73,8 +73,9 @@ def test_damaged_games_do_not_end_a_training(tmp_path: Path) -> None:
     train(RecordGameplayCallback(100, tmp_path / "data", env))
     frame = GameplayFolder(tmp_path / "data").episode(1) / "frame_000003.png"
     frame.unlink()
-    with pytest.warns(UserWarning, match=r"A game was not recorded \(.*frame_000003.png is missing.*\); training continues"):
+    with pytest.warns(UserWarning, match=r"A game was recorded, but not indexed \(.*frame_000003.png is missing.*\)"):
         assert train(RecordGameplayCallback(100, tmp_path / "data", env)).num_timesteps >= 130
+    assert GameplayFolder(tmp_path / "data").numbers() == [1, 2]
 
 
 def test_without_a_folder_it_does_nothing() -> None:

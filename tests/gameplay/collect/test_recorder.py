@@ -138,11 +138,15 @@ def test_a_game_with_a_screen_of_another_size(tmp_path: Path) -> None:
     assert episode.facts["game"]["frame_shape"] == [220, 160, 1] and episode.native(0).shape == (220, 160, 3)
     assert all(fault is None for _, fault in verify_dataset(GameplayFolder(tmp_path / "data")))
     assert f'"aspect":{160 / 220}' in write_page(GameplayFolder(tmp_path / "data")).read_text()
+    first = episode.folder / "frame_000000.png"
+    first.write_bytes(first.read_bytes()[:60])
+    fault = dict(verify_dataset(GameplayFolder(tmp_path / "data")))["episode_000001"]
+    assert fault is not None and "frame_000000.png is not a complete PNG file" in fault
 
 
 def test_games_in_threads_are_refused() -> None:
     env = make_vec_env("BreakoutNoFrameskip-v4", wrapper_class=AtariPreprocessing, vec_env_cls=AleVecEnv)
-    with pytest.raises(ValueError, match="from a DummyVecEnv with one of them; received AleVecEnv with 1"):
+    with pytest.raises(ValueError, match="from a DummyVecEnv with one of them; received AleVecEnv with 1 games"):
         recorder_of(env)
     env.close()
 
