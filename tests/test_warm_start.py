@@ -39,6 +39,7 @@ def test_distributions_are_gaussians_around_the_scalar_q_values() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Nothing is learned")
 def test_the_trained_agent_plays_while_the_head_learns(tmp_path: Path) -> None:
     small = {"features_extractor_kwargs": {"features_dim": 512}}
     agent = DDQN("CnnPolicy", evaluation_env(n_envs=1, n_stack=2), policy_kwargs=small, buffer_size=10, device="cpu")
