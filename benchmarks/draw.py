@@ -88,7 +88,7 @@ def ablation_breakout(path: Path) -> None:
 
 def c51(path: Path) -> None:
     """:param path: to write"""
-    with picture(path, "Breakout: learned in a mirror, C51 keeps up with ddqn_per") as axes:
+    with picture(path, "Breakout: learned in a mirror, C51 gets ahead of ddqn_per") as axes:
         runs = trainings("4_samples_seed_*.csv", "c51_4_samples_*.csv", "c51_4_frames_*.csv")
         curves(
             axes,
@@ -97,7 +97,7 @@ def c51(path: Path) -> None:
                 for name, run in runs.items()
             },
         )
-        axes.set(ylabel=SCORE, ylim=(0, 110), xlim=(0, 700_000))
+        axes.set(ylabel=SCORE, ylim=(0, 320), xlim=(0, 1_400_000))
 
 
 def deepsea(path: Path) -> None:
