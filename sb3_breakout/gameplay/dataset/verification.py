@@ -95,10 +95,8 @@ def _compare(episode: Episode, env: gym.Env) -> str | None:
     facts, ale = episode.facts, env.unwrapped.ale  # type: ignore[attr-defined]
     indices = {action.value: index for index, action in enumerate(env.unwrapped._action_set)}  # type: ignore[attr-defined]
     obs, _ = env.reset()
-    screen = ale.getScreenRGB()
-    if env.unwrapped._game not in REDRAWN:  # type: ignore[attr-defined]
-        obs, screen = episode.frame(0), episode.native(0) if facts["native"] else screen
-    if fault := _compare_lives(episode, 0, ale) or _compare_pictures(episode, 0, obs, screen):
+    first = _compare_pictures if env.unwrapped._game in REDRAWN else _read_pictures  # type: ignore[attr-defined]
+    if fault := _compare_lives(episode, 0, ale) or first(episode, 0, obs, ale):
         return fault
     score, ended = 0.0, (False, False)
     for step, action in enumerate(facts["ale_actions"]):
@@ -118,7 +116,7 @@ def _compare(episode: Episode, env: gym.Env) -> str | None:
         for name, value in replayed.items():
             if facts[name][step] != value:
                 return f"{name}: step {step} is recorded as {facts[name][step]!r}, replayed as {value!r}"
-        if fault := _compare_lives(episode, step + 1, ale) or _compare_pictures(episode, step + 1, obs, ale.getScreenRGB()):
+        if fault := _compare_lives(episode, step + 1, ale) or _compare_pictures(episode, step + 1, obs, ale):
             return fault
     recorded = (facts["terminated"], facts["truncated"], facts["score"])
     if recorded != (*ended, score):
@@ -132,10 +130,17 @@ def _compare_lives(episode: Episode, step: int, ale: ale_py.ALEInterface) -> str
     return None
 
 
-def _compare_pictures(episode: Episode, step: int, obs: np.ndarray, screen: np.ndarray) -> str | None:
+def _read_pictures(episode: Episode, step: int, *_: Any) -> None:
+    """:raises DamagedDataset: if one of them cannot be read"""
+    episode.frame(step)
+    if episode.facts["native"]:
+        episode.native(step)
+
+
+def _compare_pictures(episode: Episode, step: int, obs: np.ndarray, ale: ale_py.ALEInterface) -> str | None:
     if not np.array_equal(episode.frame(step), obs):
         return f"frame {step} differs from the replayed one"
-    if episode.facts["native"] and not np.array_equal(episode.native(step), screen):
+    if episode.facts["native"] and not np.array_equal(episode.native(step), ale.getScreenRGB()):
         return f"native frame {step} differs from the replayed one"
     return None
 
