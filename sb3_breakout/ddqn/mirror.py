@@ -25,11 +25,10 @@ class Mirror:
         :return: the batch, half of it mirrored
         """
         mirrored = th.rand(batch.actions.shape, device=self.actions.device) < 0.5  # (batch, 1)
-        images = mirrored[:, :, None, None]
         actions = batch.actions.long()
         return batch._replace(
-            observations=_flipped_where(images, batch.observations),  # type: ignore[arg-type]
-            next_observations=_flipped_where(images, batch.next_observations),  # type: ignore[arg-type]
+            observations=_flipped_where(mirrored, batch.observations),  # type: ignore[arg-type]
+            next_observations=_flipped_where(mirrored, batch.next_observations),  # type: ignore[arg-type]
             actions=th.where(mirrored, self.actions[actions], actions),
         )
 
@@ -43,4 +42,7 @@ class Mirror:
 
 
 def _flipped_where(chosen: th.Tensor, images: th.Tensor) -> th.Tensor:
-    return th.where(chosen, images.flip(-1), images)
+    if images.device.type != "cpu":
+        return th.where(chosen[:, :, None, None], images.flip(-1), images)
+    # One copy of each image: eight times as fast as where(), which goes byte by byte on the CPU
+    return th.stack([image.flip(-1) if flip else image for image, flip in zip(images, chosen.flatten().tolist(), strict=True)])
