@@ -1,6 +1,6 @@
 """Policies of DDQN: those of SB3 with an exploration rule and, optionally, a categorical head."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -120,18 +120,6 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
         """
         if self.exploration is not None and state.keys() == self.exploration.get_state().keys():
             self.exploration.set_state(state)
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """
-        As PyTorch's. Model files of the first versions have the state of the exploration rule among the weights.
-
-        :param state_dict: what ``state_dict`` gave: the same keys as of SB3's policy
-        :param strict: see PyTorch
-        :param assign: see PyTorch
-        """
-        weights = dict(state_dict)
-        self.continue_exploration(weights.pop("_extra_state", {}))
-        return super().load_state_dict(weights, strict, assign)
 
 
 MlpPolicy = DDQNPolicy

@@ -186,8 +186,7 @@ class FrameStore:
 
     def _set_state(self, state: dict[str, Any]) -> None:
         self.step: int = state["step"]  # how many steps were added
-        frames: np.ndarray = state["frames"]
-        self._frames = frames if frames.ndim > 1 + len(self.frame_shape) else self._side_by_side(frames)
+        self._frames: np.ndarray = state["frames"]
         self._finals: np.ndarray = state["finals"]
         self._unused_finals: list[int] = state["unused_finals"]
         # For each frame of the ring: how far back its stack reaches (0 at a start, down to 1 - k), and what comes after it in
@@ -196,21 +195,6 @@ class FrameStore:
         self._final_slot: np.ndarray = state["final_slot"]
         self._final_slot -= 1
         self.window.set_state(state["window"])
-
-    def _side_by_side(self, frames: np.ndarray) -> np.ndarray:
-        """
-        Files of format 1 hold the environments interleaved. The old array shrinks while the rings grow, so that both together
-        take the memory of one.
-
-        :param frames: (rows * n_envs + 1, ...), emptied on return
-        :return: (n_envs, rows + 1, ...)
-        """
-        rings = np.zeros((self.n_envs, self.rows + 1, *self.frame_shape), self.dtype)
-        for row in reversed(range(min(self.step + 1, self.rows))):
-            first = row * self.n_envs
-            rings[:, row] = frames[first : first + self.n_envs]
-            frames.resize((first, *self.frame_shape), refcheck=False)
-        return rings
 
     def _nothing(self) -> dict[str, Any]:
         return {

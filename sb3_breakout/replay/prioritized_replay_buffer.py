@@ -24,7 +24,7 @@ from sb3_breakout.replay.schedule import ProgressSchedule, ReplaySchedules
 from sb3_breakout.replay.transition_store import ARRAYS, FLOAT32_MAX, PrioritizedReplayBufferSamples, TransitionStore
 from sb3_breakout.replay.view import ReplayView
 
-FORMAT = 2  # of the state; 1 had the frames of the environments interleaved, and is read as well
+FORMAT = 2  # of the state; others are refused
 
 
 class PrioritizedReplayBuffer(ReplayBuffer):
@@ -329,10 +329,9 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         :raises ValueError: if it has another format
         """
         found = state.get("format")
-        if found not in (1, FORMAT):
-            version = "before formats were numbered" if found is None else f"in format {found}"
+        if found != FORMAT:
             raise streamed_pickle.FormatError(
-                f"it was written {version}, this version of sb3_breakout reads formats 1 and {FORMAT}. "
+                f"it was written in format {found}, this version of sb3_breakout reads format {FORMAT}. "
                 "Without the file, training continues with an empty buffer."
             )
         self.__init__(**state["arguments"], **cloudpickle.loads(state["schedules"]))  # type: ignore[misc]

@@ -25,8 +25,6 @@ class ProgressSchedule:
     :raises ValueError: if a value is out of its range at the start or the end; also later, when a function returns one
     """
 
-    largest = 1.0  # of schedules that were saved without one
-
     def __init__(self, name: str, value: float | Sequence[float] | Schedule, whole: bool = False, largest: float = 1.0):
         self.name = name
         self.value = value

@@ -80,12 +80,6 @@ def test_continued_model_does_not_play_at_random_again(model: DDQN, tmp_path: Pa
     assert loaded.replay_buffer.sample(100).actions.all()
 
 
-def test_first_files_have_the_exploration_among_the_weights(model: DDQN) -> None:
-    other = DDQN("MlpPolicy", Corridor(), **FAST)
-    other.policy.load_state_dict({**model.policy.state_dict(), "_extra_state": {"episodes": 30, "q_spread": 0.5}})
-    assert other.policy.exploration.get_state() == {"episodes": 30, "q_spread": 0.5}
-
-
 def test_exploration_can_be_another_on_load(model: DDQN, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     loaded = DDQN.load(tmp_path / "model", exploration="epsilon_greedy", exploration_initial_eps=0.3)

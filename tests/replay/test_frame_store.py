@@ -1,7 +1,6 @@
 """Every frame once, in bounded memory, and batches that stay as they are."""
 
 import gc
-import pickle
 from itertools import islice
 
 import numpy as np
@@ -55,19 +54,6 @@ def test_memory_is_bounded_when_every_step_ends_an_episode():
 def test_few_ends_take_little_memory():
     store, _ = filled(FrameStackStream(0, n_stack=4, end=0.02), 1000, 3000)
     assert len(store._finals) < 60
-
-
-@pytest.mark.parametrize("steps", [5, 30])
-def test_the_interleaved_frames_of_format_1_are_read(steps):
-    """Half full and after a lap: row after row, a frame of each environment, and a frame of zeros behind them."""
-    stream = FrameStackStream(0, n_envs=3, n_stack=4)
-    store, _ = filled(stream, 20, steps)
-    state = pickle.loads(pickle.dumps(store.get_state()))
-    rows = store._frames[:, :-1].swapaxes(0, 1).reshape(24 * 3, *store.frame_shape)
-    state["frames"] = np.concatenate((rows, np.zeros_like(rows[:1])))
-    loaded = FrameStore(20, 3, stream.obs_shape, stream.dtype, 4, state=state)
-    loaded.check_valid()
-    np.testing.assert_array_equal(loaded._frames, store._frames)
 
 
 def test_strides_of_any_layout_are_accepted():
