@@ -120,8 +120,8 @@ def evaluate(
         scores=[game.score for game in games],
         lengths=[game.length for game in games],
         protocol=protocol,
-        openings=len({game.opening for game in games}),
-        games=len({game.moves for game in games}),
+        distinct_openings=len({game.opening for game in games}),
+        distinct_games=len({game.moves for game in games}),
         balls=miss_rates(balls) if balls else None,
     )
 

@@ -41,8 +41,8 @@ class Scores:
     :param scores: one per game
     :param lengths: agent steps of each game
     :param protocol: how they were played
-    :param openings: number of games that differ in the pictures of their first ten steps; an agent's random action counts too
-    :param games: number of games that differ in an action or reward
+    :param distinct_openings: number of games that differ in the pictures of their first ten steps; an agent's random action counts too
+    :param distinct_games: number of games that differ in an action or reward
     :param balls: for Breakout, of each group of balls (``evaluation.balls``) how many ``balls`` came down to the paddle
         and how many were ``missed``
     """
@@ -50,8 +50,8 @@ class Scores:
     scores: list[float]
     lengths: list[int]
     protocol: dict[str, Any]
-    openings: int
-    games: int
+    distinct_openings: int
+    distinct_games: int
     balls: dict[str, dict[str, int]] | None = None
 
     def summary(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Scores:
         figures = [f"{key} {summary[key]:.1f}" for key in ("standard_error", "median", "iqm", "best", "worst")]
         lines = [
             f"{protocol['protocol']}: mean {summary['mean']:.1f} ({interval}), " + ", ".join(figures).replace("_", " "),
-            f"{summary['episodes']} games, {self.games} of them distinct, from {self.openings} distinct openings; "
+            f"{summary['episodes']} games, {self.distinct_games} of them distinct, from {self.distinct_openings} distinct openings; "
             f"{summary['steps']} steps",
             f"seeds {' '.join(map(str, protocol['seeds']))}, sticky actions {protocol['sticky_actions']}, "
             f"epsilon {protocol['epsilon']}, up to {protocol['noop_max']} start no-ops, "

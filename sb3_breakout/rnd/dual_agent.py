@@ -96,7 +96,7 @@ class DualAgentCallback(RNDCallback):
         self._episodes: deque[np.ndarray] = deque(maxlen=10)  # extrinsic and combined reward of the last episodes
 
     @property
-    def reward_mix(self) -> float:
+    def alpha(self) -> float:
         """Current share of the intrinsic reward."""
         learning = 1.0 - self.model.learning_starts / self.model._total_timesteps  # as a share of the training
         progress_remaining = min(self.model._current_progress_remaining / learning, 1.0)
@@ -117,7 +117,7 @@ class DualAgentCallback(RNDCallback):
             )
         buffer = self.model.replay_buffer
         assert isinstance(buffer, PrioritizedReplayBuffer)
-        self.view = buffer.learner(self.reward_mix)
+        self.view = buffer.learner(self.alpha)
         if self.explorer is None or self._beside is not self.model:
             self.explorer, self._beside = self.model.second_learner(self.view), self.model
             self._episodes.clear()
@@ -156,15 +156,15 @@ class DualAgentCallback(RNDCallback):
     def _count_rewards(self) -> None:
         extrinsic = self.locals["rewards"]
         intrinsic = np.array([info[INTRINSIC_REWARD] for info in self.locals["infos"]], np.float32)
-        self._rewards += np.stack((extrinsic, mixed_rewards(extrinsic, intrinsic, self.reward_mix)), axis=1)  # (n_envs, 2)
+        self._rewards += np.stack((extrinsic, mixed_rewards(extrinsic, intrinsic, self.alpha)), axis=1)  # (n_envs, 2)
         for env in np.flatnonzero(self.locals["dones"]):
             self._episodes.append(self._rewards[env].copy())
             self._rewards[env] = 0.0
-        figures = {"alpha": self.reward_mix}
+        figures = {"alpha": self.alpha}
         if self._episodes:
             figures["extrinsic"], figures["combined"] = np.mean(self._episodes, axis=0).tolist()
         self.model.figures = figures
-        self.logger.record("rnd/alpha", self.reward_mix)
+        self.logger.record("rnd/alpha", self.alpha)
         for name in figures.keys() - {"alpha"}:
             self.logger.record(f"rollout/{name}_reward", figures[name])
 
@@ -178,7 +178,7 @@ class DualAgentCallback(RNDCallback):
 
     def _update_explorer(self, gradient_steps: int) -> None:
         assert self.explorer is not None
-        self.view.reward_mix = self.reward_mix
+        self.view.reward_mix = self.alpha
         outcome = self.model.update(self.explorer, gradient_steps, self.model.batch_size)
         if outcome is None:
             return

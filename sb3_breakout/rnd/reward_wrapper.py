@@ -57,7 +57,7 @@ class RNDRewardWrapper(VecEnvWrapper):
         if unwrap_vec_wrapper(venv, VecFrameStack) is not None:
             raise ValueError("RND takes single frames: put RNDRewardWrapper below VecFrameStack, not around it.")
         self.reward = reward
-        self.reward_mix = alpha
+        self.alpha = alpha
         self.rnd_arguments = {
             "learning_rate": learning_rate,
             "update_proportion": update_proportion,
@@ -106,5 +106,5 @@ class RNDRewardWrapper(VecEnvWrapper):
         if self.rnd.last_loss is not None:
             self.metrics["predictor_loss"] = self.rnd.last_loss
         if self.reward == "combined":
-            rewards = mixed_rewards(rewards, bonus, self.reward_mix)
+            rewards = mixed_rewards(rewards, bonus, self.alpha)
         return observations, rewards, dones, infos

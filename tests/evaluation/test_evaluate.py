@@ -34,7 +34,7 @@ def random_agent() -> RandomAgent:
 
 def test_whole_games_of_a_random_agent(random_agent: RandomAgent) -> None:
     scores = evaluate(random_agent, episodes=7, seeds=[5, 0, 9])
-    assert len(scores.scores) == len(scores.lengths) == scores.games == 7
+    assert len(scores.scores) == len(scores.lengths) == scores.distinct_games == 7
     assert 0.0 <= np.mean(scores.scores) <= 6.0
     assert min(scores.lengths) > 5 * 15  # five lives
     assert scores.protocol["protocol"] == "v4" and scores.protocol["sticky_actions"] == 0.0
@@ -73,7 +73,7 @@ def test_a_seed_has_its_games_whatever_was_played_before(agent_class: Callable[[
     alone = evaluate(agent, episodes=2, seeds=[8], protocol="sticky")
     assert both.lengths[2:] == alone.lengths != both.lengths[:2]
     assert both.scores[2:] == alone.scores
-    assert both.games == 4
+    assert both.distinct_games == 4
 
 
 def test_random_numbers_outside_are_left_alone() -> None:
@@ -114,9 +114,9 @@ def test_breakout_has_four_openings_unless_actions_stick() -> None:
             return np.zeros(len(observation), dtype=int), None
 
     scores, sticky = (evaluate(Nothing(), 8, seeds=[8], max_steps=60, protocol=protocol) for protocol in ("v4", "sticky"))
-    assert scores.openings == 4
+    assert scores.distinct_openings == 4
     assert "only four openings" in scores.text()
-    assert sticky.openings > 4
+    assert sticky.distinct_openings > 4
     assert "only four openings" not in sticky.text()
 
 

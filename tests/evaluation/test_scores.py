@@ -9,7 +9,7 @@ from sb3_breakout.evaluation import Scores, bootstrap_interval
 
 
 def scores_of(scores: list[float]) -> Scores:
-    return Scores(scores, [1] * len(scores), {}, openings=1, games=1)
+    return Scores(scores, [1] * len(scores), {}, distinct_openings=1, distinct_games=1)
 
 
 def test_summary_on_hand_worked_numbers() -> None:

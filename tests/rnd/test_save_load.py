@@ -29,7 +29,7 @@ class Attached(DualAgentCallback):
     def _on_training_start(self) -> None:
         super()._on_training_start()
         self.start = copy.deepcopy(self.model.get_parameters())
-        self.start_mix, self.start_steps = self.reward_mix, self.num_timesteps
+        self.start_mix, self.start_steps = self.alpha, self.num_timesteps
 
 
 def test_training_goes_on_with_all_of_it(tmp_path: Path) -> None:
