@@ -58,10 +58,10 @@ def same_info(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
         assert (ours["episode"]["r"], ours["episode"]["l"]) == (theirs["episode"]["r"], theirs["episode"]["l"])
 
 
-@pytest.mark.parametrize("n_envs", [1, 8])
+@pytest.mark.parametrize("n_envs", [1, 3])
 def test_whole_games(n_envs: int, tmp_path: Any) -> None:
     folders = (tmp_path / "ale", tmp_path / "dummy")
-    ended = play_both(both(n_envs, folders=folders), n_steps=700 if n_envs == 1 else 300)
+    ended = play_both(both(n_envs, folders=folders), n_steps=700 if n_envs == 1 else 400)
     games = [info["episode"] for info in ended if "episode" in info]
     assert len(ended) > len(games) > 0, "lives and whole games must both have ended"
     ours, theirs = (load_results(str(folder)) for folder in folders)
@@ -73,7 +73,7 @@ def test_whole_games(n_envs: int, tmp_path: Any) -> None:
 @pytest.mark.parametrize("limit", [150, 151, 153, 301])
 def test_truncated_games(limit: int) -> None:
     """The emulator's frame limit: in a step, in the presses after a lost life, in the middle of skipped frames."""
-    ended = play_both(both(2, env_kwargs=dict(max_num_frames_per_episode=limit)), n_steps=200)
+    ended = play_both(both(1, env_kwargs=dict(max_num_frames_per_episode=limit)), n_steps=200)
     assert any(info["TimeLimit.truncated"] for info in ended)
 
 
@@ -89,14 +89,14 @@ def test_truncated_games(limit: int) -> None:
     ids=str,
 )
 def test_every_choice_of_the_wrapper(settings: dict[str, Any]) -> None:
-    play_both(both(2, wrapper_kwargs=WITHOUT_NOOPS | settings), n_steps=150)
+    play_both(both(1, wrapper_kwargs=WITHOUT_NOOPS | settings), n_steps=150)
 
 
 def test_shaped_rewards() -> None:
     def shaped(env: gym.Env) -> gym.Env:
         return RewardShapingWrapper(AtariPreprocessing(env, clip_reward=False, **WITHOUT_NOOPS))
 
-    play_both(both(2, wrapper=shaped, wrapper_kwargs={}), n_steps=200)
+    play_both(both(1, wrapper=shaped, wrapper_kwargs={}), n_steps=200)
 
 
 def test_full_action_space() -> None:
@@ -144,8 +144,8 @@ def lengths_of_no_ops(seeds: range, noop_max: int) -> set[int]:
 
 def test_start_no_ops() -> None:
     """0 to noop_max of them; SB3 plays at least one."""
-    assert lengths_of_no_ops(range(20), noop_max=3) == {0, 1, 2, 3}
-    assert lengths_of_no_ops(range(5), noop_max=0) == {0}
+    assert lengths_of_no_ops(range(12), noop_max=2) == {0, 1, 2}
+    assert lengths_of_no_ops(range(3), noop_max=0) == {0}
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_sticky_actions(where: dict[str, Any]) -> None:
 
 def test_seeds_make_games_repeatable() -> None:
     def frames(seed: int = 4_294_967_000) -> np.ndarray:  # as large as the RL Zoo draws them
-        env = make_vec_env("BreakoutNoFrameskip-v4", 2, seed, wrapper_class=AtariPreprocessing, vec_env_cls=AleVecEnv)
-        seen = [env.reset()] + [env.step(np.array([2, 3]))[0] for _ in range(60)]
+        env = make_vec_env("BreakoutNoFrameskip-v4", 1, seed, wrapper_class=AtariPreprocessing, vec_env_cls=AleVecEnv)
+        seen = [env.reset()] + [env.step(np.array([2]))[0] for _ in range(60)]
         env.close()
         return np.array(seen)
 

@@ -17,7 +17,7 @@ from sb3_breakout import DDQN, PrioritizedReplayBuffer
 from sb3_breakout.zoo.resuming import REPLAY_BUFFER, ReplayBufferCheckpoint
 from tests.zoo.command_line import TRAIN, run, start
 
-STEPS, HALF = 2400, 1200
+STEPS, HALF = 1600, 800
 OPTIONS = (
     *"--env CartPole-v1 -f logs --seed 3 --device cpu --eval-freq -1 --log-interval 1000 --save-freq 400".split(),
     "-params",
@@ -153,9 +153,9 @@ def test_sigterm_saves_and_exits(tmp_path: Path, vec_env: str, overlap: bool) ->
 
 def test_nothing_left_to_learn(folders: tuple[Path, Path]) -> None:
     output = run(
-        *TRAIN, "-n", "2000", "-i", folders[0] / "CartPole-v1.zip", *OPTIONS, *PARAMETERS, folder=folders[0].parents[2], code=1
+        *TRAIN, "-n", "1200", "-i", folders[0] / "CartPole-v1.zip", *OPTIONS, *PARAMETERS, folder=folders[0].parents[2], code=1
     )
-    assert "trained for 2400 steps" in output and "ends at 2000 steps in total" in output
+    assert "trained for 1600 steps" in output and "ends at 1200 steps in total" in output
     assert "Traceback" not in output
 
 
@@ -170,7 +170,7 @@ def test_with_a_buffer_of_another_step(tmp_path: Path, folders: tuple[Path, Path
 def test_without_its_buffer_the_agent_plays_before_it_learns(tmp_path: Path, folders: tuple[Path, Path]) -> None:
     model = tmp_path / "alone.zip"
     model.write_bytes((folders[0] / "CartPole-v1.zip").read_bytes())
-    output = run(*TRAIN, "-n", "2600", "-i", model, *OPTIONS, *PARAMETERS, folder=tmp_path)
+    output = run(*TRAIN, "-n", "1800", "-i", model, *OPTIONS, *PARAMETERS, folder=tmp_path)
     assert f"There is no {REPLAY_BUFFER} beside {model}: the agent plays 100 steps before it learns again" in output
     before, after = DDQN.load(model), DDQN.load(tmp_path / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip")
     assert after._n_updates - before._n_updates == pytest.approx((200 - 100) / 4 * 2, abs=2)
