@@ -1,8 +1,10 @@
-"""SIGTERM, which clusters send before SIGKILL, interrupts as Ctrl-C does."""
+"""Ctrl-C, and SIGTERM, which clusters send before SIGKILL: both interrupt, but not in the middle of a step."""
 
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -36,3 +38,26 @@ class Termination:
         self.received = True
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise KeyboardInterrupt
+
+
+@contextmanager
+def interrupts_postponed() -> Iterator[None]:
+    """
+    SIGINT (Ctrl-C) and SIGTERM wait for the end of the block, so that what it changes together is never half changed.
+
+    Signals reach the main thread alone: in others, the block changes nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    before = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, lambda number, frame: received.append(number))
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in received:
+            signal.raise_signal(number)

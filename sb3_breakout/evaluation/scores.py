@@ -41,7 +41,8 @@ class Scores:
     :param scores: one per game
     :param lengths: agent steps of each game
     :param protocol: how they were played
-    :param distinct_openings: number of games that differ in the pictures of their first ten steps; an agent's random action counts too
+    :param distinct_openings: number of games that differ in the pictures of their first ten steps; an agent's random action
+        counts too
     :param distinct_games: number of games that differ in an action or reward
     :param balls: for Breakout, of each group of balls (``evaluation.balls``) how many ``balls`` came down to the paddle
         and how many were ``missed``
@@ -88,8 +89,8 @@ class Scores:
         figures = [f"{key} {summary[key]:.1f}" for key in ("standard_error", "median", "iqm", "best", "worst")]
         lines = [
             f"{protocol['protocol']}: mean {summary['mean']:.1f} ({interval}), " + ", ".join(figures).replace("_", " "),
-            f"{summary['episodes']} games, {self.distinct_games} of them distinct, from {self.distinct_openings} distinct openings; "
-            f"{summary['steps']} steps",
+            f"{summary['episodes']} games, {self.distinct_games} of them distinct, from {self.distinct_openings} distinct "
+            f"openings; {summary['steps']} steps",
             f"seeds {' '.join(map(str, protocol['seeds']))}, sticky actions {protocol['sticky_actions']}, "
             f"epsilon {protocol['epsilon']}, up to {protocol['noop_max']} start no-ops, "
             f"at most {protocol['max_steps']} steps per game",

@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3_breakout.common.arguments import check_at_least, check_positive, check_unit_interval
 from sb3_breakout.common.rewards import INTRINSIC_REWARD
+from sb3_breakout.common.termination import interrupts_postponed
 from sb3_breakout.replay import memory, streamed_pickle
 from sb3_breakout.replay.eligibility import Eligibility
 from sb3_breakout.replay.priority_sampler import PrioritySampler
@@ -231,13 +232,14 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         timeout = np.zeros(self.n_envs, bool)
         if self.handle_timeout_termination:
             timeout[:] = [info.get("TimeLimit.truncated", False) for info in infos]
-        if not self.store.allocated:
-            self._allocate()
-            self._show()
-        cut = self.store.add(obs, next_obs, action, reward, done, timeout, intrinsic_reward)
-        self._eligibility.add(cut, done | timeout)
-        self.pos = self.store.row
-        self.full = self.full or self.pos == 0
+        with interrupts_postponed():  # a buffer that is saved after Ctrl-C has each step as a whole or not at all
+            if not self.store.allocated:
+                self._allocate()
+                self._show()
+            cut = self.store.add(obs, next_obs, action, reward, done, timeout, intrinsic_reward)
+            self._eligibility.add(cut, done | timeout)
+            self.pos = self.store.row
+            self.full = self.full or self.pos == 0
 
     def _finite(self, rewards: Any, name: str) -> np.ndarray:
         """:return: (n_envs,) the rewards of a step, which must be finite in float32"""

@@ -143,14 +143,14 @@ class PrioritySampler:
         :param alpha: how much prioritization, in [0, 1], from now on and for all that is stored
         """
         self.alpha = alpha
-        self._pending.clear()
         self._tree.rebuild(self._priorities(self.errors, self.eligible))
+        self._pending.clear()
 
     def _update_tree(self) -> None:
         if self._pending:
             places = np.concatenate(self._pending)
-            self._pending.clear()
             self._tree.set(places, self._priorities(self.errors.take(places), self.eligible.take(places)))
+            self._pending.clear()  # afterwards: an interrupt in between loses nothing
 
     def _priorities(self, errors: np.ndarray, eligible: np.ndarray) -> np.ndarray:
         """:return: float64, 0 where the transition cannot be replayed"""

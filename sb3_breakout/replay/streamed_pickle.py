@@ -1,4 +1,4 @@
-"""Large arrays in a pickle, without a second copy of them. Saved files name ``_allocate``, ``_fill`` and ``_join``."""
+"""Large arrays, filled in part, in a pickle. Saved files name ``_allocate``, ``_fill`` and ``_join``."""
 
 import io
 import os
@@ -21,9 +21,9 @@ class StreamedArray:
     """
     Stands for an array in a pickled state; unpickled, it *is* the array.
 
-    Pickling an array whole needs its bytes twice, when writing and when reading. Here the array travels in chunks. Each is
-    written straight out of the array, and copied, checked and dropped as soon as it is read. Rows beyond ``used`` are
-    neither written nor touched: they come back as zeros which take no memory until they are used.
+    Rows beyond ``used`` are neither written nor touched: they come back as zeros which take no memory until they are used.
+    The others are written in chunks, each with its checksum, straight out of the array; reading them needs memory for one
+    chunk beside the array.
 
     :param array: C-contiguous
     :param used: how many leading rows carry something
