@@ -161,8 +161,18 @@ def _latest(folder: Path, env_id: str, file: str) -> Path | None:
     :param file: name of a file in a run
     :return: the file of the latest run that has it, if any
     """
-    runs = folder.glob(f"{env_id}_[0-9]*/{file}")
-    return max(runs, key=lambda path: int(path.parent.name.rpartition("_")[2]), default=None)
+    files = (run / file for run in reversed(_runs(folder, env_id)))
+    return next((path for path in files if path.exists()), None)
+
+
+def _runs(folder: Path, env_id: str) -> list[Path]:
+    """
+    :param folder: with the runs of an algorithm
+    :param env_id: the game
+    :return: RL Zoo's folders of its runs, ``GAME_NUMBER`` or with ``--uuid`` ``GAME_NUMBER_UUID``, the latest last
+    """
+    named = ((re.fullmatch(rf"{re.escape(env_id)}_([0-9]+)(_[0-9a-f-]{{36}})?", run.name), run) for run in folder.glob("*"))
+    return [run for _, run in sorted((int(name[1]), run) for name, run in named if name)]
 
 
 def _checkpoints(folder: Path, env_id: str) -> str:
@@ -171,7 +181,7 @@ def _checkpoints(folder: Path, env_id: str) -> str:
     :param env_id: the game
     :return: for a message, the checkpoints that :func:`find_agent` would find, if there are any
     """
-    names = {path.stem for path in folder.glob(f"{env_id}_[0-9]*/*.zip")}
+    names = {path.stem for run in _runs(folder, env_id) for path in run.glob("*.zip")}
     steps = sorted(int(number[1]) for number in (re.fullmatch("rl_model_([0-9]+)_steps", name) for name in names) if number)
     there = [which for which, name in (("best", "best_model"), ("final", env_id)) if name in names] + list(map(str, steps))
     return f" (there are {', '.join(f'{folder.name}:{which}' for which in there)})" if there else ""
@@ -197,8 +207,11 @@ def _kept_beside(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if not found or not found[0].with_name("config.yml").is_file():
         return {}, {}
     # RL Zoo writes them with Python's tags; loading the model means trusting its folder anyway, since a model is a pickle
-    args, config = (yaml.unsafe_load(file.read_text()) for file in (found[0], found[0].with_name("config.yml")))
-    return dict(args), dict(config)
+    try:
+        args, config = (yaml.unsafe_load(file.read_text()) for file in (found[0], found[0].with_name("config.yml")))
+        return dict(args), dict(config)
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        raise ValueError(f"The settings in {found[0].parent} are damaged: {error}") from error
 
 
 def _algorithm(path: Path, members: list[str], data: Mapping[str, Any]) -> str:

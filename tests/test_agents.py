@@ -77,6 +77,13 @@ def test_wrapper_that_nobody_knows(tmp_path):
         read_agent(save(tmp_path / "a.zip", **OURS))
 
 
+def test_damaged_settings(tmp_path):
+    keep(tmp_path, {"env": "PongNoFrameskip-v4"}, {})
+    (tmp_path / "Game" / "config.yml").write_text("- [")
+    with pytest.raises(ValueError, match=r"The settings in .*Game are damaged: "):
+        read_agent(save(tmp_path / "a.zip", **OURS))
+
+
 def test_model_of_another_algorithm(tmp_path):
     with pytest.raises(ValueError, match="was not saved by an algorithm of this package: ddqn_per"):
         read_agent(save(tmp_path / "dqn.zip"))
@@ -84,10 +91,11 @@ def test_model_of_another_algorithm(tmp_path):
 
 def test_names(tmp_path):
     logs = tmp_path / "logs"
-    for number in (2, 10):
-        save(logs / "c51_per" / f"PongNoFrameskip-v4_{number}" / "best_model.zip", **OURS | {"n_atoms": 51})
+    uuid = "_0b5f1c5e-1d0e-4a3c-9d3e-0f2f6f3d7a11"  # of RL Zoo's --uuid
+    for run in ("2", f"10{uuid}", "10_backup"):
+        save(logs / "c51_per" / f"PongNoFrameskip-v4_{run}" / "best_model.zip", **OURS | {"n_atoms": 51})
     found = find_agent("c51_per:best", env_id="PongNoFrameskip-v4", logs=logs)
-    assert found.path.parent.name == "PongNoFrameskip-v4_10"
+    assert found.path.parent.name == f"PongNoFrameskip-v4_10{uuid}"
     assert find_agent("trained") == find_agent("ddqn_per/BreakoutNoFrameskip-v4_1")
     assert find_agent("trained", env_id="PongNoFrameskip-v4") == find_agent("ddqn_per/PongNoFrameskip-v4_1")
     with pytest.raises(FileNotFoundError, match="No agent is shipped for TennisNoFrameskip-v4"):

@@ -62,8 +62,7 @@ def collect(
     if ray is not None and workers != 1:
         raise click.UsageError(f"--ray plays on all CPUs of a cluster, without --workers: received --workers {workers}")
 
-    from rich.progress import track
-
+    from sb3_breakout.common.progress import progress_bar
     from sb3_breakout.common.termination import Termination
     from sb3_breakout.gameplay.collect.agents import parse_agents
     from sb3_breakout.gameplay.collect.collection import Conditions, load_agent, missing_games
@@ -82,9 +81,10 @@ def collect(
     else:
         rebuild_indexes(folder, seed)  # a process that is killed leaves a dataset that can be read
     try:
-        with Termination():
-            for _ in track(_player(workers, ray)(jobs), "Playing", total=episodes, completed=episodes - len(jobs)):
-                pass
+        with Termination(), progress_bar("Playing", episodes) as over:
+            over(episodes - len(jobs))
+            for _ in _player(workers, ray)(jobs):
+                over(1)
     except KeyboardInterrupt:
         raise click.ClickException("Stopped. Re-run the same command to resume.") from None
     finally:

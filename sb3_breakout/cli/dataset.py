@@ -23,8 +23,7 @@ def verify(data: Path) -> None:
     \b
     sb3-breakout verify data
     """
-    from rich.progress import track
-
+    from sb3_breakout.common.progress import progress_bar
     from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
     from sb3_breakout.gameplay.dataset.verification import verify_dataset
 
@@ -33,10 +32,12 @@ def verify(data: Path) -> None:
     try:
         folder.check()  # before the progress bar appears
         episodes = len(folder.names())
-        for name, fault in track(verify_dataset(folder), "Playing again", total=episodes + 1):
-            if fault is not None:
-                faults += 1
-                click.echo(f"{name}: {fault}")
+        with progress_bar("Playing again", episodes + 1) as over:
+            for name, fault in verify_dataset(folder):
+                over(1)
+                if fault is not None:
+                    faults += 1
+                    click.echo(f"{name}: {fault}")
     except (FileNotFoundError, DamagedDataset) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)

@@ -42,17 +42,21 @@ def ship(
     \b
     sb3-breakout ship logs/ddqn_per/BreakoutNoFrameskip-v4_1
     """
-    run = runs[-1]
+    run = runs[-1].resolve()
     if not run.is_dir():
         raise click.UsageError(f"There is no folder {run}.")
-    source = run / (checkpoint or f"{env or run.name.rpartition('_')[0]}.zip")
+    games = [settings.parent.name for settings in run.glob("*/args.yml")]
+    if not games:
+        raise click.UsageError(f"{run} is not the log folder of a training: there is no GAME/args.yml in it.")
+    source = run / (checkpoint or f"{games[0]}.zip")
     if not source.is_file():
         raise click.UsageError(f"There is no model {source}.")
-    target = output / run.parent.name / (name or run.name)
+    agent = read_agent(source, algo, env)
+    target = output / agent.algo / (name or run.name)
     if target.exists() and not force:
         raise click.UsageError(f"{target} exists already; --force replaces it")
 
     from sb3_breakout.publish.ship import ship_agent
 
-    ship_agent(read_agent(source, algo, env), runs, target, episodes, workers, click.echo)
+    ship_agent(agent, runs, target, episodes, workers, click.echo)
     click.echo(f"Wrote {target}")

@@ -77,6 +77,14 @@ def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, received {value!r}.")
 
 
+def check_finite(name: str, value: float) -> None:
+    """
+    :raises ValueError: if ``value`` is not a finite number
+    """
+    if not _is_number(value):
+        raise ValueError(f"{name} must be a finite number, received {value!r}.")
+
+
 def check_positive(name: str, value: float) -> None:
     """
     :raises ValueError: if ``value`` is not a finite number above 0

@@ -59,5 +59,5 @@ def interrupts_postponed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in received:
-            signal.raise_signal(number)
+        for postponed in received:
+            signal.raise_signal(postponed)

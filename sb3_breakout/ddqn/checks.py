@@ -10,7 +10,7 @@ from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.type_aliases import TrainFreq
 
-from sb3_breakout.common.arguments import check_at_least, check_choice, check_positive, check_unit_interval
+from sb3_breakout.common.arguments import check_at_least, check_choice, check_finite, check_positive, check_unit_interval
 from sb3_breakout.ddqn.arguments import DDQNArguments
 from sb3_breakout.ddqn.exploration import Boltzmann, ExplorationRule
 from sb3_breakout.replay import PrioritizedReplayBuffer
@@ -89,8 +89,10 @@ def _check_head(model: DDQNArguments) -> None:
     if model.n_atoms is None:
         return
     model.n_atoms = check_at_least("n_atoms", model.n_atoms, 2)
-    if not -np.inf < model.v_min < model.v_max < np.inf:
-        raise ValueError(f"v_min must be less than v_max, both finite, received v_min={model.v_min}, v_max={model.v_max}.")
+    check_finite("v_min", model.v_min)
+    check_finite("v_max", model.v_max)
+    if model.v_min >= model.v_max:
+        raise ValueError(f"v_min must be less than v_max, received v_min={model.v_min}, v_max={model.v_max}.")
 
 
 def _check_initial_priorities(model: DDQNArguments) -> None:

@@ -184,7 +184,7 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
             gamma,
             train_freq,
             gradient_steps,
-            replay_buffer_class=replay_buffer_class or PrioritizedReplayBuffer,
+            replay_buffer_class=replay_buffer_class,
             replay_buffer_kwargs=replay_buffer_kwargs,
             optimize_memory_usage=optimize_memory_usage,
             n_steps=n_steps,  # type: ignore[arg-type]
@@ -229,6 +229,8 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
             self._setup_model()
 
     def _setup_model(self) -> None:
+        self.replay_buffer_class = self.replay_buffer_class or PrioritizedReplayBuffer  # load() can be given None too
+        self.replay_buffer_kwargs = self.replay_buffer_kwargs or {}
         check_arguments(self)
         self.policy_class = counterpart(self.policy_class)
         if self.replay_buffer is None:

@@ -55,7 +55,7 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
         return {**super()._get_constructor_parameters(), "n_atoms": self.n_atoms, "v_min": self.v_min, "v_max": self.v_max}
 
     def _build(self, lr_schedule: Schedule) -> None:
-        if self.optimizer_class is th.optim.Adam:
+        if self.optimizer_class is th.optim.Adam and not {"foreach", "differentiable"} & self.optimizer_kwargs.keys():
             self.optimizer_kwargs = {"fused": True, **self.optimizer_kwargs}  # the same step in one pass over the weights
         super()._build(lr_schedule)
 

@@ -101,7 +101,8 @@ def load_prioritized(
     :param model: the model that will learn from it
     :param mine: the model's buffer, whose schedules the loaded one follows
     :param file: the pickled replay buffer, or the path to it
-    :return: the buffer, on the model's device; with a warning if it was saved at another step than the model
+    :return: the buffer, on the model's device; with a warning if its size or ``eps`` is not what the model asks for, or it was
+        saved at another step than the model
     :raises ValueError: if the file is truncated, or holds what this model cannot learn from
     """
     loaded = type(mine).load(file)
@@ -110,6 +111,9 @@ def load_prioritized(
         here, there = getattr(mine, name), getattr(loaded, name)
         if here != there and not (name == "n_stack" and model.env is None):  # it is the environment that stacks
             raise ValueError(f"{file} holds a replay buffer with {name}={there}, this model has {name}={here}.")
+    for name, here, there in (("buffer_size", mine.store.n_places, loaded.store.n_places), ("eps", mine.eps, loaded.eps)):
+        if here != there:
+            warnings.warn(f"{file} holds a replay buffer with {name}={there}, which stays, not {here}.", stacklevel=3)
     loaded.schedules.follow(mine.schedules)
     loaded.update_schedules(model._current_progress_remaining)
     if loaded.num_timesteps not in (None, model.num_timesteps):

@@ -84,6 +84,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         buffer_size = check_at_least("buffer_size", buffer_size, 1)
         check_unit_interval("gamma", gamma)
         check_positive("eps", eps)
+        if np.float32(eps) == 0.0:
+            raise ValueError(f"eps must be above 0 in float32 too, received {eps!r}.")
         if optimize_memory_usage:
             raise ValueError(
                 "optimize_memory_usage=True is not for PrioritizedReplayBuffer, which stores every frame once in any case "

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from sb3_breakout.agents import RANDOM, TRAINED, Game, TrainedAgent, find_agent
 from sb3_breakout.common.files import written_aside
 from sb3_breakout.evaluation import load_player
 from sb3_breakout.protocol import ENV_ID
-from sb3_breakout.video.record import is_recorded, record_video
+from sb3_breakout.video.record import record_video
 
 SETTINGS = "bulk_videos.json"  # in the output folder: what its videos were recorded with
 
@@ -62,13 +63,16 @@ def record_bulk(
     trained = find_agent(checkpoint, algo, env_id) if counts[TRAINED] else None
     game = Game(env_id or ENV_ID) if trained is None else trained.game
     plan = [(kind, k, folder / f"bulk_{kind}_agent_{k}.mp4") for kind, count in counts.items() for k in range(1, count + 1)]
-    keep_settings(folder, _settings(trained, **how, env_id=game.env_id), [path for *_, path in plan])
+    keep_settings(folder, _settings(trained, **how, env_id=game.env_id), plan)
 
     agents = {RANDOM: load_player(RANDOM, env_id=game.env_id), TRAINED: (trained and trained.load(device), game)}
     for number, (kind, k, path) in enumerate(plan, start=1):
-        if is_recorded(path):
+        frames = path.with_suffix("")
+        if path.exists() and frames.exists():
             done = f"{path}: recorded before"
-        else:
+        else:  # one of them may be there, from a process that was killed between the two
+            path.unlink(missing_ok=True)
+            shutil.rmtree(frames, ignore_errors=True)
             agent, seen = agents[kind]
             done = record_one(agent, path, with_frames=True, **{**how, **vars(seen), "seed": how["seed"] + k - 1})
         say(f"[{number}/{len(plan)}] {done}")
@@ -83,14 +87,14 @@ def number_random(total: int, percent: float) -> int:
     return int(total * percent / 100 + 0.5)
 
 
-def keep_settings(folder: Path, settings: dict[str, dict[str, Any]], videos: list[Path]) -> None:
+def keep_settings(folder: Path, settings: dict[str, dict[str, Any]], plan: list[tuple[str, int, Path]]) -> None:
     """
     Save the settings of an agent's videos, or check that they are those of the existing videos.
 
     :param folder: of the videos
     :param settings: of each agent
-    :param videos: that will be recorded
-    :raises FileExistsError: if it holds videos that were recorded with other settings
+    :param plan: agent, number and path of each video that will be recorded
+    :raises FileExistsError: if it holds videos that were recorded with other settings or by another program
     """
     file = folder / SETTINGS
     known = json.loads(file.read_text()) if file.exists() else {}
@@ -100,9 +104,10 @@ def keep_settings(folder: Path, settings: dict[str, dict[str, Any]], videos: lis
                 f"{folder} holds videos of the {kind} agent that were recorded with {known[kind]}, received {wanted}: "
                 "use the same settings, or another --output-dir."
             )
-    foreign = [video for video in videos if video.exists() and not known]
+    places = [place for kind, _, video in plan if kind not in known for place in (video, video.with_suffix(""))]
+    foreign = [place for place in places if place.exists()]
     if foreign:
-        raise FileExistsError(f"{foreign[0]} was not recorded by --bulk (there is no {file}): choose another --output-dir.")
+        raise FileExistsError(f"{foreign[0]} was not recorded by --bulk (it is not in {file}): choose another --output-dir.")
     with written_aside(file) as aside:
         aside.write_text(json.dumps(known | settings, indent=1))
 

@@ -1,9 +1,7 @@
 """Records whole games as annotated videos, optionally with lossless frames."""
 
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import numpy as np
 
 from sb3_breakout.common import png
 from sb3_breakout.common.arguments import check_at_least
-from sb3_breakout.common.files import name_folder
+from sb3_breakout.common.files import folder_written_aside
 from sb3_breakout.protocol import VIDEO_SCALE
 from sb3_breakout.video.camera import REMEMBERED, Moment, play_game
 from sb3_breakout.video.encoder import open_video
@@ -99,7 +97,8 @@ def record_video(
     :raises OSError: if something cannot be written
     """
     scale = check_at_least("scale", scale, 1)
-    path, frames, unfinished = _places(path)
+    path = Path(path)
+    frames = path.with_suffix("")
     if path.suffix != ".mp4":
         raise ValueError(f"A video is an MP4 file, received {path}: call it {path.name}.mp4.")
     for place in (path, frames) if with_frames else (path,):
@@ -109,7 +108,7 @@ def record_video(
     first = next(moments)
     height, width, _ = annotate(first, scale).shape
     with (
-        _folder_aside(frames, unfinished) if with_frames else nullcontext() as folder,
+        folder_written_aside(frames) if with_frames else nullcontext() as folder,
         open_video(path, width, height, FPS) as video,
     ):
         for moment in chain([first], moments):
@@ -117,47 +116,6 @@ def record_video(
             if folder is not None:
                 _write_png(folder / f"{moment.number}.png", moment.screen)
     return moment
-
-
-def is_recorded(path: str | os.PathLike[str]) -> bool:
-    """
-    Whether a video and the folder of its frames are complete. A process that was killed between the two leaves all
-    frames under a temporary name: they get theirs here.
-
-    :param path: the MP4 file
-    """
-    path, frames, unfinished = _places(path)
-    if path.exists() and unfinished.exists() and not frames.exists():
-        unfinished.rename(frames)
-    return path.exists() and frames.exists()
-
-
-def _places(path: str | os.PathLike[str]) -> tuple[Path, Path, Path]:
-    """
-    :param path: of a video
-    :return: the video, the folder of its frames, and that folder's temporary name until it is complete
-    """
-    path = Path(path)
-    frames = path.with_suffix("")
-    return path, frames, frames.with_name(f".{frames.name}.unfinished")
-
-
-@contextmanager
-def _folder_aside(path: Path, unfinished: Path) -> Iterator[Path]:
-    """
-    Yield an empty folder that is renamed to its final name when the block ends, and removed when the block fails.
-
-    :param path: its name
-    :param unfinished: its temporary name; remains of a killed process are removed
-    """
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    name_folder(unfinished, path)
 
 
 def _write_png(path: Path, screen: np.ndarray) -> None:

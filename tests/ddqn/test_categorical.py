@@ -165,8 +165,9 @@ def test_subclass_knows_the_arguments_of_its_base() -> None:
     [
         (dict(n_atoms=1), "n_atoms must be a whole number of at least 2, received 1"),
         (dict(initial_priorities="td_error"), "initial_priorities='td_error' with n_atoms=51"),
-        (dict(v_min=3.0, v_max=3.0), "v_min must be less than v_max, both finite, received v_min=3.0, v_max=3.0"),
-        (dict(v_min=0.0, v_max=float("nan")), "v_min must be less than v_max, both finite"),
+        (dict(v_min=3.0, v_max=3.0), "v_min must be less than v_max, received v_min=3.0, v_max=3.0"),
+        (dict(v_min=0.0, v_max=float("nan")), "v_max must be a finite number, received nan"),
+        (dict(v_min="a"), "v_min must be a finite number, received 'a'"),
     ],
 )
 def test_bad_argument(arguments: dict[str, Any], message: str) -> None:

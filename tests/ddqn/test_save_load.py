@@ -71,6 +71,22 @@ def test_training_goes_on_with_other_n_steps(model: DDQN, tmp_path: Path, n_step
     assert again.replay_buffer.n_steps == loaded.replay_buffer.n_steps
 
 
+def test_a_loaded_buffer_keeps_its_size(model: DDQN, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    model.save_replay_buffer(tmp_path / "buffer")
+    size = model.buffer_size
+    loaded = DDQN.load(tmp_path / "model", env=Corridor(), buffer_size=2 * size)
+    with pytest.warns(UserWarning, match=f"holds a replay buffer with buffer_size={size}, which stays, not {2 * size}"):
+        loaded.load_replay_buffer(tmp_path / "buffer")
+    assert loaded.replay_buffer.buffer_size == size
+
+
+def test_none_is_the_default_on_load_too(model: DDQN, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    loaded = DDQN.load(tmp_path / "model", env=Corridor(), replay_buffer_class=None, replay_buffer_kwargs=None)
+    assert isinstance(loaded.replay_buffer, PrioritizedReplayBuffer)
+
+
 def test_continued_model_does_not_play_at_random_again(model: DDQN, tmp_path: Path) -> None:
     """The Zoo's `-i` starts counting steps at 0: the prefill would be repeated with random actions."""
     model.save(tmp_path / "model")

@@ -29,6 +29,7 @@ def make(space: spaces.Space = IMAGE, buffer_size: int = 20, **kwargs) -> Priori
         ({"alpha": "high"}, "alpha must be a number"),
         ({"beta": (-1, 1)}, "beta must be a number"),
         ({"beta": lambda progress: 3.0}, "beta must be a number"),
+        ({"eps": 1e-50}, "eps must be above 0 in float32 too, received 1e-50"),
         ({"n_steps": 0}, "n_steps must be a whole number of at least 1, received 0"),
         ({"n_steps": -3}, "n_steps must be a whole number of at least 1, received -3"),
         ({"n_steps": 2.5}, "n_steps must be a whole number of at least 1, a pair of them .* received 2.5"),

@@ -55,13 +55,12 @@ def test_bulk_makes_videos_and_folders_of_frames(bulk, tmp_path, capsys):
 
 
 def test_bulk_goes_on_where_it_was(bulk, tmp_path, capsys):
-    """Also with more videos than before; one that is half there is recorded again, and the same."""
+    """Also with more videos than before; what is half there is recorded again, and the same."""
     bulk()
     folder = tmp_path / "bulk_videos"
     video = folder / "bulk_trained_agent_1.mp4"
     before, content = tree(folder), video.read_bytes()
-    video.rename(folder / f".bulk_trained_agent_1.mp4.{HOST}.{NOBODY}.01234567-0.tmp")
-    (folder / "bulk_trained_agent_1").rename(folder / ".bulk_trained_agent_1.unfinished")
+    (folder / "bulk_trained_agent_1").rename(folder / f".bulk_trained_agent_1.{HOST}.{NOBODY}.01234567-0.tmp")
     capsys.readouterr()
     bulk("--total_videos", 4)
     lines = capsys.readouterr().out.splitlines()
@@ -94,6 +93,16 @@ def test_foreign_files_are_left_alone(bulk, tmp_path, capsys):
     assert "bulk_trained_agent_2.mp4 was not recorded by --bulk" in capsys.readouterr().err
     assert list((tmp_path / "bulk_videos").iterdir()) == [foreign]
     assert foreign.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["bulk_trained_agent_1", "bulk_trained_agent_1.mp4"])
+def test_foreign_files_beside_videos_of_another_agent(script, bulk, tmp_path, capsys, name):
+    script("record_videos", "--bulk", "--total_videos", 1, "--percent_random", 100, *SHORT)
+    (tmp_path / "bulk_videos" / name).mkdir()
+    with pytest.raises(SystemExit):
+        bulk()
+    assert f"{name} was not recorded by --bulk" in capsys.readouterr().err
+    assert (tmp_path / "bulk_videos" / name).exists()
 
 
 def test_only_random_videos_need_no_trained_agent(script, tmp_path):

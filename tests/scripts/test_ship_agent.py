@@ -76,6 +76,20 @@ def test_replaces_nothing_unless_it_is_told_to(script, runs, tmp_path, capsys):
     assert not mine.exists() and (tmp_path / SHIPPED / f"{GAME}.zip").exists()
 
 
+def test_however_the_run_is_typed(script, runs, tmp_path, monkeypatch):
+    (tmp_path / "logs" / "ddqn_per").rename(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine" / f"{GAME}_2")
+    script("ship_agent", ".", "--episodes", 4, "--output", tmp_path / "rl-trained-agents")
+    assert (tmp_path / SHIPPED / f"{GAME}.zip").exists()
+
+
+def test_names_a_run_without_settings(script, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit):
+        script("ship_agent", tmp_path / "empty")
+    assert "empty is not the log folder of a training: there is no GAME/args.yml in it" in capsys.readouterr().err
+
+
 def test_names_a_model_that_is_not_there(script, runs, capsys):
     with pytest.raises(SystemExit):
         script("ship_agent", runs[0])
