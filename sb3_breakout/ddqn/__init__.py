@@ -6,7 +6,6 @@ from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationR
 from sb3_breakout.ddqn.learner import QLearner
 from sb3_breakout.ddqn.native_cnn import NativeCNN
 from sb3_breakout.ddqn.policies import CnnPolicy, DDQNPolicy, MlpPolicy, MultiInputPolicy, NativeCnnPolicy
-from sb3_breakout.ddqn.resumable import ResumableDQN
 from sb3_breakout.ddqn.targets import double_q_target
 
 __all__ = [
@@ -22,7 +21,6 @@ __all__ = [
     "NativeCNN",
     "NativeCnnPolicy",
     "QLearner",
-    "ResumableDQN",
     "boltzmann_probabilities",
     "double_q_target",
 ]

@@ -19,7 +19,7 @@ class ActingDQN(DDQNArguments):
     SB3's DQN with an exploration rule in the policy, in place of its own epsilon-greedy actions. It keeps the latest
     scores by environment and, if requested, gives each new transition a priority from the Q-values behind its action.
 
-    All parameters are those of SB3's ``DQN``.
+    A part of :class:`~sb3_breakout.ddqn.DDQN`, not to be used alone.
     """
 
     behaviour: DDQNPolicy | None = None  # the agent that chooses training actions; None for this model's own policy

@@ -88,6 +88,13 @@ class ExplorationRule(ABC):
         :return: action probabilities, same shape, rows sum to 1
         """
 
+    def observe(self, q_values: np.ndarray) -> None:  # noqa: B027 (need not be overridden)
+        """
+        Called with the Q-values of each step before its actions are drawn.
+
+        :param q_values: shape (n_envs, n_actions), float32
+        """
+
     def update(self, progress_remaining: float, episodes_ended: int) -> None:  # noqa: B027 (need not be overridden)
         """
         Called after each step of the vectorised environment, once the random prefill is over.
@@ -147,9 +154,11 @@ class Boltzmann(ExplorationRule):
         """The current temperature T."""
         return max(self.minimum, self.initial * self.decay ** (self.episodes / self.slowdown))
 
-    def probabilities(self, q_values: np.ndarray) -> np.ndarray:
+    def observe(self, q_values: np.ndarray) -> None:
         spread = float(q_values.std(axis=1).mean())
         self.q_spread += (self.SPREAD_RATE if self.q_spread > 0.0 else 1.0) * (spread - self.q_spread)
+
+    def probabilities(self, q_values: np.ndarray) -> np.ndarray:
         unit = max(self.q_spread, 1e-8) if self.scale == "q_spread" else 1.0
         return boltzmann_probabilities(q_values, self.temperature * unit)
 

@@ -40,7 +40,7 @@ class UpdatesDuringStep(VecEnvWrapper):
 
 class OverlappingDQN(DDQNArguments):
     """
-    SB3's DQN that can update while the environments take their next step
+    SB3's DQN that can update while the environments take their next step.
 
     Paper: https://arxiv.org/abs/2111.01264 (concurrent training)
 
@@ -48,7 +48,7 @@ class OverlappingDQN(DDQNArguments):
     of the step under way were chosen before it. No update is outstanding when callbacks' ``on_step`` is called, where
     checkpoints are saved, or when training ends.
 
-    All parameters are those of SB3's ``DQN``.
+    A part of :class:`~sb3_breakout.ddqn.DDQN`, not to be used alone.
     """
 
     _updates_during_step: UpdatesDuringStep | None = None  # while it learns with overlap_updates

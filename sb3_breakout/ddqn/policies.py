@@ -104,6 +104,7 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
         """
         assert self.exploration is not None, "DDQN gives its policy an exploration rule in _setup_model()"
         q_values = self._computed(self.q_net, observation)
+        self.exploration.observe(q_values)
         epsilons = ladder_epsilons(len(q_values), *self.ladder)
         probabilities = mixed_with_random(self.exploration.probabilities(q_values), epsilons)
         metrics = {"entropy": entropy(probabilities), "action_gap": action_gap(q_values)}

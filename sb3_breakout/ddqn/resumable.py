@@ -25,7 +25,7 @@ class ResumableDQN(DDQNArguments):
     SB3's DQN with atomically written files. The model file also holds the state of the random number generators and of the
     exploration rule; the file of a prioritized replay buffer holds the step at which it was saved.
 
-    All parameters are those of SB3's ``DQN``.
+    A part of :class:`~sb3_breakout.ddqn.DDQN`, not to be used alone.
     """
 
     _random_state: dict[str, Any] | None = None  # of the model being saved, or of a loaded one until it learns again

@@ -64,35 +64,40 @@ def test_temperature_follows_the_original_formula(episodes: int) -> None:
     assert rule.temperature == pytest.approx(max(0.05, 0.995 ** (episodes / 3)))
 
 
+def drawn_from(rule: Boltzmann, q_values: np.ndarray) -> np.ndarray:
+    rule.observe(q_values)
+    return rule.probabilities(q_values)
+
+
 def test_raw_temperature_is_blind_to_small_gaps_and_the_scaled_one_is_not() -> None:
     """The trap on Breakout: with gaps of 0.01, softmax(Q / 0.05) is random play; on the scale of Q it is not."""
     q_values = np.array([[0.50, 0.51, 0.505, 0.495]] * 8, dtype=np.float32)
     rules = [Boltzmann(initial=0.05, minimum=0.05, decay=1.0, slowdown=1, scale=scale) for scale in ("raw", "q_spread")]
-    raw, scaled = (entropy(rule.probabilities(q_values)) for rule in rules)
+    raw, scaled = (entropy(drawn_from(rule, q_values)) for rule in rules)
     assert raw > 0.99 * np.log(4)
     assert scaled < 0.1
 
 
 def test_scaled_boltzmann_does_not_depend_on_the_unit_of_the_reward() -> None:
     q_values = np.random.default_rng(0).normal(size=(8, 4))
-    small, large = (Boltzmann(0.3, 0.05, 1.0, 1, "q_spread").probabilities(unit * q_values) for unit in (1e-3, 1e3))
+    small, large = (drawn_from(Boltzmann(0.3, 0.05, 1.0, 1, "q_spread"), unit * q_values) for unit in (1e-3, 1e3))
     np.testing.assert_allclose(small, large)
 
 
 def test_running_spread_follows_a_change_of_scale() -> None:
     rule = Boltzmann(1.0, 0.05, 0.995, 3, "q_spread")
     q_values = np.array([[-1.0, 1.0]])
-    rule.probabilities(q_values)
+    rule.observe(q_values)
     assert rule.q_spread == 1.0  # the first batch counts whole
-    rule.probabilities(3 * q_values)
+    rule.observe(3 * q_values)
     assert rule.q_spread == pytest.approx(1.0 + 0.01 * 2.0)
     for _ in range(1000):
-        rule.probabilities(3 * q_values)
+        rule.observe(3 * q_values)
     assert rule.q_spread == pytest.approx(3.0, rel=1e-3)
 
 
 def test_equal_q_values_give_uniform_play() -> None:
-    np.testing.assert_allclose(Boltzmann(0.05, 0.05, 1.0, 1, "q_spread").probabilities(np.ones((2, 4))), 0.25)
+    np.testing.assert_allclose(drawn_from(Boltzmann(0.05, 0.05, 1.0, 1, "q_spread"), np.ones((2, 4))), 0.25)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +112,7 @@ def test_epsilon_falls_over_the_first_200k_of_10m_steps(progress_remaining: floa
 def test_state_round_trip() -> None:
     rule = Boltzmann(1.0, 0.05, 0.995, 3, "q_spread")
     rule.update(0.5, episodes_ended=70)
-    rule.probabilities(np.array([[0.0, 2.0]]))
+    rule.observe(np.array([[0.0, 2.0]]))
     other = Boltzmann(1.0, 0.05, 0.995, 3, "q_spread")
     other.set_state(rule.get_state())
     assert (other.temperature, other.q_spread) == (rule.temperature, rule.q_spread)
