@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from sb3_breakout.common.arguments import check_at_least
-from sb3_breakout.replay.block_pool import BlockPool
 from sb3_breakout.replay.sliding_window import SlidingWindow
 from sb3_breakout.replay.streamed_pickle import StreamedArray
 
@@ -57,7 +56,6 @@ class FrameStore:
         self.name = name
         self.rows = capacity + n_stack
         self.window = SlidingWindow(n_envs, obs_shape, self.dtype, n_stack, name)
-        self._pool = BlockPool()
         self._set_state(self._nothing() if state is None else state)
 
     # ---------------------------------------------------------------- writing
@@ -151,7 +149,7 @@ class FrameStore:
         if k > 1:
             reach = self._reach[row, envs]  # (batch,)
             np.putmask(slots, offsets < reach[:, None], self.rows)  # the zeros behind the first ring
-        block = self._pool.empty((*slots.shape, *self.frame_shape), self.dtype)
+        block = np.empty((*slots.shape, *self.frame_shape), self.dtype)
         # "clip" spares numpy a buffered copy; the slots are in range
         self._frames.reshape(-1, *self.frame_shape).take(slots, axis=0, out=block, mode="clip")
         last = row if n_steps == 1 else (steps + (spans - 1)) % self.rows

@@ -42,8 +42,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     since, is recognized and ignored. A transition can be sampled as soon as its n-step return is known: n - 1 steps after
     it was added, or when its episode ends.
 
-    A batch stays as it is for as long as it is held, but its observations and next observations may share memory: do not write
-    to them. Memory for the transitions is taken on the first ``add``.
+    Observations and next observations of a batch may share memory: do not write to them. Memory for the transitions is taken
+    on the first ``add``.
 
     :param buffer_size: max number of transitions, over all environments
     :param observation_space: observation space, also ``Dict``

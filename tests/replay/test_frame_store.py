@@ -1,15 +1,12 @@
-"""Every frame once, in bounded memory, and batches that stay as they are."""
+"""Every frame once, in bounded memory."""
 
-import gc
 from itertools import islice
 
 import numpy as np
 import pytest
-import torch as th
 from gymnasium import spaces
 
 from sb3_breakout.replay import FrameStore, PrioritizedReplayBuffer
-from sb3_breakout.replay.block_pool import BlockPool
 from tests.replay.streams import FrameStackStream
 
 
@@ -81,52 +78,6 @@ def test_what_is_added_is_copied():
     first.next_obs[:] = 0  # the caller's array is used again
     buffer.add(*second)
     np.testing.assert_array_equal(buffer._get_samples(np.array([0])).next_observations, expected)
-
-
-def large_buffer() -> PrioritizedReplayBuffer:
-    """Its batches are large enough for the pool."""
-    space = spaces.Box(0, 255, (1, 64, 64), np.uint8)
-    buffer = PrioritizedReplayBuffer(50, space, spaces.Discrete(4), device="cpu")
-    for value in range(50):
-        obs = np.full((1, 1, 64, 64), value, np.uint8)
-        buffer.add(obs, obs + 1, np.zeros(1), np.zeros(1), np.zeros(1, bool), [{}])
-    return buffer
-
-
-def test_a_batch_that_is_held_is_never_written_again():
-    buffer = large_buffer()
-    held = [buffer.sample(64) for _ in range(5)]
-    tails = [buffer.sample(64).next_observations[3:5, :, :2] for _ in range(5)]  # only a part of the batch is kept
-    arrays = [buffer.sample(64).observations.numpy() for _ in range(2)]
-    copies = [[batch.observations.clone() for batch in held], [part.clone() for part in tails], [a.copy() for a in arrays]]
-    for _ in range(10):
-        buffer.sample(64)
-    for batch, copy in zip(held, copies[0], strict=True):
-        assert th.equal(batch.observations, copy)
-    for part, copy in zip(tails, copies[1], strict=True):
-        assert th.equal(part, copy)
-    for array, copied in zip(arrays, copies[2], strict=True):
-        np.testing.assert_array_equal(array, copied)
-
-
-def test_memory_of_a_batch_that_has_gone_is_used_again():
-    buffer = large_buffer()
-    batch = buffer.sample(64)
-    place = batch.observations.data_ptr()
-    assert buffer.sample(64).observations.data_ptr() != place
-    del batch
-    gc.collect()
-    assert place in {buffer.sample(64).observations.data_ptr() for _ in range(2)}
-
-
-def test_pool_serves_other_sizes():
-    pool = BlockPool(keep=2, smallest=8)
-    blocks = [pool.empty((64,), np.uint8) for _ in range(4)]
-    del blocks
-    assert len(pool._unused) == 2
-    smaller, other = pool.empty((5, 10), np.uint8), pool.empty((3,), np.float64)
-    assert smaller.shape == (5, 10) and other.dtype == np.float64 and other.shape == (3,)
-    assert pool.empty((1000,), np.uint8).nbytes == 1000
 
 
 def test_samples_go_to_the_device():
