@@ -20,7 +20,7 @@ import pandas as pd
 from stable_baselines3.common.callbacks import BaseCallback
 
 from benchmarks.learning.zoo_runs import Variant, add_arguments, evaluations, finish, run_zoo
-from sb3_breakout.common.files import written_aside
+from sb3_breakout.common.files import atomic_write
 from sb3_breakout.common.rewards import INTRINSIC_REWARD
 
 ALGORITHMS = ("ddqn_per", "ddqn_rnd")
@@ -58,7 +58,7 @@ class Explored(BaseCallback):
         self.returns.extend(self.discounted)
         if self.num_timesteps % EVERY < self.training_env.num_envs:
             self.curve.append((self.num_timesteps, len(self.seen), float(np.std(self.returns))))
-            with written_aside(self.path) as aside, open(aside, "wb") as file:
+            with atomic_write(self.path) as aside, open(aside, "wb") as file:
                 np.save(file, np.array(self.curve))
         return True
 

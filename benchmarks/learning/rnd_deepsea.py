@@ -29,7 +29,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from benchmarks.learning.zoo_runs import RESULT, add_arguments, finish
 from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, RNDRewardWrapper
-from sb3_breakout.common.files import written_aside
+from sb3_breakout.common.files import atomic_write
 
 N_ENVS = 4  # they share a policy and differ only by random actions: more of them would mostly repeat each other
 SOLVED = 0.9
@@ -167,7 +167,7 @@ def train(task: tuple[str, int], folder: Path, size: int, steps: int) -> None:
     else:
         model = DDQN("MlpPolicy", env, seed=seed, **HYPERPARAMETERS)
     model.learn(steps, callback=callbacks, log_interval=10**9)
-    with written_aside(folder / RESULT) as path, open(path, "wb") as file:
+    with atomic_write(folder / RESULT) as path, open(path, "wb") as file:
         np.savez(file, curve=watch.curve, found=watch.found or -1, seconds=time.process_time() - started)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 import benchmarks
-from sb3_breakout.common.files import written_aside
+from sb3_breakout.common.files import atomic_write
 
 RESULT = "evaluations.npz"  # what a finished training leaves in its folder
 LOST_AT_MOST = 20  # times that a training is lost with its node
@@ -93,7 +93,7 @@ def _on_cluster(
             folder = running.pop(done)
             shutil.rmtree(folder, ignore_errors=True)
             for name, content in ray.get(done).items():
-                with written_aside(folder / name) as path:
+                with atomic_write(folder / name) as path:
                     path.write_bytes(content)
     finally:
         ray.shutdown()

@@ -59,7 +59,7 @@ def evaluate(
     """
     import torch as th
 
-    from sb3_breakout.common.files import written_aside
+    from sb3_breakout.common.files import atomic_write
     from sb3_breakout.evaluation import evaluate_under, load_player
 
     if num_threads is not None:
@@ -70,5 +70,5 @@ def evaluate(
     how = dict(episodes=episodes, deterministic=deterministic, seeds=seeds, workers=workers, max_steps=max_steps, **vars(game))
     report |= evaluate_under(protocols, model, lambda text: click.echo(indent(text, "  ")), progress_bar=True, **how)
     if output is not None:
-        with written_aside(output) as aside:
+        with atomic_write(output) as aside:
             aside.write_text(json.dumps(report, indent=1))

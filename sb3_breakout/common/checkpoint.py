@@ -6,13 +6,13 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sb3_breakout.common.files import written_aside
+from sb3_breakout.common.files import atomic_write
 
 File = str | pathlib.Path | io.BufferedIOBase
 
 
 @contextmanager
-def written_whole(path: File, suffix: str) -> Iterator[io.BufferedIOBase]:
+def atomic_open(path: File, suffix: str) -> Iterator[io.BufferedIOBase]:
     """
     Yield a file to write to. It is renamed to ``path`` when the block ends: a process killed before that leaves the old file.
 
@@ -23,7 +23,7 @@ def written_whole(path: File, suffix: str) -> Iterator[io.BufferedIOBase]:
         yield path
         return
     path = pathlib.Path(path)
-    with written_aside(path if path.suffix else path.with_suffix(suffix)) as temporary, open(temporary, "wb") as file:
+    with atomic_write(path if path.suffix else path.with_suffix(suffix)) as temporary, open(temporary, "wb") as file:
         yield file
 
 

@@ -27,7 +27,7 @@ _numbers = count()
 
 
 @contextmanager
-def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     Yield a temporary path beside ``path``. It is flushed to the disk and renamed to ``path`` when the block ends, and removed
     when the block fails. A process that is killed or a machine that loses power leaves the old file, and the temporary one
@@ -48,7 +48,7 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def folder_written_aside(path: Path, replace: bool = False) -> Iterator[Path]:
+def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
     """
     Yield an empty folder beside ``path``. It is renamed to ``path`` when the block ends, and removed when the block fails.
 

@@ -11,7 +11,7 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_breakout.common.arguments import check_known_arguments, constructor_arguments
-from sb3_breakout.common.checkpoint import incomplete_explained, written_whole
+from sb3_breakout.common.checkpoint import atomic_open, incomplete_explained
 from sb3_breakout.common.random_state import get_random_state, set_random_state
 from sb3_breakout.ddqn.arguments import DDQNArguments
 from sb3_breakout.ddqn.replay_buffer import load_prioritized
@@ -79,7 +79,7 @@ class ResumableDQN(DDQNArguments):
         self._random_state = before or {"seed": self.seed, **get_random_state()}
         self._exploration_state = self.policy.exploration.get_state()
         try:
-            with written_whole(path, ".zip") as file:
+            with atomic_open(path, ".zip") as file:
                 super().save(file, exclude, include)
         finally:
             self._random_state, self._exploration_state = before, None

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from stable_baselines3.common.monitor import load_results
 
 from sb3_breakout.agents import TrainedAgent
-from sb3_breakout.common.files import folder_written_aside
+from sb3_breakout.common.files import atomic_folder
 from sb3_breakout.publish.ship import EVALUATION
 from sb3_breakout.video.bulk import record_one
 
@@ -83,7 +83,7 @@ def write_repository(
         raise FileNotFoundError(f"There is no {run / EVALUATION}: run `sb3-breakout ship` first, and push what it writes.")
     report = json.loads((run / EVALUATION).read_text())
     args = yaml.unsafe_load((run / env_id / "args.yml").read_text())
-    with folder_written_aside(folder, replace) as aside:
+    with atomic_folder(folder, replace) as aside:
         say("Copying the agent, its settings and its scores")
         shutil.copy(agent.path, aside / f"{args['algo']}-{env_id}.zip")
         for file in ("args.yml", "config.yml"):

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from sb3_breakout.agents import TrainedAgent, read_agent
-from sb3_breakout.common.files import folder_written_aside
+from sb3_breakout.common.files import atomic_folder
 from sb3_breakout.evaluation import evaluate_under
 from sb3_breakout.protocol import STICKINESS
 from sb3_breakout.rnd import DDQNRND
@@ -39,7 +39,7 @@ def ship_agent(
     :param say: takes the result of each protocol as text
     """
     env_id, run = source.game.env_id, runs[-1]
-    with folder_written_aside(target, replace=True) as aside:
+    with atomic_folder(target, replace=True) as aside:
         (aside / env_id).mkdir()
         save_small(source, aside / f"{env_id}.zip")
         copy_settings(run / env_id, aside / env_id)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sb3_breakout.common.files import written_aside
+from sb3_breakout.common.files import atomic_write
 from sb3_breakout.replay import memory
 
 CHUNK_BYTES = 1 << 23
@@ -102,7 +102,7 @@ def save(value: Any, path: str | os.PathLike) -> None:
     :param value: what to save
     :param path: the file; ``.pkl`` is added where there is no suffix
     """
-    with written_aside(_with_suffix(path)) as aside, open(aside, "wb") as file:
+    with atomic_write(_with_suffix(path)) as aside, open(aside, "wb") as file:
         pickle.dump(value, file, protocol=pickle.HIGHEST_PROTOCOL)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from stable_baselines3.common.utils import set_random_seed
 
 from sb3_breakout.agents import RANDOM, TRAINED, Game, TrainedAgent, find_agent
-from sb3_breakout.common.files import written_aside
+from sb3_breakout.common.files import atomic_write
 from sb3_breakout.evaluation import load_player
 from sb3_breakout.protocol import ENV_ID
 from sb3_breakout.video.record import record_video
@@ -108,7 +108,7 @@ def keep_settings(folder: Path, settings: dict[str, dict[str, Any]], plan: list[
     foreign = [place for place in places if place.exists()]
     if foreign:
         raise FileExistsError(f"{foreign[0]} was not recorded by --bulk (it is not in {file}): choose another --output-dir.")
-    with written_aside(file) as aside:
+    with atomic_write(file) as aside:
         aside.write_text(json.dumps(known | settings, indent=1))
 
 

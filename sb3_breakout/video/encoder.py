@@ -11,7 +11,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 
-from sb3_breakout.common.files import written_aside
+from sb3_breakout.common.files import atomic_write
 
 # Colours as in standard-definition television, and tagged so: players that read the tags and players that guess agree
 TAGS = "setparams=color_primaries=smpte170m:color_trc=smpte170m"
@@ -36,7 +36,7 @@ def open_video(
     :raises ValueError: if the format does not support the size
     :raises OSError: if the file cannot be written, with what ffmpeg said
     """
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         encoder = VideoEncoder(aside, width, height, fps, lossless)
         try:
             yield encoder

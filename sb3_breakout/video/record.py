@@ -11,7 +11,7 @@ import numpy as np
 
 from sb3_breakout.common import png
 from sb3_breakout.common.arguments import check_at_least
-from sb3_breakout.common.files import folder_written_aside
+from sb3_breakout.common.files import atomic_folder
 from sb3_breakout.protocol import VIDEO_SCALE
 from sb3_breakout.video.camera import REMEMBERED, Moment, play_game
 from sb3_breakout.video.encoder import open_video
@@ -108,7 +108,7 @@ def record_video(
     first = next(moments)
     height, width, _ = annotate(first, scale).shape
     with (
-        folder_written_aside(frames) if with_frames else nullcontext() as folder,
+        atomic_folder(frames) if with_frames else nullcontext() as folder,
         open_video(path, width, height, FPS) as video,
     ):
         for moment in chain([first], moments):

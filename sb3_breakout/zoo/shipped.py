@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sb3_breakout.agents import SHIPPED
-from sb3_breakout.common.files import folder_written_aside
+from sb3_breakout.common.files import atomic_folder
 
 DEFAULT_FOLDER = "rl-trained-agents"
 
@@ -34,7 +34,7 @@ def with_shipped_agents(get_model_path: Callable[..., Any]) -> Callable[..., Any
             for run in SHIPPED.glob(runs):
                 target = Path(DEFAULT_FOLDER, given["algo"], run.name)
                 print(f"Copying the agent that comes with sb3_breakout to {target}")
-                with folder_written_aside(target) as aside:
+                with atomic_folder(target) as aside:
                     shutil.copytree(run, aside, dirs_exist_ok=True)
         return get_model_path(*args, **kwargs)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from sb3_breakout.common.files import HOST, LIFE, folder_written_aside, written_aside
+from sb3_breakout.common.files import HOST, LIFE, atomic_folder, atomic_write
 
 NOBODY = 2**22 + 1  # the number of no process: above what Linux gives
 WRITER = """
 import os, signal, sys
-from sb3_breakout.common.files import folder_written_aside, written_aside
-with written_aside(sys.argv[1]) as aside:
+from sb3_breakout.common.files import atomic_folder, atomic_write
+with atomic_write(sys.argv[1]) as aside:
     aside.write_text("half")
     if sys.argv[2] == "is killed":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -29,11 +29,11 @@ def names(folder: Path) -> set[str]:
 
 def test_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "below" / "file"
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text("new")
         assert not path.exists()
     assert path.read_text() == "new"
-    with pytest.raises(KeyboardInterrupt), written_aside(path) as aside:
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as aside:
         aside.write_text("half")
         raise KeyboardInterrupt
     assert path.read_text() == "new" and names(path.parent) == {"file"}
@@ -41,22 +41,22 @@ def test_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
 
 def test_folder_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "below" / "folder"
-    with pytest.raises(KeyboardInterrupt), folder_written_aside(path) as aside:
+    with pytest.raises(KeyboardInterrupt), atomic_folder(path) as aside:
         (aside / "file").write_text("half")
         raise KeyboardInterrupt
     assert names(path.parent) == set()
-    with folder_written_aside(path) as aside:
+    with atomic_folder(path) as aside:
         (aside / "file").write_text("new")
         assert not path.exists()
     assert names(path.parent) == {"folder"} and names(path) == {"file"}
-    with pytest.raises(FileExistsError, match="will not be overwritten"), folder_written_aside(path):
+    with pytest.raises(FileExistsError, match="will not be overwritten"), atomic_folder(path):
         pass
 
 
 REPLACER = """
 import os, shutil, signal, sys
 from pathlib import Path
-from sb3_breakout.common.files import folder_written_aside
+from sb3_breakout.common.files import atomic_folder
 left = int(sys.argv[2])
 def or_be_killed(change):
     def changed(path, *args, **kwargs):
@@ -67,7 +67,7 @@ def or_be_killed(change):
         return change(path, *args, **kwargs)
     return changed
 Path.rename, shutil.rmtree = map(or_be_killed, (Path.rename, shutil.rmtree))
-with folder_written_aside(Path(sys.argv[1]), replace=True) as aside:
+with atomic_folder(Path(sys.argv[1]), replace=True) as aside:
     (aside / "new").touch()
 """
 
@@ -82,11 +82,11 @@ def test_folder_outlives_a_replacement_that_is_killed(tmp_path: Path, changes: i
     assert killed.returncode == -signal.SIGKILL
     assert path.exists() == (changes != 1) and (tmp_path / ".folder.former").exists() == (changes > 0)
     if not replace:  # whoever writes there next finds one of them, whole
-        with pytest.raises(FileExistsError, match="will not be overwritten"), folder_written_aside(path):
+        with pytest.raises(FileExistsError, match="will not be overwritten"), atomic_folder(path):
             pass
         assert names(path) == {"new" if changes == 2 else "old"}
         return
-    with folder_written_aside(path, replace=True) as aside:
+    with atomic_folder(path, replace=True) as aside:
         assert names(path) == {"new" if changes == 2 else "old"}
         (aside / "newer").touch()
     assert names(path) == {"newer"} and names(tmp_path) == {"folder"}
@@ -107,7 +107,7 @@ def test_folder_outlives_a_replacement_that_fails(tmp_path: Path, monkeypatch: p
         return rename(old, new)
 
     monkeypatch.setattr(Path, "rename", rename_or_fail)
-    with pytest.raises(OSError, match="no space left"), folder_written_aside(path, replace=True) as aside:
+    with pytest.raises(OSError, match="no space left"), atomic_folder(path, replace=True) as aside:
         (aside / "new").touch()
     assert names(path) == {"old"} and names(tmp_path) == {"folder"}
 
@@ -117,7 +117,7 @@ def test_content_is_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: pyt
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda file: done.append(("flush", os.fstat(file).st_ino)) or fsync(file))
     monkeypatch.setattr(os, "replace", lambda old, new: done.append(("rename", os.stat(old).st_ino)) or replace(old, new))
-    with written_aside(tmp_path / "file") as aside:
+    with atomic_write(tmp_path / "file") as aside:
         aside.write_text("new")
     inode = (tmp_path / "file").stat().st_ino
     assert done == [("flush", inode), ("rename", inode)]
@@ -128,7 +128,7 @@ def test_content_of_a_folder_is_on_the_disk_before_its_name(tmp_path: Path, monk
     there = []
     sync = os.sync
     monkeypatch.setattr(os, "sync", lambda: there.append(sorted(path.name for path in tmp_path.glob("[!.]*"))) or sync())
-    with folder_written_aside(tmp_path / "folder") as aside:
+    with atomic_folder(tmp_path / "folder") as aside:
         (aside / "file").write_text("new")
     assert there == [[]]
 
@@ -139,7 +139,7 @@ def test_killed_writers_leave_one_file_at_most(tmp_path: Path) -> None:
         assert killed.returncode == -signal.SIGKILL
         (left,) = tmp_path.iterdir()
         assert left.name.startswith(f".file_{number}.") and left.read_text() == "half"
-    with written_aside(tmp_path / "file") as aside:
+    with atomic_write(tmp_path / "file") as aside:
         aside.write_text("new")
     assert names(tmp_path) == {"file"}
 
@@ -152,9 +152,9 @@ def test_living_writers_are_left_alone(tmp_path: Path) -> None:
     )
     assert other.stdin is not None and other.stdout is not None and other.stdout.readline() == "writing\n"
     (tmp_path / f".file.other-{HOST}.{NOBODY}.01234567-0.tmp").touch()
-    with written_aside(path) as outer:
+    with atomic_write(path) as outer:
         outer.write_text("outer")
-        with written_aside(path) as inner:
+        with atomic_write(path) as inner:
             inner.write_text("inner")
         assert path.read_text() == "inner" and outer.read_text() == "outer"
     assert path.read_text() == "outer"
@@ -176,6 +176,6 @@ def test_what_is_removed(tmp_path: Path, process: str) -> None:
     foreign = {f".{HOST}.{process}-0.tmp", f".file.{process}-0.tmp", f".file.{HOST}.{process}-0.tmp.mine", f".a.{HOST}.b.tmp"}
     for name in foreign:
         (tmp_path / name).touch()
-    with written_aside(tmp_path / "file") as aside:
+    with atomic_write(tmp_path / "file") as aside:
         aside.touch()
     assert names(tmp_path) == {"file", *foreign}

@@ -45,8 +45,8 @@ def leave_half_a_save(folder: Path) -> None:
     """What a process that is killed while it saves leaves behind."""
     code = f"""
 import os, signal
-from sb3_breakout.common.files import written_aside
-with written_aside({str(folder / REPLAY_BUFFER)!r}) as aside:
+from sb3_breakout.common.files import atomic_write
+with atomic_write({str(folder / REPLAY_BUFFER)!r}) as aside:
     aside.write_bytes(bytes(1000))
     os.kill(os.getpid(), signal.SIGKILL)
 """

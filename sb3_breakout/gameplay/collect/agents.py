@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,25 +24,21 @@ class Agent:
 
     :param name: its name in the dataset
     :param share: of the games, in (0, 1]
-    :param path: its zip file; None for the random agent
-    :param algo: its algorithm's name in RL Zoo
     :param game: what it plays, with its preprocessing
+    :param trained: None for the random agent
     """
 
     name: str
     share: float
-    path: Path | None = None
-    algo: str = "ddqn_per"
-    game: Game = field(default_factory=Game)
+    game: Game
+    trained: TrainedAgent | None = None
 
     def load(self, env: VecEnv) -> Any:
         """
         :param env: the environment it will play in
         :return: the agent, with SB3's ``predict``
         """
-        if self.path is None:
-            return RandomAgent(env)
-        return TrainedAgent(self.path, self.algo, self.game).load()
+        return RandomAgent(env) if self.trained is None else self.trained.load()
 
 
 def parse_agents(texts: Sequence[str], logs: Path, algo: str | None = None, env_id: str | None = None) -> list[Agent]:
@@ -69,7 +65,10 @@ def parse_agents(texts: Sequence[str], logs: Path, algo: str | None = None, env_
     if len({None if name == RANDOM else trained[name].path.resolve() for name in typed}) < len(typed):
         raise ValueError(f"Each agent can be named once, received {' '.join(texts)}.")
     game, names = _common_game(trained, env_id), _short_names(typed)
-    return [_agent(names[name], share, trained.get(name), game) for name, share in zip(typed, shares, strict=True)]
+    games = {name: agent.game for name, agent in trained.items()}
+    return [
+        Agent(names[name], share, games.get(name, game), trained.get(name)) for name, share in zip(typed, shares, strict=True)
+    ]
 
 
 def _short_names(typed: Sequence[str]) -> dict[str, str]:
@@ -98,12 +97,6 @@ def _common_game(trained: dict[str, TrainedAgent], env_id: str | None) -> Game:
     return next(iter(games.values()), Game(env_id or ENV_ID, n_stack=1))
 
 
-def _agent(name: str, share: float, trained: TrainedAgent | None, game: Game) -> Agent:
-    if trained is None:
-        return Agent(name, share, game=game)
-    return Agent(name, share, trained.path, trained.algo, trained.game)
-
-
 def agents_in_turn(agents: Sequence[Agent]) -> Iterator[Agent]:
     """:return: endless: the agent of each next game; after any number of games each has its share to within one game"""
     played = [0] * len(agents)
@@ -128,12 +121,12 @@ def describe(agent: Agent, model: Any) -> dict[str, Any]:
     :param model: the loaded agent
     :return: its metadata in the dataset
     """
-    if agent.path is None:
+    if agent.trained is None:
         return {"name": agent.name}
     return {
         "name": agent.name,
-        "checkpoint": agent.path.name,
-        "checkpoint_sha256": file_sha256(agent.path),
+        "checkpoint": agent.trained.path.name,
+        "checkpoint_sha256": file_sha256(agent.trained.path),
         **describe_model(model),
     }
 

@@ -58,7 +58,7 @@ class Job:
     @property
     def with_q_values(self) -> bool:
         """Whether the agent has Q-values and they are saved."""
-        return self.conditions.with_q_values and self.agent.path is not None
+        return self.conditions.with_q_values and self.agent.trained is not None
 
 
 def missing_games(folder: GameplayFolder, agents: Sequence[Agent], episodes: int, conditions: Conditions) -> list[Job]:
@@ -160,7 +160,7 @@ def _check_played_alike(job: Job, episode: Episode) -> None:
         job.agent.game.env_id,
         conditions.sticky,
         job.agent.name,
-        None if job.agent.path is None else file_sha256(job.agent.path),
+        None if job.agent.trained is None else file_sha256(job.agent.trained.path),
         job.seed,
         "native" if conditions.native else "agent",
         job.with_q_values,

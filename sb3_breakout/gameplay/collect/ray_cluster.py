@@ -39,7 +39,8 @@ def collect_on_ray(jobs: Sequence[Job], address: str) -> Iterator[int]:
     try:
         play_there = ray.remote(max_retries=LOST_AT_MOST)(_play)
         agents = {job.agent for job in jobs}
-        checkpoints = {agent: agent.path and ray.put(agent.path.read_bytes()) for agent in agents}  # each is sent once
+        # Each is sent once
+        checkpoints = {agent: agent.trained and ray.put(agent.trained.path.read_bytes()) for agent in agents}
         waiting = iter(jobs)
         running: dict[ray.ObjectRef, Job] = {}
         while True:
@@ -89,10 +90,10 @@ def _play(job: Job, checkpoint: bytes | None) -> dict[str, bytes]:
 @cache
 def _load_here(agent: Agent, checkpoint: bytes, sticky: float) -> Agent:
     """:return: the agent as ``play`` finds it loaded already; its file, which has the name it has at the collector, is gone"""
-    assert agent.path is not None
+    assert agent.trained is not None
     with TemporaryDirectory() as aside:
-        path = Path(aside) / agent.path.name
+        path = Path(aside) / agent.trained.path.name
         path.write_bytes(checkpoint)
-        here = replace(agent, path=path)
+        here = replace(agent, trained=replace(agent.trained, path=path))
         load_agent(here, sticky)
     return here

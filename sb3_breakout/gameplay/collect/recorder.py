@@ -11,7 +11,7 @@ from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepRet
 from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
 from sb3_breakout.gameplay.dataset.layout import FORMAT
 from sb3_breakout.gameplay.dataset.png import ScreenEncoder
-from sb3_breakout.gameplay.dataset.provenance import encode_state, game_facts, label_of, rules_of_reward, versions
+from sb3_breakout.gameplay.dataset.provenance import encode_state, game_facts, label_of, shaped_reward, versions
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
 
@@ -126,7 +126,7 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         steps["actions"].append(label)
         steps["ale_actions"].append(ale_action)
         steps["rewards"].append(reward)
-        steps["shaped_rewards"].append(rules_of_reward(self.facts, reward, lost))
+        steps["shaped_rewards"].append(shaped_reward(self.facts, reward, lost))
         steps["life_lost"].append(lost > 0)
         steps["lives"].append(lives)
         steps["q_values"].append(self._q_values)

@@ -15,7 +15,7 @@ import numpy as np
 
 from sb3_breakout.common import png
 from sb3_breakout.common.arguments import check_choice
-from sb3_breakout.common.files import folder_written_aside
+from sb3_breakout.common.files import atomic_folder
 from sb3_breakout.common.progress import progress_bar as bar
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import read_splits
@@ -45,7 +45,7 @@ def export(folder: GameplayFolder, form: str, target: Path, progress_bar: bool =
     check_choice("format", form, tuple(EXPORTERS))
     splits = read_splits(folder)
     total = sum(map(len, splits.values()))
-    with folder_written_aside(target) as aside, bar(f"Exporting to {form}", total, progress_bar) as written:
+    with atomic_folder(target) as aside, bar(f"Exporting to {form}", total, progress_bar) as written:
         for split, names in splits.items():
             EXPORTERS[form](_opened(folder, names, written), aside, split)
 

@@ -22,7 +22,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from sb3_breakout.common.files import remove_abandoned, written_aside
+from sb3_breakout.common.files import atomic_write, remove_abandoned
 
 EPISODE_NAME = "episode_([0-9]{6}|[1-9][0-9]{6,8})"
 FORMAT = 1  # of episode.json; other versions are refused
@@ -118,7 +118,7 @@ class GameplayFolder:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file atomically, with one line per entry of the object."""
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(f"{{\n{lines}\n}}\n")
 
 

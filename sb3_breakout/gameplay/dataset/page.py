@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from sb3_breakout.common.files import written_aside
+from sb3_breakout.common.files import atomic_write
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import read_splits
 from sb3_breakout.gameplay.dataset.layout import EMULATOR_FRAMES_PER_SECOND, GameplayFolder
@@ -31,7 +31,7 @@ def write_page(folder: GameplayFolder) -> Path:
     text = TEMPLATE.read_text()
     text = text.replace("/*FACTS*/", _script(_facts(episodes)))
     text = text.replace("/*EPISODES*/", _script([_summary(episode, splits[episode.name]) for episode in episodes]))
-    with written_aside(page) as aside:
+    with atomic_write(page) as aside:
         aside.write_text(text)
     return page
 

@@ -87,7 +87,7 @@ def env_spec(game: dict[str, Any]) -> EnvSpec:
     return replace(spec, kwargs={**spec.kwargs, **game["env_kwargs"]}, additional_wrappers=(wrapper,))
 
 
-def rules_of_reward(game: dict[str, Any], reward: float, lives_lost: int) -> float:
+def shaped_reward(game: dict[str, Any], reward: float, lives_lost: int) -> float:
     """
     :param game: the result of :func:`game_facts`
     :param reward: raw reward of a step

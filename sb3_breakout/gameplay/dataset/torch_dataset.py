@@ -24,7 +24,7 @@ class Transition(NamedTuple):
     next_frame: th.Tensor  # (channels, height, width) uint8
 
 
-class Passage(NamedTuple):
+class Segment(NamedTuple):
     """Some steps of a game in a row."""
 
     frames: th.Tensor  # (length + 1, channels, height, width) uint8
@@ -32,15 +32,15 @@ class Passage(NamedTuple):
     rewards: th.Tensor  # (length,) float32: raw points
 
 
-class GameplayDataset(Dataset[Transition | Passage]):
+class GameplayDataset(Dataset[Transition | Segment]):
     """
-    Recorded games, read from their PNG files: transitions, or passages of a given length, none across the end of a game.
+    Recorded games, read from their PNG files: transitions, or segments of a given length, none across the end of a game.
 
-    Batches of a ``DataLoader`` are ``Transition`` or ``Passage`` again, with one dimension more.
+    Batches of a ``DataLoader`` are ``Transition`` or ``Segment`` again, with one dimension more.
 
     :param root: folder of the dataset
     :param split: ``"train"`` or ``"validation"``
-    :param length: steps of a passage (passages overlap: one starts at each step); None for transitions
+    :param length: steps of a segment (segments overlap: one starts at each step); None for transitions
     :raises FileNotFoundError: if there is no dataset
     :raises DamagedDataset: if a file is missing or damaged, naming file and fault (pictures: when they are read)
     :raises ValueError: for an unknown split or length, or if the dataset has no such items
@@ -65,7 +65,7 @@ class GameplayDataset(Dataset[Transition | Passage]):
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    def __getitem__(self, index: int) -> Transition | Passage:
+    def __getitem__(self, index: int) -> Transition | Segment:
         if not -len(self) <= index < len(self):
             raise IndexError(f"index must be below {len(self)}, received {index}.")
         index %= len(self)
@@ -78,7 +78,7 @@ class GameplayDataset(Dataset[Transition | Passage]):
             return Transition(frame, actions[step], rewards[step], next_frame)
         end = step + self.length
         frames = th.stack([_tensor(episode.frame(each)) for each in range(step, end + 1)])
-        return Passage(frames, actions[step:end], rewards[step:end])
+        return Segment(frames, actions[step:end], rewards[step:end])
 
 
 def _tensor(frame: np.ndarray) -> th.Tensor:

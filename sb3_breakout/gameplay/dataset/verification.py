@@ -13,7 +13,7 @@ from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import build_indexes
 from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
-from sb3_breakout.gameplay.dataset.provenance import decode_state, label_of, preprocessing_arguments, rom_md5, rules_of_reward
+from sb3_breakout.gameplay.dataset.provenance import decode_state, label_of, preprocessing_arguments, rom_md5, shaped_reward
 from sb3_breakout.gameplay.dataset.schema import ANY_OBJECT, SPLITS_FILE, read_json
 
 # The screen is not part of the emulator's state. The first one is drawn again if all games start with the same; otherwise
@@ -110,7 +110,7 @@ def _compare(episode: Episode, env: gym.Env) -> str | None:
         replayed = {
             "actions": label_of(ale_py.Action(action).name),
             "rewards": reward,
-            "shaped_rewards": rules_of_reward(facts["game"], float(reward), max(lives_lost, 0)),
+            "shaped_rewards": shaped_reward(facts["game"], float(reward), max(lives_lost, 0)),
             "life_lost": lives_lost > 0,
         }
         for name, value in replayed.items():

@@ -35,7 +35,7 @@ def test_agents_as_typed(logs: Path) -> None:
     agents = parse_agents(["random:0.3", "ddqn_per:best:.1", "ddqn_per:500", "ddqn_per:final", f"{mine}"], logs)
     assert [agent.share for agent in agents] == pytest.approx([0.3, 0.1, 0.2, 0.2, 0.2])
     assert [agent.name for agent in agents] == ["random", "ddqn_per:best", "ddqn_per:500", "ddqn_per:final", "best_model"]
-    runs = [agent.path.parent.name.rpartition("_")[2] for agent in agents if agent.path is not None]
+    runs = [agent.trained.path.parent.name.rpartition("_")[2] for agent in agents if agent.trained is not None]
     assert runs == ["10", "2", "10", "2"]  # the latest that has the file
 
 
@@ -78,7 +78,7 @@ def test_agents_that_are_not_there(logs: Path, texts: list[str], fault: str) -> 
 
 
 def test_shares_hold_at_any_moment() -> None:
-    agents = [Agent("a", 0.3), Agent("b", 0.6), Agent("c", 0.1)]
+    agents = [Agent(name, share, Game()) for name, share in (("a", 0.3), ("b", 0.6), ("c", 0.1))]
     turns = list(islice(agents_in_turn(agents), 100))
     for games in range(1, 101):
         counts = Counter(agent.name for agent in turns[:games])
@@ -172,11 +172,12 @@ def test_threads_of_pytorch_are_left_alone(agents: list[Agent], tmp_path: Path) 
 def test_other_agents_do_not_mix(collected: GameplayFolder, agents: list[Agent], logs: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="episode_000001 was collected with --agents random, received ddqn_per:best"):
         missing_games(collected, agents[::-1], 2, SETTINGS)
-    assert agents[1].path is not None
+    trained = agents[1].trained
+    assert trained is not None
     changed = tmp_path / "best_model.zip"
-    changed.write_bytes(agents[1].path.read_bytes() + b" ")  # trained on
+    changed.write_bytes(trained.path.read_bytes() + b" ")  # trained on
     with pytest.raises(ValueError, match=r"episode_000002 was collected with the agent's file \(SHA-256\) "):
-        missing_games(collected, [agents[0], replace(agents[1], path=changed)], 2, SETTINGS)
+        missing_games(collected, [agents[0], replace(agents[1], trained=replace(trained, path=changed))], 2, SETTINGS)
 
 
 def test_commands(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from sb3_breakout import DDQN
+from sb3_breakout.agents import Game
 from sb3_breakout.gameplay.collect.agents import Agent, parse_agents
 from sb3_breakout.gameplay.collect.collection import Conditions, Job, collect, missing_games
 from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
@@ -128,7 +129,7 @@ def test_games_that_fail(two_nodes: Any, tmp_path: Path, monkeypatch: pytest.Mon
             os._exit(1)
 
     monkeypatch.setattr(module, "LOST_AT_MOST", 1)
-    jobs = missing_games(GameplayFolder(tmp_path / "data"), [Crashing("crashing", 1.0)], 1, Conditions())
+    jobs = missing_games(GameplayFolder(tmp_path / "data"), [Crashing("crashing", 1.0, Game())], 1, Conditions())
     with pytest.raises(module.ClusterError, match="Game 1 cannot be played on this cluster"):
         list(module.collect_on_ray(jobs, two_nodes.address))
     assert not (tmp_path / "data").exists()

@@ -120,8 +120,8 @@ for split, dataset in read.items():
     items = list(dataset)
     assert dataset.num_frames == len(items)
     np.savez(out / split, **{name: np.stack([np.asarray(item[name]) for item in items]) for name in items[0]})
-passages = LeRobotDataset("breakout/train", root=root / "train", delta_timestamps={"action": [-1 / 15, 0]})
-assert passages[5]["action"].tolist() == [read["train"][4]["action"], read["train"][5]["action"]]
+segments = LeRobotDataset("breakout/train", root=root / "train", delta_timestamps={"action": [-1 / 15, 0]})
+assert segments[5]["action"].tolist() == [read["train"][4]["action"], read["train"][5]["action"]]
 merged = merge_datasets([*read.values()], "breakout/all", out / "all")
 assert merged.num_frames == sum(map(len, read.values()))
 """

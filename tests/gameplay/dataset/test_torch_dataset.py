@@ -8,7 +8,7 @@ import pytest
 import torch as th
 from torch.utils.data import DataLoader
 
-from sb3_breakout.gameplay import GameplayDataset, Passage, Transition
+from sb3_breakout.gameplay import GameplayDataset, Segment, Transition
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 
@@ -37,16 +37,16 @@ def test_transitions(ten_short_games: Path, split: str) -> None:
         dataset[index]
 
 
-def test_passages(ten_short_games: Path) -> None:
+def test_segments(ten_short_games: Path) -> None:
     dataset, length = GameplayDataset(ten_short_games, length=5), 5
     transitions = GameplayDataset(ten_short_games)
     assert len(dataset) == sum(len(episode) - length + 1 for episode in episodes(ten_short_games, "train"))
-    passage, first, last = dataset[0], transitions[0], transitions[4]
-    assert isinstance(passage, Passage) and isinstance(first, Transition) and isinstance(last, Transition)
-    assert passage.frames.shape == (6, 1, 84, 84) and passage.actions.shape == passage.rewards.shape == (5,)
-    assert th.equal(passage.frames[0], first.frame) and th.equal(passage.frames[5], last.next_frame)
+    segment, first, last = dataset[0], transitions[0], transitions[4]
+    assert isinstance(segment, Segment) and isinstance(first, Transition) and isinstance(last, Transition)
+    assert segment.frames.shape == (6, 1, 84, 84) and segment.actions.shape == segment.rewards.shape == (5,)
+    assert th.equal(segment.frames[0], first.frame) and th.equal(segment.frames[5], last.next_frame)
     end = dataset[len(dataset) - 1]
-    assert isinstance(end, Passage)
+    assert isinstance(end, Segment)
     assert np.array_equal(end.frames[5, 0], episodes(ten_short_games, "train")[-1].frames()[-1, :, :, 0])
 
 
