@@ -1,6 +1,8 @@
 """The docs' pictures are drawn from kept results, by commands that their pages name; benchmarks write such results."""
 
+import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ pytest.importorskip("rliable")
 
 from benchmarks.draw import PICTURES, ROOT, effects, results
 from benchmarks.learning import ablation, original_values, overlap, rnd_breakout, rnd_deepsea, yaml_values
-from benchmarks.learning.atari import keep, kept_curve, label, learning_curve
+from benchmarks.learning.atari import games_of, keep, kept_curve, label, learning_curve
 from benchmarks.pictures import COLOURS, curves
 
 DOCS = ROOT / "docs"
@@ -98,6 +100,19 @@ def test_runs_of_a_resumed_training_are_one_curve(tmp_path: Path) -> None:
         [20_000, 65.75, 7.0, 124.25],
         [30_000, 7.0, 7.0, 7.0],
     ]
+
+
+def test_steps_are_those_of_all_environments(tmp_path: Path) -> None:
+    """Three take their steps together; the second run resumes from the final model, after games that had not ended."""
+    first = run_of_zoo(tmp_path / "first", [1.0] * 20)
+    for number, lengths in enumerate(([800] * 10, [4000]), start=1):
+        rows = "".join(f"2.0,{length},1.0\n" for length in lengths)
+        (first / f"{number}.monitor.csv").write_text(f"#{{}}\nr,l,t\n{rows}")
+    with zipfile.ZipFile(first / "Game.zip", "w") as model:
+        model.writestr("data", json.dumps({"num_timesteps": 7_000}))
+    second = run_of_zoo(tmp_path / "second", [7.0] * 20, origin="logs/ddqn_per/Game_1/Game.zip")
+    assert games_of(first, 4)["steps"].tolist() == sorted([*range(300, 6_001, 300), *range(600, 6_001, 600), 3_000])
+    assert learning_curve([first, second])["steps"].iloc[-20:].tolist() == [7_000 + 100 * game for game in range(1, 21)]
 
 
 def evaluation(folder: Path, scores: list[float], every: int) -> None:

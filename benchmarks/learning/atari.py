@@ -12,9 +12,11 @@ An agent step is counted as ``--frame-skip`` emulator frames, which includes the
 """
 
 import argparse
+import json
 import platform
 import re
 import shlex
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,6 @@ import numpy as np
 import pandas as pd
 import torch as th
 import yaml
-from stable_baselines3.common.monitor import load_results
 
 from benchmarks.pictures import curves as draw_curves
 from benchmarks.pictures import picture
@@ -45,15 +46,32 @@ def command_line(folder: Path) -> dict[str, Any]:
     return dict(yaml.unsafe_load(file.read_text()))
 
 
-def started_at(folder: Path, before: float) -> float:
+def started_at(folder: Path, before: Path | None) -> float:
     """
     :param folder: a run of the Zoo
-    :param before: agent steps of the run before it
+    :param before: the run before it, if it was resumed from one
     :return: agent steps that it resumes from: of a checkpoint, or of the final model of the run before it
     """
     origin = command_line(folder)["trained_agent"]
     checkpoint = re.search(r"_(\d+)_steps", origin)
-    return float(checkpoint[1]) if checkpoint else before if origin else 0.0
+    if checkpoint or not origin:
+        return float(checkpoint[1]) if checkpoint else 0.0
+    assert before is not None, f"{folder} was resumed from {origin}: name that run before it"
+    with zipfile.ZipFile(before / Path(origin).name) as model:
+        return float(json.loads(model.read("data"))["num_timesteps"])
+
+
+def games_of(folder: Path, frame_skip: int) -> pd.DataFrame:
+    """
+    :param folder: a run of the Zoo
+    :param frame_skip: emulator frames per agent step
+    :return: a row for each game, in the order of their ends: its raw score (``r``), and the agent steps (``steps``) that all
+        environments, which step together, had taken by then
+    """
+    files = list(folder.glob("*.monitor.csv"))
+    games = [pd.read_csv(file, skiprows=1) for file in files]
+    counted = [each.assign(steps=len(files) * each["l"].cumsum() / frame_skip) for each in games if len(each)]
+    return pd.concat(counted).sort_values("steps", kind="stable")
 
 
 def learning_curve(folders: Sequence[Path], frame_skip: int = FRAME_SKIP) -> pd.DataFrame:
@@ -64,11 +82,10 @@ def learning_curve(folders: Sequence[Path], frame_skip: int = FRAME_SKIP) -> pd.
         the mean (``score``) and the quartiles (``low``, ``high``)
     """
     steps, scores = np.zeros(0), np.zeros(0)
-    for folder in folders:
-        games = load_results(str(folder))  # of all environments, in the order of their ends
-        start = started_at(folder, before=steps[-1] if len(steps) else 0.0)
+    for before, folder in zip((None, *folders), folders, strict=False):
+        games, start = games_of(folder, frame_skip), started_at(folder, before)
         kept = steps <= start  # what came after a checkpoint did not happen for the run that was resumed from it
-        steps = np.concatenate((steps[kept], start + games["l"].cumsum() / frame_skip))
+        steps = np.concatenate((steps[kept], start + games["steps"]))
         scores = np.concatenate((scores[kept], games["r"]))
     last = pd.Series(scores).rolling(WINDOW, min_periods=SMALLEST_WINDOW)
     return pd.DataFrame(
