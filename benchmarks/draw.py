@@ -97,7 +97,7 @@ def c51(path: Path) -> None:
                 for name, run in runs.items()
             },
         )
-        axes.set(ylabel=SCORE, ylim=(0, 320), xlim=(0, 1_400_000))
+        axes.set(ylabel=SCORE, ylim=(0, 420), xlim=(0, 2_150_000))
 
 
 def deepsea(path: Path) -> None:
