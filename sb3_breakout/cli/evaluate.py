@@ -57,6 +57,8 @@ def evaluate(
     \b
     sb3-breakout evaluate logs/ddqn_per/BreakoutNoFrameskip-v4_1/best_model.zip --json scores.json
     """
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)  # fails before the games are played, not after
     import torch as th
 
     from sb3_breakout.common.files import atomic_write

@@ -24,7 +24,7 @@ def push(agent: str, repo: str, algo: str | None, env: str | None, output: Path 
 
     AGENT is a name of `sb3-breakout agents`, or a zip file that `sb3-breakout ship` has written. Writes a folder with the
     agent, its settings, a video and a model card with its scores under both protocols, and uploads it. Log in first:
-    hf auth login. Others download it with `python -m rl_zoo3.load_from_hub`.
+    hf auth login. Others download it with `TRUST_REMOTE_CODE=True python -m rl_zoo3.load_from_hub`.
 
     \b
     sb3-breakout push rl-trained-agents/ddqn_per/BreakoutNoFrameskip-v4_1/BreakoutNoFrameskip-v4.zip --repo me/breakout

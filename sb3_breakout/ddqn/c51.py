@@ -16,7 +16,16 @@ class C51(DDQN):
     :param args: of ``DDQN``
     :param n_atoms: number of returns
     :param kwargs: of ``DDQN``
+    :raises ValueError: as ``DDQN``, and without ``n_atoms``
     """
 
     def __init__(self, *args: Any, n_atoms: int = 51, **kwargs: Any) -> None:
         super().__init__(*args, n_atoms=n_atoms, **kwargs)  # type: ignore[misc]
+
+    def _setup_model(self) -> None:
+        if self.n_atoms is None:
+            raise ValueError(
+                "C51 predicts a distribution over n_atoms returns, received n_atoms=None. A model that was trained without one "
+                "is a DDQN (--algo ddqn_per)."
+            )
+        super()._setup_model()

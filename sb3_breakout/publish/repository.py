@@ -55,7 +55,8 @@ A game: [replay.mp4](replay.mp4)
 
 ```bash
 pip install sb3-breakout
-python -m rl_zoo3.load_from_hub --algo {algo} --env {env_id} -orga {organisation} -name {name} -f logs
+# A model is code: download it only if you trust its author
+TRUST_REMOTE_CODE=True python -m rl_zoo3.load_from_hub --algo {algo} --env {env_id} -orga {organisation} -name {name} -f logs
 python -m rl_zoo3.enjoy --algo {algo} --env {env_id} -f logs
 ```
 

@@ -148,6 +148,12 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(policy.q_values(observations), model.policy.q_values(observations))
 
 
+def test_a_model_without_a_distribution_is_no_c51(tmp_path: Path) -> None:
+    DDQN("MlpPolicy", Corridor(), **FAST).save(tmp_path / "scalar")
+    with pytest.raises(ValueError, match=r"received n_atoms=None\. A model that was trained without one is a DDQN"):
+        C51.load(tmp_path / "scalar")
+
+
 def test_two_agents() -> None:
     env = RNDRewardWrapper(make_vec_env(Corridor, n_envs=2))
     callback = DualAgentCallback()

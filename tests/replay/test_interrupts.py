@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -14,6 +15,14 @@ from sb3_breakout.replay import PrioritizedReplayBuffer
 from sb3_breakout.replay.eligibility import Eligibility
 from sb3_breakout.replay.frame_store import FrameStore
 from tests.replay.streams import FrameStackStream
+
+
+@pytest.fixture(autouse=True)
+def interrupted_by_ctrl_c() -> Iterator[None]:
+    """As in a terminal: a process that a script started in the background ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
