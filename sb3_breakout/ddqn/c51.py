@@ -25,7 +25,7 @@ class C51(DDQN):
     def _setup_model(self) -> None:
         if self.n_atoms is None:
             raise ValueError(
-                "C51 predicts a distribution over n_atoms returns, received n_atoms=None. A model that was trained without one "
-                "is a DDQN (--algo ddqn_per)."
+                "C51 predicts a distribution over n_atoms returns, received n_atoms=None. A model that was trained without "
+                "one is a DDQN (--algo ddqn_per)."
             )
         super()._setup_model()
