@@ -128,6 +128,13 @@ def test_optimizer_and_activation_of_ones_own(algorithm: type[DQN]) -> None:
     assert sum(isinstance(layer, th.nn.Tanh) for layer in model.q_net.modules()) == 2
 
 
+@both
+@pytest.mark.parametrize("kind", ["foreach", "differentiable"])
+def test_other_implementations_of_adam(algorithm: type[DQN], kind: str) -> None:
+    model = make(algorithm, policy_kwargs=dict(optimizer_kwargs={kind: True}))
+    assert model.policy.optimizer.defaults[kind] and not model.policy.optimizer.defaults["fused"]
+
+
 # ---------------------------------------------------------------------------------------------------- predict and evaluate
 
 
