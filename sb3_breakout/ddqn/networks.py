@@ -61,8 +61,9 @@ class QNetwork(dqn_policies.QNetwork):
         gains = self.device.type == "cpu" and not self.autocast and isinstance(features_extractor, NatureCNN | NativeCNN)
         layout = th.channels_last if gains else th.contiguous_format
         dtype = th.bfloat16 if self.autocast else th.float32
-        # Rearranged first, as bytes: in one step with the conversion it takes longer
-        pixels = obs.contiguous(memory_format=layout).to(dtype, copy=True)  # type: ignore[union-attr]
+        if gains:  # as bytes: in one step with the conversion it takes longer
+            obs = obs.contiguous(memory_format=layout)  # type: ignore[union-attr]
+        pixels = obs.to(dtype, copy=True, memory_format=layout)  # type: ignore[union-attr]
         return features_extractor(pixels.div_(255.0))
 
 
