@@ -10,14 +10,15 @@ import pytest
 from sb3_breakout import DDQN
 from sb3_breakout.agents import read_agent
 from sb3_breakout.evaluation import bootstrap_interval, evaluate, evaluation_env
-from tests.zoo.command_line import RECORD_VIDEO, RL_ZOO3, run
+from tests.zoo.command_line import ENJOY, RECORD_VIDEO, RL_ZOO3, run
 
 AGENTS = Path(__file__).parent.parent / "rl-trained-agents"
 MODELS = sorted(AGENTS.glob("*/*/*.zip"))
 DEFAULT = AGENTS / "ddqn_per" / "BreakoutNoFrameskip-v4_1" / "BreakoutNoFrameskip-v4.zip"  # where the Zoo looks
 MEGABYTE = 1 << 20
 COLOUR = "_rgb"  # end of the names of agents with larger pictures
-BREAKOUT = ("--algo", "ddqn_per", "--env", "BreakoutNoFrameskip-v4", "-n", "30", "--no-render")
+GAME = ("--env", "BreakoutNoFrameskip-v4", "-n", "30", "--no-render")
+BREAKOUT = ("--algo", "ddqn_per", *GAME)
 
 
 @pytest.fixture(params=MODELS, ids=lambda path: path.parent.name)
@@ -95,3 +96,10 @@ def test_the_zoo_finds_it_in_an_empty_folder(tmp_path: Path) -> None:
     output = run(*RECORD_VIDEO, *BREAKOUT, folder=tmp_path)
     assert "Copying the agent" not in output and "BreakoutNoFrameskip-v4_7" in output
     assert list(tmp_path.rglob("*.mp4"))
+
+
+def test_the_zoo_downloads_nothing_in_our_name(tmp_path: Path) -> None:
+    """Its organization has none of our algorithms."""
+    output = run(*ENJOY, "--algo", "ddqn_rnd", *GAME, folder=tmp_path, code=1)
+    assert output.rstrip().splitlines()[-1].startswith("FileNotFoundError: The rl-trained-agents/ddqn_rnd folder was not found.")
+    assert "Shipped are c51_per/BreakoutNoFrameskip-v4_1, " in output and "download" not in output

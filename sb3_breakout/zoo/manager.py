@@ -9,7 +9,8 @@ import argparse
 import contextlib
 import copy
 import io
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
@@ -43,7 +44,13 @@ from sb3_breakout.zoo.checks import (
     check_values,
 )
 from sb3_breakout.zoo.progress import TrainingProgressCallback, TrialProgressCallback
-from sb3_breakout.zoo.resuming import ContinuedLearning, ReplayBufferCheckpoint, check_buffer_beside, check_steps_left
+from sb3_breakout.zoo.resuming import (
+    ContinuedLearning,
+    ReplayBufferCheckpoint,
+    check_buffer_beside,
+    check_same_network,
+    check_steps_left,
+)
 
 
 class Manager(ExperimentManager):
@@ -80,7 +87,8 @@ class Manager(ExperimentManager):
         try:
             check_command_line(getattr(self.args, "n_timesteps", -1), self.save_freq)
             check_config(self.config)
-            return super().setup_experiment()
+            with _removed_if_refused(Path(self.save_path)):
+                return super().setup_experiment()
         except ValueError as error:
             if self.verbose > 1:
                 raise
@@ -159,11 +167,13 @@ class Manager(ExperimentManager):
 
     @override
     def _load_pretrained_agent(self, hyperparams: dict[str, Any], env: VecEnv) -> BaseAlgorithm:
+        policy_kwargs = hyperparams.get("policy_kwargs")  # RL Zoo removes them
         model = super()._load_pretrained_agent(hyperparams, env)
         if isinstance(model, DDQN):
             remove_abandoned(Path(self.trained_agent).parent)
             check_steps_left(model, self.n_timesteps, self.trained_agent)
             check_buffer_beside(model, self.trained_agent)
+            check_same_network(model, policy_kwargs, self.trained_agent)
         return model
 
     @override
@@ -233,3 +243,19 @@ class Manager(ExperimentManager):
         single = copy.copy(self)
         single.vec_env_class, single.verbose, single.eval_env_kwargs = DummyVecEnv, 0, self.env_kwargs
         return partial(single.create_envs, 1, eval_env=True)
+
+
+@contextlib.contextmanager
+def _removed_if_refused(run: Path) -> Iterator[None]:
+    """
+    A training that cannot start leaves no folder: RL Zoo would take it for the latest run.
+
+    :param run: the folder that RL Zoo makes for it
+    """
+    existed = run.exists()
+    try:
+        yield
+    except BaseException:
+        if not existed and not any(run.glob("*/config.yml")):
+            shutil.rmtree(run, ignore_errors=True)
+        raise

@@ -82,3 +82,20 @@ def check_buffer_beside(model: DDQN, path: str) -> None:
             "before it learns again. --save-freq and --save-replay-buffer keep one.",
             stacklevel=2,
         )
+
+
+def check_same_network(model: DDQN, policy_kwargs: Any, path: str) -> None:
+    """
+    Warn if the network of a loaded model is not the one that is asked for.
+
+    :param model: the loaded model
+    :param policy_kwargs: from the YAML file or ``-params``
+    :param path: where it was loaded from
+    """
+    other = [name for name, value in (policy_kwargs or {}).items() if model.policy_kwargs.get(name) != value]
+    if other:
+        warnings.warn(
+            f"policy_kwargs ({', '.join(other)}) are not those that {path} was trained with, and are ignored: with -i a "
+            "training keeps its network.",
+            stacklevel=2,
+        )

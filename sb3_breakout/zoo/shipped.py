@@ -7,8 +7,9 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from sb3_breakout.agents import SHIPPED
+from sb3_breakout.agents import SHIPPED, shipped_agents
 from sb3_breakout.common.files import atomic_folder
+from sb3_breakout.registry import ALGORITHMS
 
 DEFAULT_FOLDER = "rl-trained-agents"
 
@@ -16,7 +17,8 @@ DEFAULT_FOLDER = "rl-trained-agents"
 def with_shipped_agents(get_model_path: Callable[..., Any]) -> Callable[..., Any]:
     """
     If RL Zoo's default folder has no run of an algorithm on a game and we ship one, ours is copied there, as RL Zoo copies
-    its downloads: videos are written beside an agent.
+    its downloads: videos are written beside an agent. RL Zoo would download agents that are missing from the organization
+    ``sb3``, which has none of our algorithms: that is an error.
 
     :param get_model_path: RL Zoo's
     :return: the same, which copies first
@@ -36,6 +38,12 @@ def with_shipped_agents(get_model_path: Callable[..., Any]) -> Callable[..., Any
                 print(f"Copying the agent that comes with sb3_breakout to {target}")
                 with atomic_folder(target) as aside:
                     shutil.copytree(run, aside, dirs_exist_ok=True)
-        return get_model_path(*args, **kwargs)
+        try:
+            return get_model_path(*args, **kwargs)
+        except (AssertionError, ValueError) as error:  # upon which RL Zoo downloads
+            if given["folder"] != DEFAULT_FOLDER or given["algo"] not in ALGORITHMS:
+                raise
+            message = f"{error}. Shipped are {', '.join(shipped_agents())}; -f FOLDER looks in another folder."
+            raise FileNotFoundError(message) from None
 
     return wrapper

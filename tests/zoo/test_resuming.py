@@ -170,7 +170,9 @@ def test_with_a_buffer_of_another_step(tmp_path: Path, folders: tuple[Path, Path
 def test_without_its_buffer_the_agent_plays_before_it_learns(tmp_path: Path, folders: tuple[Path, Path]) -> None:
     model = tmp_path / "alone.zip"
     model.write_bytes((folders[0] / "CartPole-v1.zip").read_bytes())
-    output = run(*TRAIN, "-n", "1800", "-i", model, *OPTIONS, *PARAMETERS, folder=tmp_path)
+    network = "policy_kwargs:dict(net_arch=[8])"
+    output = run(*TRAIN, "-n", "1800", "-i", model, *OPTIONS, *PARAMETERS, network, folder=tmp_path)
+    assert f"policy_kwargs (net_arch) are not those that {model} was trained with, and are ignored" in output
     assert f"There is no {REPLAY_BUFFER} beside {model}: the agent plays 100 steps before it learns again" in output
     before, after = DDQN.load(model), DDQN.load(tmp_path / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip")
     assert after._n_updates - before._n_updates == pytest.approx((200 - 100) / 4 * 2, abs=2)
