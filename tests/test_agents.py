@@ -1,6 +1,7 @@
 """What a model's file and its run say of an agent; the files here have nothing but what is read."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,13 @@ def test_names(tmp_path):
     assert find_agent("trained", env_id="PongNoFrameskip-v4") == find_agent("ddqn_per/PongNoFrameskip-v4_1")
     with pytest.raises(FileNotFoundError, match="No agent is shipped for TennisNoFrameskip-v4"):
         find_agent("trained", env_id="TennisNoFrameskip-v4")
+
+
+def test_folder_instead_of_a_file(tmp_path):
+    save(tmp_path / "best_model.zip", **OURS)
+    message = f"{tmp_path} is a folder: give the path of an agent's zip file in it (best_model.zip)."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        find_agent(str(tmp_path))
 
 
 def test_agents_of_others_are_not_ours(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from sb3_breakout.cli.command import SEED, STEPS, Command, agent_options
     "names",
     multiple=True,
     default=("random",),
-    metavar="AGENT[:SHARE]",
+    metavar="AGENT[:SHARE]...",
     help="Who plays, each with an optional share.",
 )
 @agent_options

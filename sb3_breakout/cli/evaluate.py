@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sb3_breakout.agents import RANDOM, find_agent
 from sb3_breakout.cli.command import SEED, STEPS, Command, agent_options
 from sb3_breakout.protocol import MAX_STEPS, SEEDS, STICKINESS
 
@@ -15,12 +16,13 @@ from sb3_breakout.protocol import MAX_STEPS, SEEDS, STICKINESS
 @click.argument("agent")
 @agent_options
 @click.option("--episodes", type=STEPS, default=100, help="Games per protocol, over all seeds.")
-@click.option("--seeds", type=SEED, multiple=True, default=SEEDS, help="The games are divided among them.")
+@click.option("--seeds", type=SEED, multiple=True, default=SEEDS, metavar="SEED...", help="The games are divided among them.")
 @click.option(
     "--protocols",
     type=click.Choice(list(STICKINESS)),
     multiple=True,
     default=list(STICKINESS),
+    metavar="[v4|sticky]...",
     help="v4: without sticky actions.",
 )
 @click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is truncated.")
@@ -68,7 +70,10 @@ def evaluate(
         th.set_num_threads(num_threads)
     model, game = load_player(agent, algo, env, device)
     report: dict[str, Any] = {"agent": agent, "trained_steps": getattr(model, "num_timesteps", 0)}
-    click.echo(f"{agent}, trained for {report['trained_steps']} agent steps")
+    trained = (
+        "" if agent == RANDOM else f": {find_agent(agent, algo, env).path}, {model.num_timesteps:,} agent steps of training"
+    )
+    click.echo(f"{agent}{trained}")
     how = dict(episodes=episodes, deterministic=deterministic, seeds=seeds, workers=workers, max_steps=max_steps, **vars(game))
     report |= evaluate_under(protocols, model, lambda text: click.echo(indent(text, "  ")), progress_bar=True, **how)
     if output is not None:

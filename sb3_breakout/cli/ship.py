@@ -44,7 +44,8 @@ def ship(
     """
     run = runs[-1].resolve()
     if not run.is_dir():
-        raise click.UsageError(f"There is no folder {run}.")
+        hint = f": give {run.parent} --checkpoint {run.name}" if run.is_file() else ""
+        raise click.UsageError(f"There is no folder {run}{hint}.")
     games = [settings.parent.name for settings in run.glob("*/args.yml")]
     if not games:
         raise click.UsageError(f"{run} is not the log folder of a training: there is no GAME/args.yml in it.")

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from sb3_breakout.agents import TRAINED
+from sb3_breakout.agents import RANDOM, TRAINED
 from sb3_breakout.cli.command import SEED, STEPS, Command, agent_options
 from sb3_breakout.protocol import MAX_STEPS, STICKINESS, VIDEO_SCALE
 
@@ -26,7 +27,9 @@ from sb3_breakout.protocol import MAX_STEPS, STICKINESS, VIDEO_SCALE
 @click.option("--q-values", "with_q_values", is_flag=True, help="Draw the trained agent's Q-values.")
 @click.option("--td-error", "with_td_error", is_flag=True, help="Draw its absolute TD errors, the basis of its priorities.")
 @click.option("--device", default="auto", help="As PyTorch names it: cpu, cuda, mps.")
+@click.pass_context
 def video(
+    context: click.Context,
     agent: str | None,
     checkpoint: str,
     algo: str | None,
@@ -53,6 +56,12 @@ def video(
 
     if bulk and agent is not None:
         raise click.UsageError("--bulk records both agents: --agent is for a single video, --percent-random for their shares.")
+    if not bulk:
+        _refuse_given(context, ["total_videos", "percent_random"], "for many videos: add --bulk")
+    if agent == RANDOM:
+        _refuse_given(context, ["with_q_values", "with_td_error"], "for a trained agent, received --agent random")
+    elif agent not in (None, TRAINED):
+        _refuse_given(context, ["checkpoint"], f"for --agent trained, received --agent {agent}")
     if bulk:
         folder = output_dir or Path("bulk_videos")
         record_bulk(folder, total_videos, percent_random, checkpoint, algo, env, device, click.echo, **how)
@@ -61,6 +70,18 @@ def video(
     model, game = load_player(checkpoint if agent == TRAINED else agent, algo, env, device)
     path = (output_dir or Path("videos")) / f"{_file_name(agent)}_agent.mp4"
     click.echo(record_one(model, path, **how, **vars(game)))
+
+
+def _refuse_given(context: click.Context, names: list[str], purpose: str) -> None:
+    """
+    :param context: of this call
+    :param names: parameters that it would not use
+    :param purpose: what they are for instead
+    :raises click.UsageError: if one of them was typed
+    """
+    for parameter in context.command.params:
+        if parameter.name in names and context.get_parameter_source(parameter.name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"{parameter.opts[0]} is {purpose}.")
 
 
 def _file_name(agent: str) -> str:

@@ -91,17 +91,23 @@ class Scores:
             f"{protocol['protocol']}: mean {summary['mean']:.1f} ({interval}), " + ", ".join(figures).replace("_", " "),
             f"{summary['episodes']} games, {self.distinct_games} of them distinct, from {self.distinct_openings} distinct "
             f"openings; {summary['steps']} steps",
-            f"seeds {' '.join(map(str, protocol['seeds']))}, sticky actions {protocol['sticky_actions']}, "
-            f"epsilon {protocol['epsilon']}, up to {protocol['noop_max']} start no-ops, "
-            f"at most {protocol['max_steps']} steps per game",
         ]
         if self.balls is not None:
-            rates = [f"{name} {_share(**counts)}" for name, counts in self.balls.items()]
-            lines.insert(2, f"balls missed: {', '.join(rates)}")
             if protocol["sticky_actions"] == 0:
-                lines.insert(
-                    2, "Breakout without sticky actions has only four openings, more come from random actions: see also sticky"
+                lines.append(
+                    "without sticky actions Breakout itself has only four openings (a random action in the first steps makes "
+                    "another), so games resemble each other: see sticky as well"
                 )
+            lines.append("balls missed: " + ", ".join(f"{name} {_share(**counts)}" for name, counts in self.balls.items()))
+        epsilon = [] if protocol["epsilon"] is None else [f"epsilon {protocol['epsilon']}"]  # a random agent has none
+        conditions = [
+            f"seeds {' '.join(map(str, protocol['seeds']))}",
+            f"sticky actions {protocol['sticky_actions']}",
+            *epsilon,
+            f"up to {protocol['noop_max']} start no-ops",
+            f"at most {protocol['max_steps']} steps per game",
+        ]
+        lines.append(", ".join(conditions))
         return "\n  ".join(lines)
 
 

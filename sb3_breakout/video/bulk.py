@@ -94,7 +94,8 @@ def keep_settings(folder: Path, settings: dict[str, dict[str, Any]], plan: list[
     :param folder: of the videos
     :param settings: of each agent
     :param plan: agent, number and path of each video that will be recorded
-    :raises FileExistsError: if it holds videos that were recorded with other settings or by another program
+    :raises FileExistsError: if it holds videos that were recorded with other settings, by another program, or that are not in
+        the plan
     """
     file = folder / SETTINGS
     known = json.loads(file.read_text()) if file.exists() else {}
@@ -108,6 +109,12 @@ def keep_settings(folder: Path, settings: dict[str, dict[str, Any]], plan: list[
     foreign = [place for place in places if place.exists()]
     if foreign:
         raise FileExistsError(f"{foreign[0]} was not recorded by --bulk (it is not in {file}): choose another --output-dir.")
+    surplus = {path for kind in known for path in folder.glob(f"bulk_{kind}_agent_*.mp4")} - {video for *_, video in plan}
+    if surplus:
+        raise FileExistsError(
+            f"{folder} holds {min(surplus).name}, which is not among the videos that --total-videos and --percent-random now "
+            "ask for: ask for as many of each agent or more, or choose another --output-dir."
+        )
     with atomic_write(file) as aside:
         aside.write_text(json.dumps(known | settings, indent=1))
 

@@ -84,6 +84,16 @@ def test_other_settings_do_not_mix_with_recorded_videos(bulk, tmp_path, capsys):
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize("changed", [("--total_videos", 2), ("--percent_random", 70)])
+def test_fewer_videos_of_an_agent_than_there_are(bulk, tmp_path, capsys, changed):
+    bulk()
+    before = tree(tmp_path)
+    with pytest.raises(SystemExit):
+        bulk(*changed)
+    assert "bulk_videos holds bulk_trained_agent_2.mp4, which is not among the videos" in capsys.readouterr().err
+    assert tree(tmp_path) == before
+
+
 def test_foreign_files_are_left_alone(bulk, tmp_path, capsys):
     (tmp_path / "bulk_videos").mkdir()
     foreign = tmp_path / "bulk_videos" / "bulk_trained_agent_2.mp4"
@@ -129,6 +139,9 @@ def test_one_video(script, checkpoint, tmp_path, agent, name):
         (("--agent", "traind"), 1, "There is no agent 'traind' (did you mean 'trained'?)"),
         (("--bulk", "--checkpoint", "nobody.zip"), 1, "There is no agent nobody.zip"),
         (("--bulk", "--agent", "random"), 2, "--bulk records both agents"),
+        (("--total_videos", 20), 2, "--total-videos is for many videos: add --bulk."),
+        (("--agent", "random", "--q_values"), 2, "--q-values is for a trained agent, received --agent random."),
+        (("--agent", "a.zip", "--checkpoint", "b.zip"), 2, "--checkpoint is for --agent trained, received --agent a.zip."),
         (("--bulk", "--total_videos", 0), 2, "'--total-videos': 0 is not in the range x>=1"),
         (("--bulk", "--percent_random", 101), 2, "'--percent-random': 101.0 is not in the range 0<=x<=100"),
         (("--agent", "random", "--max_steps", 0), 2, "'--max-steps': 0 is not in the range x>=1"),

@@ -100,3 +100,10 @@ def test_names_a_run_that_is_not_there(script, tmp_path, capsys):
     with pytest.raises(SystemExit):
         script("ship_agent", tmp_path / "nope")
     assert f"There is no folder {tmp_path / 'nope'}" in capsys.readouterr().err
+
+
+def test_given_a_file_it_names_the_option(script, runs, capsys):
+    scores = runs[0] / "0.monitor.csv"
+    with pytest.raises(SystemExit):
+        script("ship_agent", scores)
+    assert f"There is no folder {scores}: give {runs[0]} --checkpoint 0.monitor.csv." in capsys.readouterr().err
