@@ -125,9 +125,9 @@ def evaluation(folder: Path, scores: list[float], every: int) -> None:
     ("program", "options", "variants"),
     [
         (ablation, ["--variants", "ddqn_per", "1-step"], ["ddqn_per", "1_step"]),
-        (original_values, [], ["ddqn_per", "the_original_s_values"]),
-        (overlap, [], ["ddqn_per", "ddqn_per__overlap_updates"]),
-        (yaml_values, ["--keys", "n_steps"], ["ddqn_per", "n_steps_1", "n_steps_10"]),
+        pytest.param(original_values, [], ["ddqn_per", "the_original_s_values"], marks=pytest.mark.slow),
+        pytest.param(overlap, [], ["ddqn_per", "ddqn_per__overlap_updates"], marks=pytest.mark.slow),
+        pytest.param(yaml_values, ["--keys", "n_steps"], ["ddqn_per", "n_steps_1", "n_steps_10"], marks=pytest.mark.slow),
     ],
     ids=["ablation", "original_values", "overlap", "yaml_values"],
 )

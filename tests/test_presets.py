@@ -65,6 +65,7 @@ def test_original_values() -> None:
     assert values["frame_stack"] == 8
 
 
+@pytest.mark.slow
 def test_original_trains(tmp_path: Path) -> None:
     model = train("ddqn_per_original", 212, "learning_starts:200", "batch_size:8", folder=tmp_path)
     assert model._n_updates == 10 * 12

@@ -10,7 +10,7 @@ import pytest
 from sb3_breakout import DDQN
 from sb3_breakout.agents import read_agent
 from sb3_breakout.evaluation import bootstrap_interval, evaluate, evaluation_env
-from tests.zoo.command_line import ENJOY, RECORD_VIDEO, RL_ZOO3, run
+from tests.zoo.command_line import ENJOY, RECORD_VIDEO, run
 
 AGENTS = Path(__file__).parent.parent / "rl-trained-agents"
 MODELS = sorted(AGENTS.glob("*/*/*.zip"))
@@ -90,7 +90,7 @@ def test_bfloat16_chooses_the_actions_of_float32(path: Path) -> None:
 def test_the_zoo_finds_it_in_an_empty_folder(tmp_path: Path) -> None:
     """And leaves alone what lies there the next time."""
     run_folder = Path("rl-trained-agents", "ddqn_per", "BreakoutNoFrameskip-v4_1")
-    output = run(RL_ZOO3, "enjoy", *BREAKOUT, folder=tmp_path)
+    output = run(*ENJOY, *BREAKOUT, folder=tmp_path)
     assert "Copying the agent" in output and f"Loading {run_folder}" in output
     (tmp_path / run_folder).rename(tmp_path / run_folder.with_name("BreakoutNoFrameskip-v4_7"))
     output = run(*RECORD_VIDEO, *BREAKOUT, folder=tmp_path)

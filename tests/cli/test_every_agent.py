@@ -9,7 +9,7 @@ from sb3_breakout.cli import main
 from tests.trained_runs import COLOUR, KINDS, make_run
 
 SHORT = ("--max-steps", 25)
-OFTEN_PLAYED = ("original", "explorer")  # by the tests of the preset and of ddqn_rnd
+OFTEN_PLAYED = ("original", "explorer", "pong", "c51_per")  # by other tests: of shipped agents, presets and ddqn_rnd
 
 
 @pytest.fixture(

@@ -221,7 +221,7 @@ def test_nothing_is_left_to_a_later_training(ending: str) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("the loss became nan"), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
-@pytest.mark.parametrize("vec_env_cls", [DummyVecEnv, SubprocVecEnv])
+@pytest.mark.parametrize("vec_env_cls", [DummyVecEnv, pytest.param(SubprocVecEnv, marks=pytest.mark.slow)])
 def test_an_update_that_fails(vec_env_cls: type[VecEnv], error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     """The step is answered: the environment can be reset, and the training continued."""
     calls: list[str] = []

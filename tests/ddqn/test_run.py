@@ -47,7 +47,7 @@ def test_every_kind_of_observation(observation: str, n_envs: int) -> None:
     assert model._n_updates > 0 and np.isfinite(model.last_loss)
 
 
-@pytest.mark.parametrize("exploration", ["boltzmann", "epsilon_greedy"])
+@pytest.mark.parametrize("exploration", ["boltzmann", pytest.param("epsilon_greedy", marks=pytest.mark.slow)])
 def test_learns_the_corridor(exploration: str) -> None:
     model = DDQN("MlpPolicy", Corridor(), exploration=exploration, target_update_interval=50, **FAST).learn(3000)
     mean, std = evaluate_policy(model, model.get_env(), n_eval_episodes=5, deterministic=True)

@@ -38,7 +38,7 @@ def test_every_kind_of_picture_shows_the_same_frame(game, play, random_actions):
 @pytest.mark.parametrize(
     ("options", "count"),
     [
-        ({}, 1500),
+        ({}, 800),
         ({"terminal_on_life_loss": False, "clip_reward": False}, 500),
         ({"noop_max": 0, "frame_skip": 1, "screen_size": 40}, 1500),
         ({"frame_skip": 2, "action_repeat_probability": 0.25}, 900),
@@ -137,7 +137,7 @@ def test_sticky_actions_follow_the_seed(game, play, random_actions):
 
     def pictures(seed, probability):
         env = AtariPreprocessing(game(), noop_max=0, action_repeat_probability=probability)
-        return np.array([step.obs for step in play(env, random_actions(350), seed=seed)])
+        return np.array([step.obs for step in play(env, random_actions(200), seed=seed)])
 
     sticky = pictures(7, 0.25)
     np.testing.assert_array_equal(sticky, pictures(7, 0.25))

@@ -72,6 +72,7 @@ def test_wrappers_named_in_yaml_apply_in_their_order():
     vec_env.close()
 
 
+@pytest.mark.slow
 def test_subprocess():
     """A fresh interpreter builds the same environment from what was sent to it."""
     wrap = get_wrapper_class(yaml.safe_load(YAML))

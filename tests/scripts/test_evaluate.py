@@ -16,6 +16,7 @@ def test_prints_and_keeps_both_protocols(script, tmp_path, capsys):
     assert report["v4"]["protocol"]["interval"]["level"] == 0.95
 
 
+@pytest.mark.slow
 def test_prints_the_same_again(script, capsys):
     for workers in (1, 2):
         script("evaluate", "random", "--episodes", 2, "--seeds", 7, "--protocols", "sticky", "--workers", workers)

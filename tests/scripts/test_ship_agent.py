@@ -43,7 +43,7 @@ def short_games(monkeypatch):
     monkeypatch.setattr("sb3_breakout.evaluation.playing.MAX_STEPS", 25)
 
 
-def test_ships_the_network_without_what_only_training_needs(script, runs, model, tmp_path):
+def test_ships_the_network_and_says_where_it_comes_from(script, runs, model, tmp_path):
     script("ship_agent", *runs, "--episodes", 4)
     shipped = tmp_path / SHIPPED
     small = DDQN.load(shipped / f"{GAME}.zip", device="cpu")
@@ -52,10 +52,6 @@ def test_ships_the_network_without_what_only_training_needs(script, runs, model,
     states = np.random.default_rng(0).integers(256, size=(50, 2, 84, 84), dtype=np.uint8)
     np.testing.assert_array_equal(small.predict(states, deterministic=True)[0], model.predict(states, deterministic=True)[0])
 
-
-def test_says_where_it_comes_from(script, runs, tmp_path):
-    script("ship_agent", *runs, "--episodes", 4)
-    shipped = tmp_path / SHIPPED
     assert load_results(str(shipped))["r"].tolist() == [0.0, 1.0]  # games of both runs, in their order
     settings = yaml.safe_load((shipped / GAME / "args.yml").read_text())
     assert (settings["seed"], settings["log_folder"], settings["uuid"]) == (3, "logs", False)
