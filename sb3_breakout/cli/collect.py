@@ -30,7 +30,7 @@ from sb3_breakout.cli.command import SEED, STEPS, Command, agent_options
     "--sticky",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
-    help="Probability that the emulator repeats the last action, per frame. Labels are the actions sent.",
+    help="Probability, per emulator frame, of repeating the last action. Labels are those sent; those executed are kept.",
 )
 @click.option("--resolution", type=click.Choice(["agent", "native"]), default="agent", help="native: RGB 210x160 as well.")
 @click.option("--q-values", is_flag=True, help="Keep the Q-values of trained agents.")

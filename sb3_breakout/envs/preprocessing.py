@@ -43,8 +43,8 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     frames. A ``TimeLimit`` above would truncate lives without ending games, and evaluations count ended games.
 
     The random numbers of sticky actions are the environment's, not the emulator's, so they are not in
-    ``clone_state(include_rng=True)``. Where games must be replayed from such a state, leave
-    ``action_repeat_probability`` at 0 and give the emulator its own: ``env_kwargs={"repeat_action_probability": 0.25}``.
+    ``clone_state(include_rng=True)``; recorded games therefore have the action of every emulator frame. The emulator's own
+    sticky actions, ``env_kwargs={"repeat_action_probability": 0.25}``, are in its state, but do not tell what they executed.
 
     :param env: the game, e.g. ``gym.make("BreakoutNoFrameskip-v4")``: RGB pictures (height, width, 3) uint8, a frame per step
     :param noop_max: largest number of no-op frames at a game's start, 0 for none

@@ -21,6 +21,7 @@ from sb3_breakout.gameplay.collect.agents import Agent, agents_in_turn, describe
 from sb3_breakout.gameplay.collect.play import play_game, recorder_of
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
+from sb3_breakout.gameplay.dataset.provenance import stickiness
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
 
@@ -29,7 +30,7 @@ class Conditions:
     """
     How the games of a collection are played.
 
-    :param sticky: probability, per emulator frame, that the emulator repeats the last action
+    :param sticky: probability, per emulator frame, that the last action is repeated
     :param native: whether the emulator's screen is saved as well
     :param with_q_values: whether the Q-values of trained agents are saved
     :param seed: of the collection; the seed of each game is derived from it and the game's number
@@ -116,10 +117,11 @@ def collection_env(game: Game, sticky: float = 0.0) -> VecEnv:
     One game under the protocol of the Zoo's evaluation: start no-ops, FIRE at each life's start, the agent's observations.
 
     :param game: the game and its preprocessing
-    :param sticky: probability, per emulator frame, that the emulator repeats the last action
+    :param sticky: probability, per emulator frame, that the last action is repeated
     """
-    env_kwargs = {**game.env_kwargs, "repeat_action_probability": sticky}
-    return make_games(game.env_id, 1, game.n_stack, game.wrapper_kwargs, env_kwargs)
+    wrapper_kwargs = {**game.wrapper_kwargs, "action_repeat_probability": sticky}
+    env_kwargs = {**game.env_kwargs, "repeat_action_probability": 0.0}  # the emulator's do not tell what they execute
+    return make_games(game.env_id, 1, game.n_stack, wrapper_kwargs, env_kwargs)
 
 
 @cache
@@ -128,7 +130,7 @@ def load_agent(agent: Agent, sticky: float) -> tuple[Any, VecEnv, dict[str, Any]
     Load an agent once per process.
 
     :param agent: the agent
-    :param sticky: probability, per emulator frame, that the emulator repeats the last action
+    :param sticky: probability, per emulator frame, that the last action is repeated
     :return: the agent, an environment that fits it, and the agent's metadata in the dataset
     :raises ValueError: if its observation or action space differs from the game's
     """
@@ -149,7 +151,7 @@ def _check_played_alike(job: Job, episode: Episode) -> None:
     facts, conditions = episode.facts, job.conditions
     was = {
         "game": facts["game"]["env_id"],
-        "--sticky": facts["game"]["env_kwargs"].get("repeat_action_probability"),
+        "--sticky": stickiness(facts["game"]),
         "--agents": facts["agent"]["name"],
         "the agent's file (SHA-256)": facts["agent"].get("checkpoint_sha256"),
         "--seed (of this game)": facts.get("seed"),
@@ -169,7 +171,7 @@ def _check_played_alike(job: Job, episode: Episode) -> None:
         _check_same(episode, name, before, now)
     _, env, _ = load_agent(job.agent, conditions.sticky)
     for name, now in recorder_of(env).facts.items():
-        _check_same(episode, name, facts["game"][name], now)
+        _check_same(episode, name, facts["game"].get(name), now)
 
 
 def _check_same(episode: Episode, name: str, before: Any, now: Any) -> None:

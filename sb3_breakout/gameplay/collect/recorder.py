@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from ale_py import ALEInterface
+from stable_baselines3.common.atari_wrappers import StickyActionEnv
 from stable_baselines3.common.env_util import unwrap_wrapper
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 
@@ -13,6 +14,28 @@ from sb3_breakout.gameplay.dataset.layout import FORMAT
 from sb3_breakout.gameplay.dataset.png import ScreenEncoder
 from sb3_breakout.gameplay.dataset.provenance import encode_state, game_facts, label_of, shaped_reward, versions
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
+
+
+class ExecutedActions(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
+    """
+    Notes the action of each emulator frame, below the wrapper that makes actions sticky.
+
+    :param env: an Atari game without frame skip
+    """
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        self._actions: list[int] = []
+
+    def step(self, action: int) -> AtariStepReturn:
+        """:return: screen (210, 160, 3) uint8, reward, terminated, truncated, info"""
+        self._actions.append(action)
+        return self.env.step(action)
+
+    def take(self) -> list[int]:
+        """:return: the actions since the last call"""
+        actions, self._actions = self._actions, []
+        return actions
 
 
 class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
@@ -37,6 +60,10 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         self._steps: dict[str, list[Any]] | None = None  # None if no game is being recorded
         self._start = ""
         self._q_values: list[float] | None = None
+        self._executed: ExecutedActions | None = None  # None if they are the agent's
+        sticky = unwrap_wrapper(game, StickyActionEnv)
+        if sticky is not None:
+            self._executed = sticky.env = ExecutedActions(sticky.env)
 
     @classmethod
     def put_into(cls, env: gym.Env) -> "GameRecorder":
@@ -92,10 +119,14 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         obs, info = self.env.reset(**kwargs)
         if self._steps is not None:  # the game was abandoned
             self.stop()
+        if self._executed is not None:
+            self._executed.take()  # the start no-ops
         if self._writer is not None:
             self._start = encode_state(self.unwrapped.clone_state(include_rng=True))  # type: ignore[attr-defined]
             self._steps = {name: [] for name in ("actions", "ale_actions", "rewards", "shaped_rewards", "life_lost")}
             self._steps |= {"lives": [self._ale.lives()], "q_values": []}
+            if self._executed is not None:
+                self._steps["executed_actions"] = []
             self._screens = ScreenEncoder(self._ale)
             self._add(obs)
         return obs, info
@@ -129,6 +160,8 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         steps["shaped_rewards"].append(shaped_reward(self.facts, reward, lost))
         steps["life_lost"].append(lost > 0)
         steps["lives"].append(lives)
+        if self._executed is not None:
+            steps["executed_actions"].append([self._actions[each][1] for each in self._executed.take()])
         steps["q_values"].append(self._q_values)
         self._q_values = None
 

@@ -64,8 +64,9 @@ def _opened(folder: GameplayFolder, names: Iterable[str], written: Callable[[int
 def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
     ``SPLIT/episode_000001.npz``: frames (T + 1, height, width, channels) uint8, actions (T,) int64 (0 LEFT, 1 NOTHING,
-    2 RIGHT), ale_actions (T,) int64, rewards and shaped_rewards (T,) float32, life_lost (T,) bool, lives (T + 1,) int64, and
-    facts, everything else as JSON text.
+    2 RIGHT), ale_actions (T,) int64, rewards and shaped_rewards (T,) float32, life_lost (T,) bool, lives (T + 1,) int64, of
+    games with sticky actions executed_actions (T, frame_skip) int64, -1 after the game's end, and facts, everything else as
+    JSON text.
     """
     (root / split).mkdir()
     for episode in episodes:
@@ -79,9 +80,16 @@ def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:
             "life_lost": np.array(facts.pop("life_lost"), dtype=bool),
             "lives": np.array(facts.pop("lives"), dtype=np.int64),
         }
+        if "executed_actions" in facts:
+            arrays["executed_actions"] = _padded(facts.pop("executed_actions"), facts["game"]["frame_skip"])
         del facts["actions"], facts["rewards"]
         with open(root / split / f"{episode.name}.npz", "wb") as file:
             np.savez_compressed(file, facts=np.array(json.dumps(facts)), **arrays)
+
+
+def _padded(rows: list[list[int]], length: int) -> np.ndarray:
+    """:return: (number of rows, length) int64, filled up with -1"""
+    return np.array([row + [-1] * (length - len(row)) for row in rows], dtype=np.int64)
 
 
 def export_mp4(episodes: Iterable[Episode], root: Path, split: str) -> None:

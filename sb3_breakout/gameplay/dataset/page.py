@@ -12,6 +12,7 @@ from sb3_breakout.common.files import atomic_write
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import read_splits
 from sb3_breakout.gameplay.dataset.layout import EMULATOR_FRAMES_PER_SECOND, GameplayFolder
+from sb3_breakout.gameplay.dataset.provenance import stickiness
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -96,7 +97,7 @@ def _facts(episodes: Sequence[Episode]) -> dict[str, str]:
 def _describe_game(facts: dict[str, Any]) -> str:
     game = facts["game"]
     height, width, channels = game["frame_shape"]
-    sticky = game["env_kwargs"].get("repeat_action_probability", 0.0)
+    sticky = stickiness(game)
     native = ", native RGB frames as well" if facts["native"] else ""
     return (
         f"{game['env_id']}, frame skip {game['frame_skip']}, {height}x{width} {'grey' if channels == 1 else 'RGB'}{native}, "

@@ -31,12 +31,6 @@ def game_facts(wrapper: AtariPreprocessing, shaping: RewardShapingWrapper | None
     :return: everything that determines frames and rewards, serializable as JSON
     :raises ValueError: if a game could not be replayed from this
     """
-    if wrapper.action_repeat_probability > 0:
-        raise ValueError(
-            f"A game under AtariPreprocessing(action_repeat_probability={wrapper.action_repeat_probability}) cannot be "
-            "recorded: its random numbers are not part of the emulator's state, so it could not be replayed. Use the "
-            "emulator's own sticky actions: env_kwargs={'repeat_action_probability': 0.25}."
-        )
     if (other := wrapper.interfering_wrapper()) is not None:
         raise ValueError(f"A game with {type(other).__name__} below AtariPreprocessing cannot be recorded: move it above.")
     env = wrapper.below.unwrapped
@@ -51,6 +45,8 @@ def game_facts(wrapper: AtariPreprocessing, shaping: RewardShapingWrapper | None
         "living_penalty": shaping.living_penalty if shaping else 0.0,
         "life_loss_penalty": shaping.life_loss_penalty if shaping else 0.0,
     }
+    if wrapper.action_repeat_probability > 0:
+        facts["action_repeat_probability"] = wrapper.action_repeat_probability
     try:
         GAME.validate_python(facts)
     except ValidationError as error:
@@ -63,7 +59,7 @@ def game_facts(wrapper: AtariPreprocessing, shaping: RewardShapingWrapper | None
 def preprocessing_arguments(game: dict[str, Any]) -> dict[str, Any]:
     """
     :param game: the result of :func:`game_facts`
-    :return: arguments of ``AtariPreprocessing`` that reproduce the recorded game: every step, raw rewards, no presses
+    :return: arguments of ``AtariPreprocessing`` for such a game: every step, raw rewards, no presses
     """
     height, width, channels = game["frame_shape"]
     return {
@@ -73,6 +69,7 @@ def preprocessing_arguments(game: dict[str, Any]) -> dict[str, Any]:
         "grayscale": channels == 1,
         "terminal_on_life_loss": False,
         "clip_reward": False,
+        "action_repeat_probability": game.get("action_repeat_probability", 0.0),
         "fire_reset": False,
     }
 
@@ -85,6 +82,14 @@ def env_spec(game: dict[str, Any]) -> EnvSpec:
     spec = gym.spec(game["env_id"])
     wrapper = WrapperSpec("AtariPreprocessing", "sb3_breakout.envs:AtariPreprocessing", preprocessing_arguments(game))
     return replace(spec, kwargs={**spec.kwargs, **game["env_kwargs"]}, additional_wrappers=(wrapper,))
+
+
+def stickiness(game: dict[str, Any]) -> float:
+    """
+    :param game: the result of :func:`game_facts`
+    :return: probability, per emulator frame, that the last action is repeated: by the wrapper or by the emulator
+    """
+    return game.get("action_repeat_probability") or game["env_kwargs"].get("repeat_action_probability", 0.0)
 
 
 def shaped_reward(game: dict[str, Any], reward: float, lives_lost: int) -> float:

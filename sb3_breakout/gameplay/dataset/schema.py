@@ -20,6 +20,7 @@ MOST_STEPS = 999_999  # six digits in the names of frames
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+AleAction = Annotated[int, Field(ge=0, le=17)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
 
@@ -69,6 +70,7 @@ class Game(TypedDict):
     clip_reward: bool
     living_penalty: Number
     life_loss_penalty: Number
+    action_repeat_probability: NotRequired[Annotated[float, Field(gt=0, lt=1)]]  # of the wrapper, where actions are sticky
 
 
 class Agent(TypedDict):
@@ -94,11 +96,12 @@ class Facts(TypedDict):
     versions: dict[str, str]
     start_state: str
     actions: Annotated[list[Literal["LEFT", "NOTHING", "RIGHT"]], FailFast()]  # (T,)
-    ale_actions: Annotated[list[Annotated[int, Field(ge=0, le=17)]], FailFast()]  # (T,)
+    ale_actions: Annotated[list[AleAction], FailFast()]  # (T,)
     rewards: Annotated[list[Number], FailFast()]  # (T,)
     shaped_rewards: Annotated[list[Number], FailFast()]  # (T,)
     life_lost: Annotated[list[bool], FailFast()]  # (T,)
     lives: Annotated[list[Annotated[int, Field(ge=0, le=255)]], FailFast()]  # (T + 1,)
+    executed_actions: NotRequired[Annotated[list[Annotated[list[AleAction], Field(min_length=1)]], FailFast()]]  # (T, frames)
     q_values: NotRequired[Annotated[list[list[Number] | None], FailFast()]]  # (T, None or n_actions)
 
 
@@ -120,10 +123,12 @@ class Card(TypedDict):
 
 def _counts(facts: dict[str, Any]) -> dict[str, Any]:
     steps = facts["steps"]
-    for name in ("actions", "ale_actions", "rewards", "shaped_rewards", "life_lost", "lives", "q_values"):
+    for name in ("actions", "ale_actions", "rewards", "shaped_rewards", "life_lost", "lives", "executed_actions", "q_values"):
         expected = steps + (name == "lives")
         if name in facts and len(facts[name]) != expected:
             raise ValueError(f"has {len(facts[name])} {name} for {steps} steps, expected {expected}")
+    if ("executed_actions" in facts) != ("action_repeat_probability" in facts["game"]):
+        raise ValueError("must have executed_actions if game has an action_repeat_probability, and only then")
     return facts
 
 

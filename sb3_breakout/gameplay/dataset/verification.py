@@ -1,13 +1,15 @@
 """Verification by replay: the recorded actions, replayed from the recorded state, must reproduce the recording."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import ale_py
 import gymnasium as gym
 import numpy as np
 from ale_py import ALEState
-from stable_baselines3.common.type_aliases import AtariResetReturn
+from stable_baselines3.common.env_util import unwrap_wrapper
+from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 
 from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.gameplay.dataset.episode import Episode
@@ -19,11 +21,12 @@ from sb3_breakout.gameplay.dataset.schema import ANY_OBJECT, SPLITS_FILE, read_j
 # The screen is not part of the emulator's state. The first one is drawn again if all games start with the same; otherwise
 # the recorded one is used.
 REDRAWN = ("breakout",)
+NOOP = ale_py.Action.NOOP.value  # what sticky actions repeat at first
 
 
 class ResumedGame(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
-    A game whose resets lead to a given state.
+    A game whose resets lead to a given state, and which can execute other actions than it receives.
 
     :param env: an Atari game
     :param state: the emulator's state, its random numbers included
@@ -32,12 +35,19 @@ class ResumedGame(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     def __init__(self, env: gym.Env, state: ALEState) -> None:
         super().__init__(env)
         self._state = state
+        self.script: list[int] = []  # actions of the next frames; after them, those that are received
+        self.frames = 0  # emulator frames so far
 
     def reset(self, **kwargs: Any) -> AtariResetReturn:
         """:return: the screen of the state, (210, 160, 3) uint8, and info"""
         _, info = self.env.reset(**kwargs)
         self.unwrapped.restore_state(self._state)  # type: ignore[attr-defined]
         return self.unwrapped.ale.getScreenRGB(), info  # type: ignore[attr-defined]
+
+    def step(self, action: int) -> AtariStepReturn:
+        """:return: screen (210, 160, 3) uint8, reward, terminated, truncated, info"""
+        self.frames += 1
+        return self.env.step(self.script.pop(0) if self.script else action)
 
 
 def verify_dataset(folder: GameplayFolder) -> Iterator[tuple[str, str | None]]:
@@ -88,23 +98,29 @@ def find_fault(episode: Episode) -> str | None:
 
 def _resumed(game: dict[str, Any], state: ALEState) -> gym.Env:
     env = ResumedGame(gym.make(game["env_id"], **game["env_kwargs"]), state)
-    return AtariPreprocessing(env, **preprocessing_arguments(game))
+    not_sticky = {"action_repeat_probability": 0.0}  # the executed actions are recorded
+    return AtariPreprocessing(env, **preprocessing_arguments(game) | not_sticky)
 
 
 def _compare(episode: Episode, env: gym.Env) -> str | None:
     facts, ale = episode.facts, env.unwrapped.ale  # type: ignore[attr-defined]
+    game = unwrap_wrapper(env, ResumedGame)
+    assert isinstance(game, ResumedGame)
     indices = {action.value: index for index, action in enumerate(env.unwrapped._action_set)}  # type: ignore[attr-defined]
     obs, _ = env.reset()
     first = _compare_pictures if env.unwrapped._game in REDRAWN else _read_pictures  # type: ignore[attr-defined]
-    if fault := _compare_lives(episode, 0, ale) or first(episode, 0, obs, ale):
+    executed = facts.get("executed_actions", [[]] * len(episode))
+    fault = _find_unknown_action(facts["ale_actions"], executed, set(indices))
+    if fault := fault or _compare_lives(episode, 0, ale) or first(episode, 0, obs, ale):
         return fault
     score, ended = 0.0, (False, False)
     for step, action in enumerate(facts["ale_actions"]):
         if any(ended):
             return f"step {step} comes after the end of the game"
-        if action not in indices:
-            return f"ALE action {action!r} of step {step} is not an action of the game"
+        game.script, before = [indices[each] for each in executed[step]], game.frames
         obs, reward, *ended, _ = env.step(indices[action])  # type: ignore[assignment]
+        if fault := _compare_executed(executed, step, game.frames - before, action):
+            return fault
         score += float(reward)
         lives_lost = facts["lives"][step] - ale.lives()
         replayed = {
@@ -121,6 +137,30 @@ def _compare(episode: Episode, env: gym.Env) -> str | None:
     recorded = (facts["terminated"], facts["truncated"], facts["score"])
     if recorded != (*ended, score):
         return f"end (terminated, truncated, score) is recorded as {recorded}, replayed as {(*ended, score)}"
+    return None
+
+
+def _find_unknown_action(sent: list[int], executed: list[list[int]], known: set[int]) -> str | None:
+    for step, actions in enumerate(zip(sent, executed, strict=True)):
+        if unknown := {actions[0], *actions[1]} - known:
+            return f"ALE action {min(unknown)} of step {step} is not an action of the game"
+    return None
+
+
+def _compare_executed(executed: list[list[int]], step: int, frames: int, sent: int) -> str | None:
+    """
+    :param executed: recorded actions of each step's emulator frames; none where actions are not sticky
+    :param step: the step
+    :param frames: number of its frames that were replayed
+    :param sent: its action
+    :return: what sticky actions cannot have done, if anything
+    """
+    if executed[step] and len(executed[step]) != frames:
+        return f"executed_actions: step {step} is recorded with {len(executed[step])} frames, replayed with {frames}"
+    last = executed[step - 1][-1:] if step else [NOOP]
+    for before, action in pairwise([*last, *executed[step]]):
+        if action not in (before, sent):
+            return f"executed_actions: {action} in step {step} was neither sent ({sent}) nor executed before ({before})"
     return None
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 import torch as th
 import yaml
+from gymnasium.wrappers import TimeLimit
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
 
 from sb3_breakout import DDQN
+from sb3_breakout.envs import AtariPreprocessing
 from sb3_breakout.gameplay import RecordGameplayCallback
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
@@ -47,10 +50,10 @@ def test_training_does_not_notice(tmp_path: Path) -> None:
 
 def test_games_that_cannot_be_recorded_are_refused_before_training(tmp_path: Path) -> None:
     def unrecordable() -> VecEnv:
-        wrapper = {"action_repeat_probability": 0.25}
-        return VecTransposeImage(VecFrameStack(game(wrapper, max_num_frames_per_episode=200), 2))
+        limited = make_vec_env("BreakoutNoFrameskip-v4", wrapper_class=lambda env: AtariPreprocessing(TimeLimit(env, 200)))
+        return VecTransposeImage(VecFrameStack(limited, 2))
 
-    with pytest.raises(ValueError, match=r"action_repeat_probability=0.25\) cannot be recorded"):
+    with pytest.raises(ValueError, match="A game with TimeLimit below AtariPreprocessing cannot be recorded"):
         train(RecordGameplayCallback(40, tmp_path / "data", unrecordable))
     with pytest.raises(ValueError, match="Observation spaces do not match"):
         train(RecordGameplayCallback(40, tmp_path / "data", lambda: VecTransposeImage(VecFrameStack(game(), 3))))

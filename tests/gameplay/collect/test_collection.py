@@ -100,6 +100,7 @@ def test_same_dataset_in_any_order(logs: Path, tmp_path: Path) -> None:
     assert content_of(roots[0]) == content_of(roots[1])
     first, second, _ = (Episode.open(GameplayFolder(roots[0]).episode(number)).facts for number in (1, 2, 3))
     assert first["agent"] == {"name": "random"} and "q_values" not in first
+    assert first["game"]["action_repeat_probability"] == 0.25 and len(first["executed_actions"]) == first["steps"]
     assert second["agent"]["name"] == "ddqn_per:best" and len(second["agent"]["checkpoint_sha256"]) == 64
     assert second["agent"]["evaluation_epsilon"] == 0.01
     assert second["q_values"][:2] == [None, None]  # FIRE and RIGHT, which the wrapper pressed

@@ -55,6 +55,16 @@ def test_npz(ten_short_games: Path, tmp_path: Path) -> None:
             assert episode.facts.keys() - facts.keys() == {"actions", "rewards"}
 
 
+def test_npz_of_sticky_actions(tmp_path: Path, play_in: MakeGame) -> None:
+    sticky = play_in(dict(action_repeat_probability=0.25, noop_max=0), max_num_frames_per_episode=102)
+    (episode,) = record(tmp_path / "data", sticky)
+    export(GameplayFolder(tmp_path / "data"), "npz", tmp_path / "out")
+    with np.load(tmp_path / "out" / "train" / f"{episode.name}.npz") as arrays:
+        executed = arrays["executed_actions"].tolist()
+    assert executed[:-1] == episode.facts["executed_actions"][:-1]
+    assert executed[-1] == [*episode.facts["executed_actions"][-1], -1, -1]  # the last step has two frames
+
+
 @pytest.mark.parametrize("colour", [False, True])
 def test_mp4(tmp_path: Path, play_in: MakeGame, colour: bool) -> None:
     wrapper = dict(screen_size=None, grayscale=False) if colour else {}

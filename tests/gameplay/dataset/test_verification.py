@@ -1,6 +1,7 @@
 """The proof holds for what was recorded, and for nothing else."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,10 @@ def fault_of_episode(root: Path) -> str | None:
     return find_fault(Episode.open(episode(root)))
 
 
+def fault_of_episode_in(recorded: Episode) -> str | None:
+    return find_fault(Episode.open(recorded.folder))
+
+
 def change(file: Path, edit: Callable[[Any], None]) -> None:
     content = json.loads(file.read_text())
     edit(content)
@@ -36,11 +41,49 @@ def episode(root: Path, number: int = 4) -> Path:
     return GameplayFolder(root).episode(number)
 
 
-def test_games_of_five_lives_with_sticky_actions(tmp_path: Path, play_in: MakeGame) -> None:
-    env = play_in(repeat_action_probability=0.25)
+@pytest.mark.parametrize(
+    ("wrapper", "env_kwargs"), [({"action_repeat_probability": 0.25}, {}), ({}, {"repeat_action_probability": 0.25})]
+)
+def test_games_of_five_lives_with_sticky_actions(
+    tmp_path: Path, play_in: MakeGame, wrapper: dict[str, float], env_kwargs: dict[str, float]
+) -> None:
+    env = play_in(wrapper, **env_kwargs)
     first, second = record(tmp_path / "data", env, episodes=2)  # the second goes on with the emulator of the first
     assert first.facts["lives"][-1] == second.facts["lives"][-1] == 0
     assert faults(tmp_path / "data") == {}
+
+
+def execute(step: int, *actions: int) -> Callable[[Any], None]:
+    """The executed actions of a step are others."""
+    return lambda facts: facts["executed_actions"].__setitem__(step, list(actions))
+
+
+@pytest.mark.parametrize(
+    ("edit", "fault"),
+    [
+        (execute(0, 1, 1, 3, 1), r"executed_actions: 3 in step 0 was neither sent \(1\) nor executed before \(1\)"),
+        (execute(0, 4, 1, 1, 1), r"executed_actions: 4 in step 0 was neither sent \(1\) nor executed before \(0\)"),
+        (execute(0, 1, 1, 1), "executed_actions: step 0 is recorded with 3 frames, replayed with 4"),
+        (execute(0, 1, 1, 1, 1, 1), "executed_actions: step 0 is recorded with 5 frames, replayed with 4"),
+        (execute(0, 1, 1, 2, 1), "ALE action 2 of step 0 is not an action of the game"),
+    ],
+)
+def test_executed_actions_that_were_not(tmp_path: Path, play_in: MakeGame, edit: Callable[[Any], None], fault: str) -> None:
+    (recorded,) = record(tmp_path / "data", play_in(dict(action_repeat_probability=0.25), **SHORT))
+    change(recorded.folder / "episode.json", edit)
+    found = fault_of_episode_in(recorded)
+    assert found is not None and re.search(fault, found)
+
+
+def test_executed_actions_decide_the_pictures(tmp_path: Path, play_in: MakeGame) -> None:
+    """A late RIGHT moves the paddle less: the pictures that follow are others."""
+    (recorded,) = record(tmp_path / "data", play_in(dict(action_repeat_probability=0.25), **SHORT))
+    sent = recorded.facts["ale_actions"]
+    late = next(
+        step for step, row in enumerate(recorded.facts["executed_actions"]) if sent[step] in (3, 4) and row[0] != sent[step]
+    )
+    change(recorded.folder / "episode.json", execute(late, *[sent[late]] * 4))
+    assert re.match(r"frame \d+ differs|executed_actions: ", str(fault_of_episode_in(recorded)))
 
 
 def test_other_pictures_and_rewards(tmp_path: Path, play_in: MakeGame) -> None:
