@@ -61,7 +61,12 @@ def test_ships_the_network_and_says_where_it_comes_from(script, runs, model, tmp
     assert [len(evaluation[protocol]["scores"]) for protocol in ("v4", "sticky")] == [4, 4]
 
 
-def test_replaces_nothing_unless_it_is_told_to(script, runs, tmp_path, capsys):
+@pytest.fixture
+def without_evaluation(monkeypatch):
+    monkeypatch.setattr("sb3_breakout.publish.ship.evaluation", lambda *_, **__: {})
+
+
+def test_replaces_nothing_unless_it_is_told_to(script, runs, without_evaluation, tmp_path, capsys):
     mine = tmp_path / SHIPPED / "mine"
     mine.mkdir(parents=True)
     with pytest.raises(SystemExit):
@@ -72,7 +77,7 @@ def test_replaces_nothing_unless_it_is_told_to(script, runs, tmp_path, capsys):
     assert not mine.exists() and (tmp_path / SHIPPED / f"{GAME}.zip").exists()
 
 
-def test_however_the_run_is_typed(script, runs, tmp_path, monkeypatch):
+def test_however_the_run_is_typed(script, runs, without_evaluation, tmp_path, monkeypatch):
     (tmp_path / "logs" / "ddqn_per").rename(tmp_path / "mine")
     monkeypatch.chdir(tmp_path / "mine" / f"{GAME}_2")
     script("ship_agent", ".", "--episodes", 4, "--output", tmp_path / "rl-trained-agents")
