@@ -169,7 +169,8 @@ def _row(name: str, scores: dict[str, Any]) -> str:
 
 def draw_curve(run: Path, trained_steps: int, frame_skip: int, target: Path) -> None:
     """
-    Draw the scores of the training's games, as far as they were kept: of a resumed training perhaps only the end.
+    Draw the scores of the training's games, as far as they were kept: of a resumed training perhaps only the end. Steps of
+    games that were under way at the end of a run are not counted.
 
     :param run: folder with ``monitor.csv`` files
     :param trained_steps: agent steps at the end
