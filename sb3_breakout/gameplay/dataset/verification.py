@@ -1,6 +1,7 @@
 """Verification by replay: the recorded actions, replayed from the recorded state, must reproduce the recording."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from typing import Any
 
@@ -29,19 +30,19 @@ class ResumedGame(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     A game whose resets lead to a given state, and which can execute other actions than it receives.
 
     :param env: an Atari game
-    :param state: the emulator's state, its random numbers included
     """
 
-    def __init__(self, env: gym.Env, state: ALEState) -> None:
+    state: ALEState  # random numbers included
+
+    def __init__(self, env: gym.Env) -> None:
         super().__init__(env)
-        self._state = state
         self.script: list[int] = []  # actions of the next frames; after them, those that are received
         self.frames = 0  # emulator frames so far
 
     def reset(self, **kwargs: Any) -> AtariResetReturn:
         """:return: the screen of the state, (210, 160, 3) uint8, and info"""
         _, info = self.env.reset(**kwargs)
-        self.unwrapped.restore_state(self._state)  # type: ignore[attr-defined]
+        self.unwrapped.restore_state(self.state)  # type: ignore[attr-defined]
         return self.unwrapped.ale.getScreenRGB(), info  # type: ignore[attr-defined]
 
     def step(self, action: int) -> AtariStepReturn:
@@ -62,50 +63,74 @@ def verify_dataset(folder: GameplayFolder) -> Iterator[tuple[str, str | None]]:
     folder.check()
     names = folder.names()
     episodes = []
-    for name in names:
-        try:
-            episode = Episode.open(folder.episodes / name)
-            episodes.append(episode)
-            yield name, find_fault(episode)
-        except DamagedDataset as damage:
-            yield name, str(damage)
+    with closing(Replays()) as replays:
+        for name in names:
+            try:
+                episode = Episode.open(folder.episodes / name)
+                episodes.append(episode)
+                yield name, replays.find_fault(episode)
+            except DamagedDataset as damage:
+                yield name, str(damage)
     if len(episodes) == len(names):
         yield "indexes", _find_fault_in_indexes(folder, episodes)
 
 
-def find_fault(episode: Episode) -> str | None:
+class Replays:
     """
-    Replay an episode.
+    Replays episodes in one emulator for as long as their games are the same: loading its ROM takes as long as replaying a
+    game of random play.
+    """
 
-    :param episode: the episode
-    :return: the first difference between the game and its record, or None
-    :raises DamagedDataset: if one of its files is broken
-    """
-    game, env = episode.facts["game"], None
-    try:
-        env = _resumed(game, decode_state(episode.facts["start_state"]))
-        if rom_md5(env.unwrapped._game) != game["rom_md5"]:  # type: ignore[attr-defined]
+    def __init__(self) -> None:
+        self._env: gym.Env | None = None
+        self._game: dict[str, Any] = {}
+
+    def find_fault(self, episode: Episode) -> str | None:
+        """
+        Replay an episode.
+
+        :param episode: the episode
+        :return: the first difference between the game and its record, or None
+        :raises DamagedDataset: if one of its files is broken
+        """
+        try:
+            fault = self._find_fault(episode, episode.facts["game"])
+        except DamagedDataset:
+            self.close()
+            raise
+        except (ValueError, TypeError, RuntimeError, SystemError, MemoryError, gym.error.Error) as error:
+            fault = f"cannot be replayed from start_state: {error}"  # ALE raises all of them on states that are not its own
+        if fault is not None:
+            self.close()  # what a damaged episode left in the emulator must not reach the next one
+        return fault
+
+    def close(self) -> None:
+        """Close the emulator."""
+        if self._env is not None:
+            self._env.close()
+        self._env = None
+
+    def _find_fault(self, episode: Episode, game: dict[str, Any]) -> str | None:
+        state = decode_state(episode.facts["start_state"])
+        if self._env is None or self._game != game:
+            self.close()
+            self._env, self._game = _make(game), game
+        if rom_md5(self._env.unwrapped._game) != game["rom_md5"]:  # type: ignore[attr-defined]
             return f"was recorded with another ROM (MD5 {game['rom_md5']}): it cannot be verified here"
-        return _compare(episode, env)
-    except DamagedDataset:
-        raise
-    except (ValueError, TypeError, RuntimeError, SystemError, MemoryError, gym.error.Error) as error:
-        return f"cannot be replayed from start_state: {error}"  # ALE raises all of them on states that are not its own
-    finally:
-        if env is not None:
-            env.close()
+        return _compare(episode, self._env, state)
 
 
-def _resumed(game: dict[str, Any], state: ALEState) -> gym.Env:
-    env = ResumedGame(gym.make(game["env_id"], **game["env_kwargs"]), state)
+def _make(game: dict[str, Any]) -> gym.Env:
+    env = ResumedGame(gym.make(game["env_id"], **game["env_kwargs"]))
     not_sticky = {"action_repeat_probability": 0.0}  # the executed actions are recorded
     return AtariPreprocessing(env, **preprocessing_arguments(game) | not_sticky)
 
 
-def _compare(episode: Episode, env: gym.Env) -> str | None:
+def _compare(episode: Episode, env: gym.Env, state: ALEState) -> str | None:
     facts, ale = episode.facts, env.unwrapped.ale  # type: ignore[attr-defined]
     game = unwrap_wrapper(env, ResumedGame)
     assert isinstance(game, ResumedGame)
+    game.state = state
     indices = {action.value: index for index, action in enumerate(env.unwrapped._action_set)}  # type: ignore[attr-defined]
     obs, _ = env.reset()
     first = _compare_pictures if env.unwrapped._game in REDRAWN else _read_pictures  # type: ignore[attr-defined]

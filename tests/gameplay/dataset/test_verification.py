@@ -15,7 +15,7 @@ from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
-from sb3_breakout.gameplay.dataset.verification import find_fault, verify_dataset
+from sb3_breakout.gameplay.dataset.verification import Replays, verify_dataset
 from tests.gameplay.conftest import SHORT, MakeGame, record
 
 
@@ -24,11 +24,11 @@ def faults(root: Path) -> dict[str, str]:
 
 
 def fault_of_episode(root: Path) -> str | None:
-    return find_fault(Episode.open(episode(root)))
+    return Replays().find_fault(Episode.open(episode(root)))
 
 
 def fault_of_episode_in(recorded: Episode) -> str | None:
-    return find_fault(Episode.open(recorded.folder))
+    return Replays().find_fault(Episode.open(recorded.folder))
 
 
 def change(file: Path, edit: Callable[[Any], None]) -> None:
