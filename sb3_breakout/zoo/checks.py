@@ -47,7 +47,7 @@ def check_hyperparameters(algo: str, algorithm_class: type[BaseAlgorithm], given
     :param algo: name of the algorithm in RL Zoo
     :param algorithm_class: its class
     :param given: keys of the hyperparameters, from YAML and ``-params`` together
-    :raises ValueError: if nothing reads a key (naming the nearest right one), or it can only be set on the command line
+    :raises ValueError: if nothing reads a key (naming the nearest right one), or it has its place elsewhere
     """
     given = list(given)
     for key in given:
@@ -55,6 +55,10 @@ def check_hyperparameters(algo: str, algorithm_class: type[BaseAlgorithm], given
             raise ValueError(f"{algo}: '{key}' is not a hyperparameter, use the option {COMMAND_LINE_ONLY[key]} instead.")
     if not takes_any_argument(algorithm_class):
         known = set(constructor_arguments(algorithm_class)) - COMMAND_LINE_ONLY.keys() | ZOO_KEYS
+        for key in given:
+            for nested, receiver in _receivers(algorithm_class, {"policy": "CnnPolicy"}).items():
+                if key not in known and key in constructor_arguments(receiver):
+                    raise ValueError(f"{algo}: '{key}' is an argument of {nested}: -params {nested}:\"dict({key}=...)\".")
         check_known_arguments(given, known, f"{algo}: the hyperparameters")
 
 
@@ -155,22 +159,23 @@ def check_nested_arguments(algo: str, algorithm_class: type[BaseAlgorithm], hype
     :param hyperparams: hyperparameters as RL Zoo passes them to the constructor
     :raises ValueError: if nothing reads a key, naming the nearest right one
     """
-    receivers = {
-        "policy_kwargs": _policy_class(algorithm_class, hyperparams.get("policy")),
-        "replay_buffer_kwargs": hyperparams.get("replay_buffer_class") or _default_buffer(),
-    }
-    for key, receiver in receivers.items():
+    for key, receiver in _receivers(algorithm_class, hyperparams).items():
         given = hyperparams.get(key)
         if given and receiver is not None and not takes_any_argument(receiver):
             known = set(constructor_arguments(receiver)) - PASSED_BY_ALGORITHM[key]
             check_known_arguments(given, known, f"{algo}: {key}")
 
 
-def _policy_class(algorithm_class: type[BaseAlgorithm], policy: Any) -> Any:
-    return algorithm_class.policy_aliases.get(policy) if isinstance(policy, str) else policy
-
-
-def _default_buffer() -> Any:
+def _receivers(algorithm_class: type[BaseAlgorithm], hyperparams: dict[str, Any]) -> dict[str, Any]:
+    """
+    :param algorithm_class: the algorithm
+    :param hyperparams: its hyperparameters
+    :return: hyperparameters that are arguments themselves, and the class that takes them
+    """
     from sb3_breakout.replay import PrioritizedReplayBuffer
 
-    return PrioritizedReplayBuffer
+    policy = hyperparams.get("policy")
+    return {
+        "policy_kwargs": algorithm_class.policy_aliases.get(policy) if isinstance(policy, str) else policy,
+        "replay_buffer_kwargs": hyperparams.get("replay_buffer_class") or PrioritizedReplayBuffer,
+    }

@@ -51,6 +51,12 @@ def test_every_constructor_argument_and_zoo_key_is_known():
     check_hyperparameters("ddqn_per", DDQN, [*names, *ZOO_KEYS])
 
 
+@pytest.mark.parametrize(("key", "nested"), [("alpha", "replay_buffer_kwargs"), ("net_arch", "policy_kwargs")])
+def test_arguments_of_arguments_are_told_their_place(key: str, nested: str):
+    with pytest.raises(ValueError, match=rf"'{key}' is an argument of {nested}: -params {nested}:\"dict\({key}=\.\.\.\)\""):
+        check_hyperparameters("ddqn_per", DDQN, ["policy", key])
+
+
 @pytest.mark.parametrize(
     "misspelt, nearest",
     [("gama", "gamma"), ("temperature_minimum", "temperature_min"), ("n_env", "n_envs"), ("env_wraper", "env_wrapper")],
