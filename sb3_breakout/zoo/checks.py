@@ -55,10 +55,9 @@ def check_hyperparameters(algo: str, algorithm_class: type[BaseAlgorithm], given
             raise ValueError(f"{algo}: '{key}' is not a hyperparameter, use the option {COMMAND_LINE_ONLY[key]} instead.")
     if not takes_any_argument(algorithm_class):
         known = set(constructor_arguments(algorithm_class)) - COMMAND_LINE_ONLY.keys() | ZOO_KEYS
-        for key in given:
-            for nested, receiver in _receivers(algorithm_class, {"policy": "CnnPolicy"}).items():
-                if key not in known and key in constructor_arguments(receiver):
-                    raise ValueError(f"{algo}: '{key}' is an argument of {nested}: -params {nested}:\"dict({key}=...)\".")
+        for nested, receiver in _receivers(algorithm_class, {"policy": "CnnPolicy"}).items():
+            for key in set(given) & set(constructor_arguments(receiver)) - known:
+                raise ValueError(f'{algo}: {key!r} is an argument of {nested}: -params {nested}:"dict({key}=...)".')
         check_known_arguments(given, known, f"{algo}: the hyperparameters")
 
 
