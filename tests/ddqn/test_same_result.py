@@ -68,7 +68,7 @@ def parameters(model: DDQN) -> np.ndarray:
     return th.nn.utils.parameters_to_vector(model.q_net.parameters()).detach().numpy()
 
 
-@pytest.mark.parametrize("overlap", [False, True])
+@pytest.mark.parametrize("overlap", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_training_with_games_in_threads_is_training_without(overlap: bool) -> None:
     one, other = (parameters(trained(each, overlap_updates=overlap)) for each in (AleVecEnv, DummyVecEnv))
     np.testing.assert_array_equal(one, other)

@@ -173,7 +173,7 @@ def test_export_that_fails_leaves_nothing(data: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-@pytest.mark.parametrize("missing", ["disk", "ffmpeg"])
+@pytest.mark.parametrize("missing", ["disk", pytest.param("ffmpeg", marks=pytest.mark.slow)])
 def test_encoder_that_fails_leaves_nothing(ten_short_games: Path, tmp_path: Path, missing: str) -> None:
     (tmp_path / "ffmpeg").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "ffmpeg").chmod(0o755)
