@@ -45,16 +45,18 @@ def interrupts_postponed() -> Iterator[None]:
     """
     SIGINT (Ctrl-C) and SIGTERM wait for the end of the block, so that what it changes together is never half changed.
 
-    Signals reach the main thread alone: in others, the block changes nothing.
+    Signals reach the main thread alone: in others, the block changes nothing. Nor does it where a signal has no handler of
+    Python's: it ends the process, or does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     received: list[int] = []
-    before = {}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in before.items() if callable(handler)}
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, lambda number, frame: received.append(number))
+        for number in before:
+            signal.signal(number, lambda number, frame: received.append(number))
         yield
     finally:
         for number, handler in before.items():

@@ -37,6 +37,9 @@ class ActingDQN(DDQNArguments):
         """The current epsilon of epsilon-greedy exploration, ``None`` under another rule."""
         return getattr(self._exploration_rule, "epsilon", None)
 
+    # Whether an action was chosen whose transition is not stored: a callback or Ctrl-C that ends learn() leaves it so
+    _step_open = False
+
     @property
     def _exploration_rule(self) -> ExplorationRule:
         """The rule of the policy that chooses training actions."""
@@ -52,6 +55,7 @@ class ActingDQN(DDQNArguments):
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
+        self._step_open = True
         if self._prefilling:
             actions = np.array([self.action_space.sample() for _ in range(n_envs)])
         else:
@@ -80,6 +84,7 @@ class ActingDQN(DDQNArguments):
         if self._actor_errors is not None:
             self._actor_errors.stored(reward, dones, infos)
         self._episodes_ended = int(dones.sum())
+        self._step_open = False
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
         super()._update_info_buffer(infos, dones)

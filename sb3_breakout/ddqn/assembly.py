@@ -1,5 +1,7 @@
 """Builds the parts of a DDQN from its arguments: exploration rules and learners."""
 
+import copy
+
 from sb3_breakout.common.torch_utils import bfloat16_is_fast
 from sb3_breakout.ddqn.arguments import DDQNArguments
 from sb3_breakout.ddqn.exploration import Boltzmann, EpsilonGreedy, ExplorationRule
@@ -12,10 +14,10 @@ from sb3_breakout.ddqn.views import View
 def make_exploration(model: DDQNArguments) -> ExplorationRule:
     """
     :param model: its arguments determine the rule and how it changes over training
-    :return: the rule; one that was passed as an object is returned unchanged
+    :return: the rule; a copy of one that was passed as an object, which other models may get too
     """
     if isinstance(model.exploration, ExplorationRule):
-        return model.exploration
+        return copy.deepcopy(model.exploration)
     if model.exploration == "boltzmann":
         return Boltzmann(
             model.temperature_initial,

@@ -1,6 +1,5 @@
 """Double DQN with prioritized replay, n-step returns and Boltzmann or epsilon-greedy exploration."""
 
-import copy
 import warnings
 from collections import deque
 from collections.abc import Sequence
@@ -268,8 +267,7 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
         """
         policy = self.policy_class(self.observation_space, self.action_space, self.lr_schedule, **self._policy_arguments())
         policy.to(self.device)
-        rule = copy.deepcopy(make_exploration(self))  # one that was passed as an object is the model's
-        return make_learner(self, policy, view, rule)
+        return make_learner(self, policy, view, make_exploration(self))
 
     def _setup_lr_schedule(self) -> None:
         self.lr_schedule = FloatSchedule(ProgressSchedule("learning_rate", self.learning_rate, largest=np.inf))
@@ -285,6 +283,12 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
         total_timesteps = check_run(self, total_timesteps, reset_num_timesteps)
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer):
             self.replay_buffer.check_memory()
+            self._step_open |= self.replay_buffer.size() == 0
+        if self._step_open:
+            self._last_obs = None  # the last observation does not continue what is stored: SB3 resets the environment
+        self._step_open = False
+        if reset_num_timesteps:
+            self._scores.clear()
         self.behaviour = None  # a callback sets it when training starts
         # Anew: the environment may be reset before the next action is chosen
         self._actor_errors = ActorTDErrors(self.gamma) if self.initial_priorities == "td_error" else None

@@ -78,7 +78,8 @@ def action_gap(q_values: np.ndarray) -> float:
 class ExplorationRule(ABC):
     """
     How training actions are drawn from Q-values. Subclass it, implement :meth:`probabilities` and pass an
-    instance as ``DDQN(exploration=...)``. The rule lives in the policy and its :meth:`get_state` is saved with it.
+    instance as ``DDQN(exploration=...)``. A copy of it is ``model.policy.exploration``; its :meth:`get_state` is in the
+    model's file.
     """
 
     @abstractmethod

@@ -58,7 +58,7 @@ class QNetwork(dqn_policies.QNetwork):
             return super().extract_features(obs, features_extractor)
         # On the CPU, convolutions in float32 gain more by this layout than the transposition costs, those in bfloat16 less. An
         # extractor of the user's may flatten by view(), which cannot take it
-        gains = self.device.type == "cpu" and not self.autocast and isinstance(features_extractor, NatureCNN | NativeCNN)
+        gains = self.device.type == "cpu" and not self.autocast and type(features_extractor) in (NatureCNN, NativeCNN)
         layout = th.channels_last if gains else th.contiguous_format
         dtype = th.bfloat16 if self.autocast else th.float32
         if gains:  # as bytes: in one step with the conversion it takes longer

@@ -129,5 +129,6 @@ class ResumableDQN(DDQNArguments):
         """
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer):
             self.replay_buffer = load_prioritized(self, self.replay_buffer, path)
+            self._last_obs = None  # the environment is not where the buffer ends
         else:
             super().load_replay_buffer(path, truncate_last_traj)

@@ -40,13 +40,14 @@ class SlidingWindow:
         same = self._announced == obs
         return NOWHERE if same.all() else np.flatnonzero(~self._per_env(same).all(axis=1))
 
-    def check(self, obs: np.ndarray, next_obs: np.ndarray, starts: np.ndarray, step: int) -> None:
+    def check(self, obs: np.ndarray, next_obs: np.ndarray, starts: np.ndarray, ended: np.ndarray, step: int) -> None:
         """
         Refuse what could not be given back as it is.
 
         :param obs: ``(n_envs, *obs_shape)`` observations about to be added
         :param next_obs: ``(n_envs, *obs_shape)`` what followed them, the last observation of an episode where it ended
         :param starts: (n,) int64, environments whose observations do not continue the step before
+        :param ended: (n_envs,) bool, where the episode ended
         :param step: number of the step, for messages
         :raises ValueError: if an observation is NaN, if one that starts anew is not padded with zeros, or if
             a next observation is not its observation moved on by one frame
@@ -64,8 +65,12 @@ class SlidingWindow:
         self._move_on(obs, next_obs)
         same = self._checked == next_obs
         if not same.all():
-            if self.dtype.kind == "f":  # VecNormalize scales terminal observations there and back: up to rounding
+            if self.dtype.kind == "f":
+                # VecNormalize scales terminal observations there and back: up to rounding, and without what it clipped. Zeros
+                # in the older frames are neither, but the first observation of the next episode
                 same = np.isclose(self._checked, next_obs, rtol=1e-4, atol=1e-4)
+                terminal = np.asarray(ended, bool) & self._per_env(next_obs[:, : -self.moved]).any(axis=1)
+                same |= terminal.reshape(-1, *[1] * (same.ndim - 1))
             self._check_moved_on(same, step)
 
     def advance(self) -> None:

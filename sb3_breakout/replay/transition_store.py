@@ -202,7 +202,7 @@ class TransitionStore:
             follows than that step announced. It bootstraps from what it announced
         :raises ValueError: if observations cannot be given back as they are; nothing is stored then
         """
-        cut = self._cut(self._add_observations(obs, next_obs))
+        cut = self._cut(self._add_observations(obs, next_obs, done))
         row = self.row
         self.actions[row] = action
         self.rewards[row] = reward
@@ -214,7 +214,7 @@ class TransitionStore:
         return cut
 
     def _add_observations(
-        self, obs: np.ndarray | dict[str, np.ndarray], next_obs: np.ndarray | dict[str, np.ndarray]
+        self, obs: np.ndarray | dict[str, np.ndarray], next_obs: np.ndarray | dict[str, np.ndarray], ended: np.ndarray
     ) -> np.ndarray:
         """:return: (n,) int64, environments whose observations are not the next observations of the step before"""
         steps = [
@@ -224,7 +224,7 @@ class TransitionStore:
         starts = [store.window.starts(now) for store, now, _ in steps]
         where = starts[0] if len(starts) == 1 else np.unique(np.concatenate(starts))
         for store, now, after in steps:
-            store.window.check(now, after, where, self.step)
+            store.window.check(now, after, where, ended, self.step)
         for store, now, after in steps:
             store.add(now, after, where)
         return where
@@ -310,8 +310,11 @@ class TransitionStore:
         for name, store in self.frames.items():
             block, ahead = store.gather(steps, envs, spans, n_steps)
             size = store.obs_shape[0]
-            whole = self._to_tensor(block) if env is None else block
-            now[name], after[name] = whole[:, :size], whole[:, ahead : ahead + size]
+            whole: Any = self._to_tensor(block) if env is None else block
+            parts = whole[:, :size], whole[:, ahead : ahead + size]
+            if isinstance(whole, th.Tensor) and whole.dtype != th.uint8:  # an extractor of the user's may take views of them
+                parts = parts[0].contiguous(), parts[1].contiguous()
+            now[name], after[name] = parts
         return self._as_observations(now, env), self._as_observations(after, env)
 
     def _as_observations(self, parts: dict[str, Any], env: VecNormalize | None) -> Any:

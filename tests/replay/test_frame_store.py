@@ -15,7 +15,7 @@ def filled(stream: FrameStackStream, capacity: int, steps: int) -> tuple[FrameSt
     kept = list(islice(stream, steps))
     for step in kept:
         starts = store.window.starts(step.obs)
-        store.window.check(step.obs, step.next_obs, starts, 0)
+        store.window.check(step.obs, step.next_obs, starts, step.done, 0)
         store.add(step.obs, step.next_obs, starts)
         store.check_valid()
     return store, kept
@@ -62,7 +62,7 @@ def test_strides_of_any_layout_are_accepted():
     for cut in (slice(None), slice(0, 3), slice(None, None, 2)):
         obs, next_obs = wide[..., cut], nxt[..., cut]
         store = FrameStore(3, 1, obs.shape[1:], np.uint8, 4)
-        store.window.check(obs, next_obs, np.arange(1), 0)
+        store.window.check(obs, next_obs, np.arange(1), np.zeros(1, bool), 0)
         store.add(obs, next_obs, np.arange(1))
         block, ahead = store.gather(np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones(1, np.int64), 1)
         np.testing.assert_array_equal(block[:, :4], obs)

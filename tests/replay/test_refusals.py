@@ -174,14 +174,19 @@ def test_wrong_shapes_are_refused_before_anything_is_stored():
     assert_refused_and_sound(buffer, steps, steps[6]._replace(reward=np.full(2, np.nan)), "reward")
 
 
-def test_rounding_of_vec_normalize_at_a_terminal_is_no_other_stack():
-    """SB3 takes terminal observations through VecNormalize and back: floats come out a little different."""
+def test_what_vec_normalize_does_to_a_terminal_is_no_other_stack():
+    """SB3 takes terminal observations through VecNormalize and back: floats are rounded, and stay clipped."""
     stream = FrameStackStream(0, 1, 4, (3,), np.float32, end=1.0, timeout=1.0)
     buffer = make(stream.space, n_stack=4)
     for step in islice(stream, 3):
         buffer.add(*step._replace(next_obs=step.next_obs * np.float32(1 + 1e-6)))
+        buffer.add(*step._replace(next_obs=np.clip(step.next_obs, -0.5, 0.5)))
+        of_the_next_episode = step.next_obs.copy()
+        of_the_next_episode[:, :9] = 0.0
         with pytest.raises(ValueError, match="is not its observation moved on"):
-            buffer.add(*step._replace(next_obs=step.next_obs * np.float32(1.1) + 1))
+            buffer.add(*step._replace(next_obs=of_the_next_episode))
+        with pytest.raises(ValueError, match="is not its observation moved on"):
+            buffer.add(*step._replace(next_obs=step.next_obs * np.float32(1.1) + 1, done=np.zeros(1, bool)))
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def _common_game(trained: dict[str, TrainedAgent], env_id: str | None) -> Game:
 
 
 def agents_in_turn(agents: Sequence[Agent]) -> Iterator[Agent]:
-    """:return: endless: the agent of each next game; after any number of games each has its share to within one game"""
+    """:return: endless: the agent of each next game; after any number of games each has about its share"""
     played = [0] * len(agents)
     games = 0
     while True:
@@ -140,12 +140,12 @@ def describe_model(model: BaseAlgorithm) -> dict[str, Any]:
     for name, weight in model.policy.named_parameters():
         weights.update(name.encode())
         weights.update(weight.detach().cpu().numpy().tobytes())
-    exploration = {name: getattr(model, name, None) for name in ("evaluation_epsilon", "temperature", "epsilon")}
+    figures = {name: getattr(model, name, None) for name in ("evaluation_epsilon", "temperature", "epsilon")}
     return {
         "algorithm": type(model).__name__,
         "trained_steps": model.num_timesteps,
         "weights_sha256": weights.hexdigest(),
-        **exploration,
+        **{name: None if figure is None else float(figure) for name, figure in figures.items()},
     }
 
 

@@ -127,6 +127,8 @@ def _counts(facts: dict[str, Any]) -> dict[str, Any]:
         expected = steps + (name == "lives")
         if name in facts and len(facts[name]) != expected:
             raise ValueError(f"has {len(facts[name])} {name} for {steps} steps, expected {expected}")
+    if len({len(values) for values in facts.get("q_values", []) if values is not None}) > 1:
+        raise ValueError("has q_values of different lengths")
     if ("executed_actions" in facts) != ("action_repeat_probability" in facts["game"]):
         raise ValueError("must have executed_actions if game has an action_repeat_probability, and only then")
     return facts
