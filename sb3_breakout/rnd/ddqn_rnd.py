@@ -57,7 +57,11 @@ class DDQNRND(DDQN):
         if self.explorer is None:
             return dict(self._saved_exploration or {})
         parameters = {name: recursive_getattr(self, name).state_dict() for name in MODULES}
-        return parameters | {RULE: recursive_getattr(self, RULE).get_state()}
+        state = recursive_getattr(self, RULE).get_state()
+        # Parameters are read as plain numbers and tensors only
+        return parameters | {
+            RULE: {key: value.item() if isinstance(value, np.generic) else value for key, value in state.items()}
+        }
 
     def get_parameters(self) -> dict[str, dict]:
         """

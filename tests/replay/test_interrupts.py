@@ -75,3 +75,13 @@ def test_other_threads_have_no_signals_to_postpone() -> None:
     thread.start()
     thread.join()
     assert done == ["block"]
+
+
+def test_signals_without_a_handler_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Putting them back would remove handlers outside Python, such as those of faulthandler."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    monkeypatch.setattr(signal, "signal", lambda number, _: pytest.fail("changed") if number == signal.SIGTERM else None)
+    with interrupts_postponed():
+        pass
+    monkeypatch.undo()
+    signal.signal(signal.SIGTERM, before)

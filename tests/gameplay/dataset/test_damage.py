@@ -173,6 +173,10 @@ AT_OPENING: list[tuple[Damage, str]] = [
     (say_of_env(game="../../rom"), "game.env_kwargs.game: String should match pattern"),
     (say_of_env(max_num_frames_per_episode=2**40), "max_num_frames_per_episode: Input should be less than"),
     (say_of_game(action_repeat_probability=0.25), "must have executed_actions if game has an action_repeat_probability"),
+    (
+        edit(lambda facts: facts.update(q_values=[[1.0]] * (facts["steps"] - 1) + [[1.0, 2.0]])),
+        "q_values of different lengths",
+    ),
     (say(executed_actions=[[1]] * 24), "executed_actions"),
     (say_of_env(repeat_action_probability=2), "repeat_action_probability: Input should be less than or equal to 1"),
     (lambda folder: (folder / "frame_000007.png").unlink(), "frame_000007.png is missing"),
