@@ -97,7 +97,7 @@ def c51(path: Path) -> None:
                 for name, run in runs.items()
             },
         )
-        axes.set(ylabel=SCORE, ylim=(0, 420), xlim=(0, 2_150_000))
+        axes.set(ylabel=SCORE, ylim=(0, 440), xlim=(0, 2_850_000))
 
 
 def deepsea(path: Path) -> None:
