@@ -140,11 +140,11 @@ def _locate(name: str, algo: str | None, env_id: str, logs: Path) -> Path:
         return latest
     algo, _, which = name.partition(":")
     if algo not in ALGORITHMS or not re.fullmatch(r"best|final|[0-9]+", which):
-        in_logs = [f"{algo}:{which}" for algo in ALGORITHMS for which in ("best", "final", "STEPS")]
-        names = [RANDOM, TRAINED, *shipped, *in_logs]
         if Path(name).is_dir():
             files = ", ".join(sorted(path.name for path in Path(name).glob("*.zip"))) or "none here"
             raise ValueError(f"{name} is a folder: give the path of an agent's zip file in it ({files}).")
+        in_logs = [f"{algo}:{which}" for algo in ALGORITHMS for which in ("best", "final", "STEPS")]
+        names = [RANDOM, TRAINED, *shipped, *in_logs]
         hint = f": add :best, :final or :STEPS to {algo!r}" if algo in ALGORITHMS else did_you_mean(name, names)
         raise ValueError(f"There is no agent {name!r}{hint}. An agent is {', '.join(names)} or the path of a zip file.")
     file = {"best": "best_model.zip", "final": f"{env_id}.zip"}.get(which, f"rl_model_{which}_steps.zip")

@@ -68,10 +68,11 @@ def evaluate(
 
     if num_threads is not None:
         th.set_num_threads(num_threads)
-    model, game = load_player(agent, algo, env, device)
+    trained = None if agent == RANDOM else find_agent(agent, algo, env)
+    model, game = load_player(RANDOM, env_id=env) if trained is None else (trained.load(device), trained.game)
     report: dict[str, Any] = {"agent": agent, "trained_steps": getattr(model, "num_timesteps", 0)}
-    path = None if agent == RANDOM else find_agent(agent, algo, env).path  # tells which run `ddqn_per:best` is from
-    click.echo(agent if path is None else f"{path}, {model.num_timesteps:,} agent steps of training")
+    # The path tells which run `ddqn_per:best` is from
+    click.echo(agent if trained is None else f"{trained.path}, {model.num_timesteps:,} agent steps of training")
     how = dict(episodes=episodes, deterministic=deterministic, seeds=seeds, workers=workers, max_steps=max_steps, **vars(game))
     report |= evaluate_under(protocols, model, lambda text: click.echo(indent(text, "  ")), progress_bar=True, **how)
     if output is not None:

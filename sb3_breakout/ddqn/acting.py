@@ -25,6 +25,7 @@ class ActingDQN(DDQNArguments):
     behaviour: DDQNPolicy | None = None  # the agent that chooses training actions; None for this model's own policy
     _actor_errors: ActorTDErrors | None = None
     _episodes_ended = 0  # in the latest step, over all environments
+    _step_open = False  # whether an action was chosen whose transition is not stored (yet, or since learn() was stopped)
     _scores: deque[tuple[int, float]]  # environment and score of the latest episodes
 
     @property
@@ -36,9 +37,6 @@ class ActingDQN(DDQNArguments):
     def epsilon(self) -> float | None:
         """The current epsilon of epsilon-greedy exploration, ``None`` under another rule."""
         return getattr(self._exploration_rule, "epsilon", None)
-
-    # Whether an action was chosen whose transition is not stored: a callback or Ctrl-C that ends learn() leaves it so
-    _step_open = False
 
     @property
     def _exploration_rule(self) -> ExplorationRule:

@@ -281,11 +281,12 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
         progress_bar: bool = False,
     ) -> tuple[int, BaseCallback]:
         total_timesteps = check_run(self, total_timesteps, reset_num_timesteps)
+        continues = not self._step_open
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer):
             self.replay_buffer.check_memory()
-            self._step_open |= self.replay_buffer.size() == 0
-        if self._step_open:
-            self._last_obs = None  # the last observation does not continue what is stored: SB3 resets the environment
+            continues = continues and self.replay_buffer.size() > 0
+        if not continues:
+            self._last_obs = None  # it does not follow what is stored: SB3 resets the environment
         self._step_open = False
         if reset_num_timesteps:
             self._scores.clear()

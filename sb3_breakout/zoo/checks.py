@@ -56,7 +56,7 @@ def check_hyperparameters(algo: str, algorithm_class: type[BaseAlgorithm], given
     if not takes_any_argument(algorithm_class):
         known = set(constructor_arguments(algorithm_class)) - COMMAND_LINE_ONLY.keys() | ZOO_KEYS
         for nested, receiver in _receivers(algorithm_class, {"policy": "CnnPolicy"}).items():
-            for key in set(given) & set(constructor_arguments(receiver)) - known:
+            for key in set(given) & _arguments_to_set(nested, receiver) - known:
                 raise ValueError(f'{algo}: {key!r} is an argument of {nested}: -params {nested}:"dict({key}=...)".')
         check_known_arguments(given, known, f"{algo}: the hyperparameters")
 
@@ -161,8 +161,7 @@ def check_nested_arguments(algo: str, algorithm_class: type[BaseAlgorithm], hype
     for key, receiver in _receivers(algorithm_class, hyperparams).items():
         given = hyperparams.get(key)
         if given and receiver is not None and not takes_any_argument(receiver):
-            known = set(constructor_arguments(receiver)) - PASSED_BY_ALGORITHM[key]
-            check_known_arguments(given, known, f"{algo}: {key}")
+            check_known_arguments(given, _arguments_to_set(key, receiver), f"{algo}: {key}")
 
 
 def _receivers(algorithm_class: type[BaseAlgorithm], hyperparams: dict[str, Any]) -> dict[str, Any]:
@@ -178,3 +177,8 @@ def _receivers(algorithm_class: type[BaseAlgorithm], hyperparams: dict[str, Any]
         "policy_kwargs": algorithm_class.policy_aliases.get(policy) if isinstance(policy, str) else policy,
         "replay_buffer_kwargs": hyperparams.get("replay_buffer_class") or PrioritizedReplayBuffer,
     }
+
+
+def _arguments_to_set(nested: str, receiver: Any) -> set[str]:
+    """:return: arguments of a policy or buffer that the algorithm does not pass itself"""
+    return set(constructor_arguments(receiver)) - PASSED_BY_ALGORITHM[nested]

@@ -50,6 +50,31 @@ def test_goes_on(step: int, interrupted: bool) -> None:
     model.replay_buffer.check_valid()
 
 
+class Numbered(Env[np.ndarray, int]):
+    """Observations say which episode and step it is; an episode has five steps."""
+
+    observation_space = spaces.Box(0.0, 1000.0, (2,), np.float32)
+    action_space = spaces.Discrete(2)
+    episode = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        self.episode += 1
+        self.t = 0
+        return np.array([self.episode, 0], np.float32), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self.t += 1
+        return np.array([self.episode, self.t], np.float32), 1.0, self.t == 5, False, {}
+
+
+@pytest.mark.parametrize("step", range(40, 45))
+def test_no_transition_leads_into_another_episode(step: int) -> None:
+    model = DDQN("MlpPolicy", Numbered(), **FAST).learn(100, EndsAt(step, interrupted=False))
+    model.learn(30, reset_num_timesteps=False)
+    batch = model.replay_buffer.sample(200)
+    np.testing.assert_array_equal(batch.observations[:, 0], batch.next_observations[:, 0])
+
+
 def load_without_buffer(model: DDQN, folder: Path) -> DDQN:
     model.save(folder / "model")
     return DDQN.load(folder / "model", env=model.get_env(), force_reset=False)

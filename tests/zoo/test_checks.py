@@ -57,6 +57,11 @@ def test_arguments_of_arguments_are_told_their_place(key: str, nested: str):
         check_hyperparameters("ddqn_per", DDQN, ["policy", key])
 
 
+def test_arguments_that_the_algorithm_passes_itself_have_no_place():
+    with pytest.raises(ValueError, match=r"the hyperparameters received unknown argument.*'observation_space'"):
+        check_hyperparameters("ddqn_per", DDQN, ["policy", "observation_space"])
+
+
 @pytest.mark.parametrize(
     "misspelt, nearest",
     [("gama", "gamma"), ("temperature_minimum", "temperature_min"), ("n_env", "n_envs"), ("env_wraper", "env_wrapper")],

@@ -59,7 +59,8 @@ def game_facts(wrapper: AtariPreprocessing, shaping: RewardShapingWrapper | None
 def preprocessing_arguments(game: dict[str, Any]) -> dict[str, Any]:
     """
     :param game: the result of :func:`game_facts`
-    :return: arguments of ``AtariPreprocessing`` for such a game: every step, raw rewards, no presses
+    :return: arguments of ``AtariPreprocessing`` that reproduce the recorded game: every step, as it was executed, raw
+        rewards, no presses
     """
     height, width, channels = game["frame_shape"]
     return {
@@ -69,7 +70,6 @@ def preprocessing_arguments(game: dict[str, Any]) -> dict[str, Any]:
         "grayscale": channels == 1,
         "terminal_on_life_loss": False,
         "clip_reward": False,
-        "action_repeat_probability": game.get("action_repeat_probability", 0.0),
         "fire_reset": False,
     }
 
@@ -80,7 +80,8 @@ def env_spec(game: dict[str, Any]) -> EnvSpec:
     :return: ``gym.make(env_spec(game))`` plays the recorded game
     """
     spec = gym.spec(game["env_id"])
-    wrapper = WrapperSpec("AtariPreprocessing", "sb3_breakout.envs:AtariPreprocessing", preprocessing_arguments(game))
+    arguments = preprocessing_arguments(game) | {"action_repeat_probability": game.get("action_repeat_probability", 0.0)}
+    wrapper = WrapperSpec("AtariPreprocessing", "sb3_breakout.envs:AtariPreprocessing", arguments)
     return replace(spec, kwargs={**spec.kwargs, **game["env_kwargs"]}, additional_wrappers=(wrapper,))
 
 

@@ -122,8 +122,7 @@ class Replays:
 
 def _make(game: dict[str, Any]) -> gym.Env:
     env = ResumedGame(gym.make(game["env_id"], **game["env_kwargs"]))
-    not_sticky = {"action_repeat_probability": 0.0}  # the executed actions are recorded
-    return AtariPreprocessing(env, **preprocessing_arguments(game) | not_sticky)
+    return AtariPreprocessing(env, **preprocessing_arguments(game))
 
 
 def _compare(episode: Episode, env: gym.Env, state: ALEState) -> str | None:

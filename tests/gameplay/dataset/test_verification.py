@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,9 @@ def faults(root: Path) -> dict[str, str]:
     return {name: fault for name, fault in verify_dataset(GameplayFolder(root)) if fault is not None}
 
 
-def fault_of_episode(root: Path) -> str | None:
-    return Replays().find_fault(Episode.open(episode(root)))
-
-
-def fault_of_episode_in(recorded: Episode) -> str | None:
-    return Replays().find_fault(Episode.open(recorded.folder))
+def fault_of_episode(folder: Path) -> str | None:
+    with closing(Replays()) as replays:
+        return replays.find_fault(Episode.open(folder))
 
 
 def change(file: Path, edit: Callable[[Any], None]) -> None:
@@ -71,7 +69,7 @@ def execute(step: int, *actions: int) -> Callable[[Any], None]:
 def test_executed_actions_that_were_not(tmp_path: Path, play_in: MakeGame, edit: Callable[[Any], None], fault: str) -> None:
     (recorded,) = record(tmp_path / "data", play_in(dict(action_repeat_probability=0.25), **SHORT))
     change(recorded.folder / "episode.json", edit)
-    found = fault_of_episode_in(recorded)
+    found = fault_of_episode(recorded.folder)
     assert found is not None and re.search(fault, found)
 
 
@@ -83,7 +81,7 @@ def test_executed_actions_decide_the_pictures(tmp_path: Path, play_in: MakeGame)
         step for step, row in enumerate(recorded.facts["executed_actions"]) if sent[step] in (3, 4) and row[0] != sent[step]
     )
     change(recorded.folder / "episode.json", execute(late, *[sent[late]] * 4))
-    assert re.match(r"frame \d+ differs|executed_actions: ", str(fault_of_episode_in(recorded)))
+    assert re.match(r"frame \d+ differs|executed_actions: ", str(fault_of_episode(recorded.folder)))
 
 
 def test_other_pictures_and_rewards(tmp_path: Path, play_in: MakeGame) -> None:
@@ -139,13 +137,13 @@ def cut_last_step(facts: Any) -> None:
 )
 def test_changed_fact(data: Path, edit: Callable[[Any], None], fault: str) -> None:
     change(episode(data) / "episode.json", edit)
-    assert fault in (fault_of_episode(data) or "")
+    assert fault in (fault_of_episode(episode(data)) or "")
 
 
 def test_missing_end(data: Path) -> None:
     change(episode(data) / "episode.json", cut_last_step)
     sorted(episode(data).glob("frame_*"))[-1].unlink()
-    assert "end" in (fault_of_episode(data) or "")
+    assert "end" in (fault_of_episode(episode(data)) or "")
 
 
 def test_altered_frame(data: Path) -> None:
@@ -153,7 +151,7 @@ def test_altered_frame(data: Path) -> None:
     picture = cv2.imread(path, cv2.IMREAD_UNCHANGED)
     picture[40, 40] ^= 1
     cv2.imwrite(path, picture)
-    assert fault_of_episode(data) == "frame 12 differs from the replayed one"
+    assert fault_of_episode(episode(data)) == "frame 12 differs from the replayed one"
 
 
 def test_each_fault_is_reported(data: Path) -> None:
