@@ -44,6 +44,28 @@ def mixed_with_random(probabilities: np.ndarray, epsilons: np.ndarray) -> np.nda
     return (1.0 - epsilons[:, None]) * probabilities + epsilons[:, None] / probabilities.shape[1]
 
 
+def checked_probabilities(rule: "ExplorationRule", q_values: np.ndarray) -> np.ndarray:
+    """
+    :param rule: draws the actions
+    :param q_values: shape (n_envs, n_actions), float32
+    :return: its probabilities, same shape, float64
+    :raises ValueError: naming the rule, if they are none: another shape, a negative number or NaN, rows that do not sum to 1
+    """
+    probabilities = np.asarray(rule.probabilities(q_values), dtype=np.float64)
+    if probabilities.shape != q_values.shape:
+        raise ValueError(
+            f"{type(rule).__name__}.probabilities() must return the shape of the Q-values, {q_values.shape}, received "
+            f"{probabilities.shape}."
+        )
+    wrong = ~((probabilities >= 0.0).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1.0) < 1e-4))
+    if wrong.any():
+        raise ValueError(
+            f"{type(rule).__name__}.probabilities() must return probabilities that sum to 1 for each environment, received "
+            f"{probabilities[wrong][0].tolist()} for Q-values {q_values[wrong][0].tolist()}."
+        )
+    return probabilities
+
+
 def sample_actions(probabilities: np.ndarray) -> np.ndarray:
     """
     One action per row, by inverting the cumulative distribution. Draws from NumPy's global

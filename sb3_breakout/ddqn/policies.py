@@ -13,6 +13,7 @@ from stable_baselines3.dqn import policies as dqn_policies
 from sb3_breakout.ddqn.exploration import (
     ExplorationRule,
     action_gap,
+    checked_probabilities,
     entropy,
     mixed_with_random,
     sample_actions,
@@ -101,12 +102,13 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
         :param observation: a batch of observations, (n_envs, ...)
         :return: actions (n_envs,) int64; metrics of the draw: entropy in nats and action gap, both averaged
             over the environments; and the Q-values (n_envs, n_actions) it came from
+        :raises ValueError: if the rule returns something else than probabilities
         """
         assert self.exploration is not None, "DDQN gives its policy an exploration rule in _setup_model()"
         q_values = self._computed(self.q_net, observation)
         self.exploration.observe(q_values)
         epsilons = ladder_epsilons(len(q_values), *self.ladder)
-        probabilities = mixed_with_random(self.exploration.probabilities(q_values), epsilons)
+        probabilities = mixed_with_random(checked_probabilities(self.exploration, q_values), epsilons)
         metrics = {"entropy": entropy(probabilities), "action_gap": action_gap(q_values)}
         return sample_actions(probabilities), metrics, q_values
 

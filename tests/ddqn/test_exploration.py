@@ -144,6 +144,25 @@ def test_each_environment_explores_as_its_step_of_the_ladder_says() -> None:
     np.testing.assert_allclose(others, np.array([0.5, 0.25, 0.125]) / 2, atol=0.02)
 
 
+@pytest.mark.parametrize(
+    ("returned", "fault"),
+    [
+        ([[0.5, 0.5], [np.nan, 1.0]], r"received \[nan, 1.0\]"),
+        ([[0.5, 0.5], [2.0, 1.0]], r"received \[2.0, 1.0\]"),
+        ([[0.5, 0.5], [1.5, -0.5]], r"received \[1.5, -0.5\]"),
+        ([0.5, 0.5], r"the shape of the Q-values, \(2, 2\), received \(2,\)"),
+    ],
+)
+def test_what_a_rule_returns_must_be_probabilities(returned: list, fault: str) -> None:
+    class Wrong(ExplorationRule):
+        def probabilities(self, q_values: np.ndarray) -> np.ndarray:
+            return np.array(returned)
+
+    model = DDQN("MlpPolicy", Corridor(), exploration=Wrong())
+    with pytest.raises(ValueError, match=rf"Wrong\.probabilities\(\) must return .*{fault}"):
+        model.policy.explore(np.zeros((2, 6), np.float32))
+
+
 def test_scores_along_the_ladder_are_logged_apart() -> None:
     env = make_vec_env(Corridor, n_envs=4)
     model = DDQN("MlpPolicy", env, ladder_epsilon=0.4, learning_starts=10, buffer_size=100, batch_size=8, seed=0)
