@@ -62,8 +62,8 @@ def collect(
     if ray is not None and workers != 1:
         raise click.UsageError(f"--ray plays on all CPUs of a cluster, without --workers: received --workers {workers}")
 
+    from sb3_breakout.common.files import remove_abandoned
     from sb3_breakout.common.progress import progress_bar
-    from sb3_breakout.common.termination import Termination
     from sb3_breakout.gameplay.collect.agents import parse_agents
     from sb3_breakout.gameplay.collect.collection import Conditions, load_agent, missing_games
     from sb3_breakout.gameplay.dataset.indexes import read_splits, rebuild_indexes
@@ -81,13 +81,15 @@ def collect(
     else:
         rebuild_indexes(folder, seed)  # a process that is killed leaves a dataset that can be read
     try:
-        with Termination(), progress_bar("Playing", episodes) as over:
+        with progress_bar("Playing", episodes) as over:
             over(episodes - len(jobs))
             for _ in _player(workers, ray)(jobs):
                 over(1)
     except KeyboardInterrupt:
-        raise click.ClickException("Stopped. Re-run the same command to resume.") from None
+        click.echo("Stopped. Re-run the same command to resume.", err=True)
+        raise
     finally:
+        remove_abandoned(folder.episodes)  # what interrupted workers had begun
         card = rebuild_indexes(folder, seed)
         click.echo(f"{output}: {card['episodes']} episodes, {card['frames']} frames, {card['actions']}")
 

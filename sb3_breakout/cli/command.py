@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from sb3_breakout.common.termination import Termination
 from sb3_breakout.registry import ALGORITHMS
 
 STEPS = click.IntRange(min=1)
@@ -22,7 +23,7 @@ FAILURES = (ImportError, OSError, ValueError, RuntimeError)  # whose messages sa
 class Command(click.Command):
     """
     A command that may also be typed as for ``argparse``: ``--output_dir`` for ``--output-dir``, and ``--seeds 0 1 2`` for
-    ``--seeds 0 --seeds 1 --seeds 2``. Failures are reported without a traceback.
+    ``--seeds 0 --seeds 1 --seeds 2``. Failures are reported without a traceback. SIGTERM ends it as Ctrl-C does.
     """
 
     def __init__(self, name: str | None, **kwargs: Any) -> None:
@@ -43,8 +44,13 @@ class Command(click.Command):
         :param ctx: of this call
         :raises click.ClickException: for what has failed
         """
+        termination = Termination()
         try:
-            return super().invoke(ctx)
+            with termination:
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            termination.exit_if_received()
+            raise
         except (click.exceptions.Exit, click.Abort, BrokenPipeError):  # `| head` has read enough: click ends quietly
             raise
         except FAILURES as error:

@@ -64,17 +64,23 @@ def evaluate(
     import torch as th
 
     from sb3_breakout.common.files import atomic_write
-    from sb3_breakout.evaluation import evaluate_under, load_player
+    from sb3_breakout.evaluation import load_player
+    from sb3_breakout.evaluation import evaluate as play
 
     if num_threads is not None:
         th.set_num_threads(num_threads)
+    if agent == RANDOM and deterministic:
+        raise click.UsageError("--deterministic is for a trained agent, received random.")
     trained = None if agent == RANDOM else find_agent(agent, algo, env)
     model, game = load_player(RANDOM, env_id=env) if trained is None else (trained.load(device), trained.game)
     report: dict[str, Any] = {"agent": agent, "trained_steps": getattr(model, "num_timesteps", 0)}
     # The path tells which run `ddqn_per:best` is from
     click.echo(agent if trained is None else f"{trained.path}, {model.num_timesteps:,} agent steps of training")
     how = dict(episodes=episodes, deterministic=deterministic, seeds=seeds, workers=workers, max_steps=max_steps, **vars(game))
-    report |= evaluate_under(protocols, model, lambda text: click.echo(indent(text, "  ")), progress_bar=True, **how)
-    if output is not None:
-        with atomic_write(output) as aside:
-            aside.write_text(json.dumps(report, indent=1))
+    for protocol in protocols:
+        scores = play(model, protocol=protocol, progress_bar=True, **how)
+        click.echo(indent(scores.text(), "  "))
+        report[protocol] = scores.as_dict()
+        if output is not None:  # after each, so that nothing is lost when the next one is interrupted
+            with atomic_write(output) as aside:
+                aside.write_text(json.dumps(report, indent=1))

@@ -2,36 +2,45 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
+from sb3_breakout.common.termination import interrupts_postponed
+
 
 @contextmanager
 def worker_processes(number: int) -> Iterator[ProcessPoolExecutor]:
     """
-    Processes that end at once when this one is killed, and what has not begun is cancelled when the block is left. They are
-    spawned: a script that uses them needs ``if __name__ == "__main__":``.
+    Processes that end at once when this one is killed or interrupted. What has not begun is cancelled when the block is left.
+    They are spawned: a script that uses them needs ``if __name__ == "__main__":``.
 
     :param number: of processes
     :return: their pool
     :raises RuntimeError: if one of them is killed
     """
-    pool = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=_prepare)
     try:
         yield pool
     except BrokenProcessPool as error:
         raise RuntimeError(
             f"One of {number} worker processes was killed: did the memory run out? Try fewer workers."
         ) from error
+    except KeyboardInterrupt:
+        for process in list(pool._processes.values()):  # Executor.terminate_workers comes with Python 3.14
+            process.terminate()
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        with interrupts_postponed():
+            pool.shutdown(cancel_futures=True)
 
 
-def _end_with_parent() -> None:
-    """End a worker at once when its parent was killed: its results would not be collected."""
+def _prepare() -> None:
+    """In a worker: leave Ctrl-C to the parent, and end at once when it was killed, as results would not be collected."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 

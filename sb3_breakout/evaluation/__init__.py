@@ -2,7 +2,7 @@
 
 from sb3_breakout.evaluation.games import check_fits, env_for, evaluation_env
 from sb3_breakout.evaluation.players import load_player
-from sb3_breakout.evaluation.playing import evaluate, evaluate_under
+from sb3_breakout.evaluation.playing import evaluate
 from sb3_breakout.evaluation.scores import Scores, bootstrap_interval
 from sb3_breakout.protocol import ENV_ID, FRAME_SKIP, MAX_STEPS, NOOP_MAX, SEEDS, STICKINESS
 
@@ -18,7 +18,6 @@ __all__ = [
     "check_fits",
     "env_for",
     "evaluate",
-    "evaluate_under",
     "evaluation_env",
     "load_player",
 ]

@@ -126,27 +126,6 @@ def evaluate(
     )
 
 
-def evaluate_under(
-    protocols: Sequence[str], model: Any, say: Callable[[str], None] = print, **arguments: Any
-) -> dict[str, dict[str, Any]]:
-    """
-    Evaluate under several protocols, and report each result as soon as it is known.
-
-    :param protocols: ``"v4"``, ``"sticky"``
-    :param model: as for :func:`evaluate`
-    :param say: takes each result as text
-    :param arguments: further ones of :func:`evaluate`
-    :return: every figure and score of each protocol, ready for JSON
-    :raises ValueError: as :func:`evaluate`
-    """
-    results = {}
-    for protocol in protocols:
-        scores = evaluate(model, protocol=protocol, **arguments)
-        say(scores.text())
-        results[protocol] = scores.as_dict()
-    return results
-
-
 def _play_all(model: Any, jobs: Sequence[Job], workers: int, over: Callable[[int], None]) -> Iterator[list[Played]]:
     """
     :param over: is told how many games are over since the last call
@@ -253,5 +232,8 @@ def _shares(episodes: int, seeds: Sequence[int]) -> list[int]:
         raise ValueError(f"seeds must be different whole numbers from 0 to 2**32 - 1, received {list(seeds)}.")
     episodes = check_at_least("episodes", episodes, 1)
     if episodes < len(seeds):
-        raise ValueError(f"episodes must be at least the number of seeds, {len(seeds)}, received {episodes}.")
+        raise ValueError(
+            f"episodes must be at least {len(seeds)}, a game for each of the seeds {' '.join(map(str, seeds))}, received "
+            f"{episodes}: play more games, or give fewer seeds."
+        )
     return [len(share) for share in np.array_split(np.arange(episodes), len(seeds))]

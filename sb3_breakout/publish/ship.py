@@ -10,7 +10,7 @@ import yaml
 
 from sb3_breakout.agents import TrainedAgent, read_agent
 from sb3_breakout.common.files import atomic_folder
-from sb3_breakout.evaluation import evaluate_under
+from sb3_breakout.evaluation import evaluate
 from sb3_breakout.protocol import STICKINESS
 from sb3_breakout.rnd import DDQNRND
 
@@ -97,5 +97,9 @@ def evaluation(path: Path, say: Callable[[str], None], **arguments: int) -> dict
     """
     agent = read_agent(path)
     model = agent.load("cpu")
-    scores = evaluate_under(list(STICKINESS), model, say, progress_bar=True, **arguments, **vars(agent.game))
-    return {"trained_steps": model.num_timesteps, **scores}
+    report: dict[str, Any] = {"trained_steps": model.num_timesteps}
+    for protocol in STICKINESS:
+        scores = evaluate(model, protocol=protocol, progress_bar=True, **arguments, **vars(agent.game))
+        say(scores.text())
+        report[protocol] = scores.as_dict()
+    return report

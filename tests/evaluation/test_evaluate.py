@@ -140,7 +140,7 @@ def test_another_game_has_no_balls_to_miss() -> None:
     ("arguments", "message"),
     [
         (dict(episodes=0), "episodes must be a whole number of at least 1, received 0"),
-        (dict(episodes=3), "episodes must be at least the number of seeds, 4, received 3"),
+        (dict(episodes=3), "episodes must be at least 4, a game for each of the seeds 0 1 2 3, received 3"),
         (dict(workers=0), "workers must be a whole number of at least 1, received 0"),
         (dict(seeds=[-1]), r"seeds must be different whole numbers from 0 to .*, received \[-1\]"),
         (dict(seeds=[1, 1]), r"seeds must be different whole numbers .*, received \[1, 1\]"),

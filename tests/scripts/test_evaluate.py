@@ -1,8 +1,11 @@
 """``scripts/evaluate.py``: what it prints, and what it refuses."""
 
 import json
+import signal
 
 import pytest
+
+from sb3_breakout.evaluation import Scores, evaluate
 
 
 def test_prints_and_keeps_both_protocols(script, tmp_path, capsys):
@@ -14,6 +17,22 @@ def test_prints_and_keeps_both_protocols(script, tmp_path, capsys):
     report = json.loads((tmp_path / "scores.json").read_text())
     assert len(report["v4"]["scores"]) == report["sticky"]["episodes"] == 4
     assert report["v4"]["protocol"]["interval"]["level"] == 0.95
+
+
+def test_terminated_it_keeps_the_protocol_that_is_finished(script, tmp_path, monkeypatch):
+    def terminated_under_sticky(model, protocol, **how) -> Scores:
+        if protocol == "sticky":
+            signal.raise_signal(signal.SIGTERM)
+        return evaluate(model, protocol=protocol, **how)
+
+    monkeypatch.setattr("sb3_breakout.evaluation.evaluate", terminated_under_sticky)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stopped:
+        script("evaluate", "random", "--episodes", 2, "--seeds", 0, "--json", "scores.json")
+    signal.signal(signal.SIGTERM, before)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    report = json.loads((tmp_path / "scores.json").read_text())
+    assert len(report["v4"]["scores"]) == 2 and "sticky" not in report
 
 
 @pytest.mark.slow
@@ -37,7 +56,8 @@ def test_plays_another_game(script, capsys):
         ("agent.zip", 1, "There is no agent agent.zip"),
         ("garbage.zip", 1, "garbage.zip is not a complete checkpoint"),
         ("random --episodes 0", 2, "'--episodes': 0 is not in the range x>=1"),
-        ("random --episodes 2", 1, "at least the number of seeds, 4, received 2"),
+        ("random --episodes 2", 1, "at least 4, a game for each of the seeds 0 1 2 3, received 2"),
+        ("random --deterministic", 2, "--deterministic is for a trained agent"),
         ("random --seeds -1", 2, "'--seeds': -1 is not in the range"),
         ("random --seeds 0 1 -1", 2, "'--seeds': -1 is not in the range"),
         ("random --seeds 1 1", 1, "received [1, 1]"),
