@@ -136,7 +136,8 @@ def _locate(name: str, algo: str | None, env_id: str, logs: Path) -> Path:
     if name == TRAINED:
         latest = _latest(SHIPPED / (algo or "ddqn_per"), env_id, f"{env_id}.zip")
         if latest is None:
-            raise FileNotFoundError(f"No agent is shipped for {env_id}. There are {', '.join(shipped) or 'none'}.")
+            by = f" by {algo}" if algo else ""
+            raise FileNotFoundError(f"No agent{by} is shipped for {env_id}. There are {', '.join(shipped) or 'none'}.")
         return latest
     algo, _, which = name.partition(":")
     if algo not in ALGORITHMS or not re.fullmatch(r"best|final|[0-9]+", which):

@@ -101,6 +101,8 @@ def test_names(tmp_path):
     assert find_agent("trained", env_id="PongNoFrameskip-v4") == find_agent("ddqn_per/PongNoFrameskip-v4_1")
     with pytest.raises(FileNotFoundError, match="No agent is shipped for TennisNoFrameskip-v4"):
         find_agent("trained", env_id="TennisNoFrameskip-v4")
+    with pytest.raises(FileNotFoundError, match="No agent by ddqn_rnd is shipped for BreakoutNoFrameskip-v4"):
+        find_agent("trained", algo="ddqn_rnd")
 
 
 def test_folder_instead_of_a_file(tmp_path):

@@ -71,6 +71,8 @@ def collect(
 
     folder = GameplayFolder(output)
     agents = parse_agents(names, logs, algo, env)
+    if q_values and all(agent.trained is None for agent in agents):
+        raise click.UsageError("--q-values are a trained agent's, received --agents random.")
     conditions = Conditions(sticky, resolution == "native", q_values, seed)
     jobs = missing_games(folder, agents, episodes, conditions)
     for agent in dict.fromkeys(job.agent for job in jobs):

@@ -64,8 +64,8 @@ def evaluate(
     import torch as th
 
     from sb3_breakout.common.files import atomic_write
-    from sb3_breakout.evaluation import load_player
     from sb3_breakout.evaluation import evaluate as play
+    from sb3_breakout.evaluation import load_player
 
     if num_threads is not None:
         th.set_num_threads(num_threads)

@@ -59,7 +59,8 @@ def video(
     if not bulk:
         _refuse_given(context, ["total_videos", "percent_random"], "for many videos: add --bulk")
     if agent == RANDOM:
-        _refuse_given(context, ["with_q_values", "with_td_error"], "for a trained agent, received --agent random")
+        not_its = ["checkpoint", "with_q_values", "with_td_error"]
+        _refuse_given(context, not_its, "for a trained agent, received --agent random")
     elif agent not in (None, TRAINED):
         _refuse_given(context, ["checkpoint"], f"for --agent trained, received --agent {agent}")
     if bulk:

@@ -88,6 +88,7 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         self._fire = fire
         self.clip_reward = clip_reward
         self.below = env  # the game as it was passed
+        self.resetting = False  # while it is, these wrappers act instead of the agent
 
         if action_repeat_probability > 0:
             env = StickyActionEnv(env, action_repeat_probability)
@@ -172,7 +173,11 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         :param kwargs: ``seed`` (always starts a new game) and ``options``, as in Gymnasium
         :return: observation (height, width, channels) uint8 and info
         """
-        return self.env.reset(**kwargs)
+        self.resetting = True
+        try:
+            return self.env.reset(**kwargs)
+        finally:
+            self.resetting = False
 
 
 def _picture(env: gym.Env, screen_size: int | None, grayscale: bool) -> gym.Env:

@@ -88,7 +88,7 @@ def copy_scores(runs: Sequence[Path], target: Path) -> None:
         shutil.copy(runs[-1] / "evaluations.npz", target)
 
 
-def evaluation(path: Path, say: Callable[[str], None], **arguments: int) -> dict[str, Any]:
+def evaluation(path: Path, say: Callable[[str], None], **arguments: Any) -> dict[str, Any]:
     """
     :param path: a model
     :param say: takes the result of each protocol as text

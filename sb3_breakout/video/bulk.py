@@ -100,11 +100,13 @@ def keep_settings(folder: Path, settings: dict[str, dict[str, Any]], plan: list[
     file = folder / SETTINGS
     known = json.loads(file.read_text()) if file.exists() else {}
     for kind, wanted in settings.items():
-        if known.get(kind, wanted) != wanted:
-            raise FileExistsError(
-                f"{folder} holds videos of the {kind} agent that were recorded with {known[kind]}, received {wanted}: "
-                "use the same settings, or another --output-dir."
-            )
+        for name, now in wanted.items():
+            before = known.get(kind, wanted).get(name)
+            if before != now:
+                raise FileExistsError(
+                    f"{folder} holds videos of the {kind} agent that were recorded with {name} {before}, received {now}: use "
+                    "the same settings, or another --output-dir."
+                )
     places = [place for kind, _, video in plan if kind not in known for place in (video, video.with_suffix(""))]
     foreign = [place for place in places if place.exists()]
     if foreign:

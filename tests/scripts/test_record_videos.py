@@ -1,6 +1,7 @@
 """``scripts/record_videos.py``: which files it makes, and which it leaves alone."""
 
 import json
+import re
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -15,6 +16,7 @@ from tests.common.test_files import NOBODY
 
 WITHOUT_GPU = pytest.mark.skipif(th.cuda.is_available(), reason="there is one")
 WITHOUT_MPS = pytest.mark.skipif(th.backends.mps.is_available(), reason="there is one")
+FILE = "the fixture's"
 SHORT = ("--max_steps", 15, "--device", "cpu")
 
 
@@ -76,11 +78,12 @@ def test_bulk_goes_on_where_it_was(bulk, tmp_path, capsys):
 def test_other_settings_do_not_mix_with_recorded_videos(bulk, tmp_path, capsys):
     bulk()
     before = tree(tmp_path)
-    for changed in (("--seed", 1), ("--max_steps", 16), ("--protocol", "sticky")):
+    for option, now in (("--seed", 1), ("--max_steps", 16), ("--protocol", "sticky")):
         with pytest.raises(SystemExit) as end:
-            bulk(*changed)
+            bulk(option, now)
         assert end.value.code == 1
-        assert "bulk_videos holds videos of the random agent that were recorded with {" in capsys.readouterr().err
+        fault = f"bulk_videos holds videos of the random agent that were recorded with {option[2:]} [^ ]+, received {now}: use"
+        assert re.search(fault, capsys.readouterr().err)
     assert tree(tmp_path) == before
 
 
@@ -123,11 +126,15 @@ def test_only_random_videos_need_no_trained_agent(script, tmp_path):
 
 @pytest.mark.parametrize(
     ("agent", "name"),
-    [(("--agent", "random"), "random"), ((), "trained"), (("--agent", "trained"), "trained"), (None, "model0_small")],
+    [
+        (("--agent", "random"), "random"),
+        (("--checkpoint", FILE), "trained"),
+        (("--agent", "trained", "--checkpoint", FILE), "trained"),
+        (("--agent", FILE), "model0_small"),
+    ],
 )
 def test_one_video(script, checkpoint, tmp_path, agent, name):
-    options = ("--agent", checkpoint) if agent is None else (*agent, "--checkpoint", checkpoint)
-    script("record_videos", *options, *SHORT)
+    script("record_videos", *(checkpoint if word is FILE else word for word in agent), *SHORT)
     assert [path.name for path in (tmp_path / "videos").iterdir()] == [f"{name}_agent.mp4"]
 
 
@@ -140,6 +147,7 @@ def test_one_video(script, checkpoint, tmp_path, agent, name):
         (("--bulk", "--checkpoint", "nobody.zip"), 1, "There is no agent nobody.zip"),
         (("--bulk", "--agent", "random"), 2, "--bulk records both agents"),
         (("--total_videos", 20), 2, "--total-videos is for many videos: add --bulk."),
+        (("--agent", "random", "--checkpoint", "b.zip"), 2, "--checkpoint is for a trained agent, received --agent random."),
         (("--agent", "random", "--q_values"), 2, "--q-values is for a trained agent, received --agent random."),
         (("--agent", "a.zip", "--checkpoint", "b.zip"), 2, "--checkpoint is for --agent trained, received --agent a.zip."),
         (("--bulk", "--total_videos", 0), 2, "'--total-videos': 0 is not in the range x>=1"),

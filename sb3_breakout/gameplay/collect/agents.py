@@ -93,8 +93,14 @@ def _common_game(trained: dict[str, TrainedAgent], env_id: str | None) -> Game:
     """
     games = {name: replace(agent.game, n_stack=1) for name, agent in trained.items()}
     if len(set(games.values())) > 1:
-        raise ValueError(f"The agents of a dataset must play one game and see it alike, received {games}.")
+        received = "; ".join(f"{name}: {_in_words(game)}" for name, game in games.items())
+        raise ValueError(f"The agents of a dataset must see one game alike, received {received}.")
     return next(iter(games.values()), Game(env_id or ENV_ID, n_stack=1))
+
+
+def _in_words(game: Game) -> str:
+    """:return: a game as one types it: ``PongNoFrameskip-v4 frame_skip=2``"""
+    return " ".join([game.env_id, *(f"{key}={value}" for key, value in {**game.wrapper_kwargs, **game.env_kwargs}.items())])
 
 
 def agents_in_turn(agents: Sequence[Agent]) -> Iterator[Agent]:
@@ -133,19 +139,19 @@ def describe(agent: Agent, model: Any) -> dict[str, Any]:
 
 def describe_model(model: BaseAlgorithm) -> dict[str, Any]:
     """
-    :return: metadata of a model in its current state: steps it was trained for, a hash of its weights, and how it explores
-        (``evaluation_epsilon`` in games for a dataset; ``temperature`` or ``epsilon`` in its training)
+    :return: metadata of a model in its current state: steps it was trained for, a hash of its weights, and how often it plays
+        at random outside of training
     """
     weights = hashlib.sha256()
     for name, weight in model.policy.named_parameters():
         weights.update(name.encode())
         weights.update(weight.detach().cpu().numpy().tobytes())
-    figures = {name: getattr(model, name, None) for name in ("evaluation_epsilon", "temperature", "epsilon")}
+    epsilon = getattr(model, "evaluation_epsilon", None)
     return {
         "algorithm": type(model).__name__,
         "trained_steps": model.num_timesteps,
         "weights_sha256": weights.hexdigest(),
-        **{name: None if figure is None else float(figure) for name, figure in figures.items()},
+        "evaluation_epsilon": None if epsilon is None else float(epsilon),
     }
 
 

@@ -20,7 +20,7 @@ from sb3_breakout.evaluation import check_fits
 from sb3_breakout.gameplay.collect.agents import Agent, agents_in_turn, describe, file_sha256
 from sb3_breakout.gameplay.collect.play import play_game, recorder_of
 from sb3_breakout.gameplay.dataset.episode import Episode
-from sb3_breakout.gameplay.dataset.layout import GameplayFolder
+from sb3_breakout.gameplay.dataset.layout import GameplayFolder, episode_name
 from sb3_breakout.gameplay.dataset.provenance import stickiness
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
@@ -69,10 +69,15 @@ def missing_games(folder: GameplayFolder, agents: Sequence[Agent], episodes: int
     :param episodes: number of episodes in the finished dataset
     :param conditions: how they are played
     :return: the games that are still missing. Agent and seed of each game depend on these arguments alone.
-    :raises ValueError: if an existing one was played by another agent or under other conditions
+    :raises ValueError: if there are others, or an existing one was played by another agent or under other conditions
     :raises DamagedDataset: if an existing one is damaged, naming file and fault
     """
     there = set(folder.numbers())
+    if max(there, default=0) > episodes:
+        raise ValueError(
+            f"{folder.root} holds {episode_name(max(there))}, received --episodes {episodes}: ask for {max(there)} or more, "
+            "or choose another folder. Nothing was changed."
+        )
     turns = enumerate(islice(agents_in_turn(agents), episodes), start=1)
     jobs = [Job(number, agent, folder.episode(number), conditions) for number, agent in turns]
     for job in jobs:
@@ -154,7 +159,6 @@ def _check_played_alike(job: Job, episode: Episode) -> None:
         "--sticky": stickiness(facts["game"]),
         "--agents": facts["agent"]["name"],
         "the agent's file (SHA-256)": facts["agent"].get("checkpoint_sha256"),
-        "--seed (of this game)": facts.get("seed"),
         "--resolution": "native" if facts["native"] else "agent",
         "--q-values": "q_values" in facts,
     }
@@ -163,12 +167,13 @@ def _check_played_alike(job: Job, episode: Episode) -> None:
         conditions.sticky,
         job.agent.name,
         None if job.agent.trained is None else file_sha256(job.agent.trained.path),
-        job.seed,
         "native" if conditions.native else "agent",
         job.with_q_values,
     )
     for (name, before), now in zip(was.items(), wanted, strict=True):
         _check_same(episode, name, before, now)
+    if facts.get("seed") != job.seed:  # which follows from it
+        raise ValueError(_differs(episode, "another --seed", conditions.seed))
     _, env, _ = load_agent(job.agent, conditions.sticky)
     for name, now in recorder_of(env).facts.items():
         _check_same(episode, name, facts["game"].get(name), now)
@@ -176,7 +181,11 @@ def _check_played_alike(job: Job, episode: Episode) -> None:
 
 def _check_same(episode: Episode, name: str, before: Any, now: Any) -> None:
     if before != now:
-        raise ValueError(
-            f"{episode.folder} was collected with {name} {before}, received {now}: "
-            "use the same settings, or another folder. Nothing was changed."
-        )
+        raise ValueError(_differs(episode, f"{name} {before}", now))
+
+
+def _differs(episode: Episode, before: str, now: Any) -> str:
+    return (
+        f"{episode.folder} was collected with {before}, received {now}: use the same settings, or another folder. Nothing was "
+        "changed."
+    )

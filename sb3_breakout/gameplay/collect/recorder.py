@@ -13,6 +13,7 @@ from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
 from sb3_breakout.gameplay.dataset.layout import FORMAT
 from sb3_breakout.gameplay.dataset.png import ScreenEncoder
 from sb3_breakout.gameplay.dataset.provenance import encode_state, game_facts, label_of, shaped_reward, versions
+from sb3_breakout.gameplay.dataset.schema import PER_STEP
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
 
@@ -46,12 +47,14 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     A recorded game begins with its first picture after the start no-ops, and has one frame more than steps.
 
     :param game: the game below the handling of lives: skips frames, returns pictures (height, width, 1 or 3) uint8
+    :param wrapper: the one above that handles them, and acts at the start of each life
     :param facts: how it is played (see :func:`~sb3_breakout.gameplay.dataset.provenance.game_facts`)
     """
 
-    def __init__(self, game: gym.Env, facts: dict[str, Any]) -> None:
+    def __init__(self, game: gym.Env, wrapper: AtariPreprocessing, facts: dict[str, Any]) -> None:
         super().__init__(game)
         self.facts = facts
+        self._wrapper = wrapper
         emulated: Any = game.unwrapped
         self._actions = [(label_of(action.name), action.value) for action in emulated._action_set]
         self._ale: ALEInterface = emulated.ale
@@ -78,7 +81,7 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         shaping = unwrap_wrapper(env, RewardShapingWrapper)
         assert shaping is None or isinstance(shaping, RewardShapingWrapper)
         facts = game_facts(wrapper, shaping)
-        return wrapper.insert(lambda game: cls(game, facts))
+        return wrapper.insert(lambda game: cls(game, wrapper, facts))
 
     def record(self, writer: EpisodeWriter, **about: Any) -> None:
         """
@@ -123,10 +126,8 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
             self._executed.take()  # the start no-ops
         if self._writer is not None:
             self._start = encode_state(self.unwrapped.clone_state(include_rng=True))  # type: ignore[attr-defined]
-            self._steps = {name: [] for name in ("actions", "ale_actions", "rewards", "shaped_rewards", "life_lost")}
-            self._steps |= {"lives": [self._ale.lives()], "q_values": []}
-            if self._executed is not None:
-                self._steps["executed_actions"] = []
+            self._steps = {name: [] for name in PER_STEP}
+            self._steps["lives"] = [self._ale.lives()]
             self._screens = ScreenEncoder(self._ale)
             self._add(obs)
         return obs, info
@@ -156,6 +157,7 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         lost = max(steps["lives"][-1] - lives, 0)
         steps["actions"].append(label)
         steps["ale_actions"].append(ale_action)
+        steps["pressed"].append(self._wrapper.resetting)
         steps["rewards"].append(reward)
         steps["shaped_rewards"].append(shaped_reward(self.facts, reward, lost))
         steps["life_lost"].append(lost > 0)
@@ -178,6 +180,8 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         writer, self._writer, self._steps = self._writer, None, None
         if not any(steps["q_values"]):
             del steps["q_values"]
+        if self._executed is None:
+            del steps["executed_actions"]
         writer.finish(
             {
                 "format": FORMAT,

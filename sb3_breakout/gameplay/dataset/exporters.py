@@ -64,9 +64,9 @@ def _opened(folder: GameplayFolder, names: Iterable[str], written: Callable[[int
 def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
     ``SPLIT/episode_000001.npz``: frames (T + 1, height, width, channels) uint8, actions (T,) int64 (0 LEFT, 1 NOTHING,
-    2 RIGHT), ale_actions (T,) int64, rewards and shaped_rewards (T,) float32, life_lost (T,) bool, lives (T + 1,) int64, of
-    games with sticky actions executed_actions (T, frame_skip) int64, -1 after the game's end, and facts, everything else as
-    JSON text.
+    2 RIGHT), ale_actions (T,) int64, rewards and shaped_rewards (T,) float32, pressed (by a wrapper) and life_lost (T,) bool,
+    lives (T + 1,) int64, of games with sticky actions executed_actions (T, frame_skip) int64, -1 after the game's end, and
+    facts, everything else as JSON text.
     """
     (root / split).mkdir()
     for episode in episodes:
@@ -77,6 +77,7 @@ def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:
             "rewards": episode.rewards,
             "ale_actions": np.array(facts.pop("ale_actions"), dtype=np.int64),
             "shaped_rewards": np.array(facts.pop("shaped_rewards"), dtype=np.float32),
+            "pressed": np.array(facts.pop("pressed"), dtype=bool),
             "life_lost": np.array(facts.pop("life_lost"), dtype=bool),
             "lives": np.array(facts.pop("lives"), dtype=np.int64),
         }
@@ -127,8 +128,8 @@ def export_minari(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
     Dataset ``breakout/SPLIT-v0`` of Minari, for ``MINARI_DATASETS_PATH=root``: observations (T + 1, height, width, channels)
     without JPEG, actions 0 LEFT, 1 NOTHING, 2 RIGHT, raw rewards; in ``infos``, where the first entry is the reset's,
-    ``lives`` and ``ale_action`` (first -1). The environment that Minari recovers shows the same observations, and has the
-    emulator's actions.
+    ``lives``, ``ale_action`` (first -1) and ``pressed`` (by a wrapper; first False). The environment that Minari recovers
+    shows the same observations, and has the emulator's actions.
     """
     import minari
     from gymnasium import spaces
@@ -147,7 +148,11 @@ def export_minari(episodes: Iterable[Episode], root: Path, split: str) -> None:
             rewards=list(episode.rewards),
             terminations=list(end & episode.facts["terminated"]),
             truncations=list(end & episode.facts["truncated"]),
-            infos={"lives": np.array(episode.facts["lives"]), "ale_action": np.array([-1, *episode.facts["ale_actions"]])},
+            infos={
+                "lives": np.array(episode.facts["lives"]),
+                "ale_action": np.array([-1, *episode.facts["ale_actions"]]),
+                "pressed": np.array([False, *episode.facts["pressed"]]),
+            },
         )
         if dataset is not None:
             dataset.update_dataset_from_buffer([buffer])
@@ -195,9 +200,9 @@ def export_arrayrecord(episodes: Iterable[Episode], root: Path, split: str) -> N
 def export_huggingface(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
     ``data/SPLIT-00000-of-00001.parquet`` for ``datasets.load_dataset``, a row for each frame: ``frame`` (a PNG picture),
-    ``action`` (a ``ClassLabel``: 0 LEFT, 1 NOTHING, 2 RIGHT), ``ale_action``, ``reward`` and ``life_lost`` of the step that
-    answered it (None for a game's last frame), ``lives``, ``episode``, ``step``, ``agent``, and ``native``, the emulator's
-    screen, where the first episode has one.
+    ``action`` (a ``ClassLabel``: 0 LEFT, 1 NOTHING, 2 RIGHT), ``ale_action``, ``pressed`` (by a wrapper), ``reward`` and
+    ``life_lost`` of the step that answered it (None for a game's last frame), ``lives``, ``episode``, ``step``, ``agent``,
+    and ``native``, the emulator's screen, where the first episode has one.
     """
     from datasets import ClassLabel, Features, Image, Value
     from pyarrow import Table
@@ -213,6 +218,7 @@ def export_huggingface(episodes: Iterable[Episode], root: Path, split: str) -> N
         "frame": Image(),
         "action": ClassLabel(names=list(LABELS)),
         "ale_action": Value("int64"),
+        "pressed": Value("bool"),
         "reward": Value("float32"),
         "life_lost": Value("bool"),
         "lives": Value("int64"),
@@ -236,6 +242,7 @@ def _columns(episode: Episode, native: bool) -> dict[str, list[Any]]:
         "frame": [{"bytes": png.encode(episode.frame(step))} for step in frames],
         "action": [*episode.actions.tolist(), None],
         "ale_action": [*facts["ale_actions"], None],
+        "pressed": [*facts["pressed"], None],
         "reward": [*facts["rewards"], None],
         "life_lost": [*facts["life_lost"], None],
         "lives": facts["lives"],

@@ -75,6 +75,8 @@ class GameplayFolder:
         :raises OSError: if it cannot be written to
         :raises DamagedDataset: if one of its folders is a symbolic link
         """
+        if self.root.is_file():
+            raise FileExistsError(f"{self.root} is a file: choose a new or empty folder. Nothing was changed.")
         if not self.card.is_file():
             if (foreign := self._foreign_file()) is not None:
                 raise FileExistsError(

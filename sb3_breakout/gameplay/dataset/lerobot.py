@@ -27,6 +27,7 @@ IMAGE = "observation.image"
 NUMBERS = {  # of each frame, as LeRobot names and types them
     "action": "int64",
     "ale_action": "int64",
+    "pressed": "bool",
     "next.reward": "float32",
     "next.done": "bool",
     "next.truncated": "bool",
@@ -43,8 +44,9 @@ def export_lerobot(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
     ``LeRobotDataset("breakout", root=root / split)``, a row for each frame: ``observation.image`` (a PNG picture in RGB, in
     which a grey frame has three equal channels, as LeRobot expects them), ``action`` (0 LEFT, 1 NOTHING, 2 RIGHT),
-    ``ale_action``, ``next.reward`` (raw), ``next.done`` and ``next.truncated`` of the step that answered it, ``lives`` and
-    ``agent``. A game of T steps has T + 1 rows; the last has its last frame, and the action and reward of no step: NOTHING, 0.
+    ``ale_action``, ``pressed`` (by a wrapper), ``next.reward`` (raw), ``next.done`` and ``next.truncated`` of the step that
+    answered it, ``lives`` and ``agent``. A game of T steps has T + 1 rows; the last has its last frame, and the action and
+    reward of no step: NOTHING, 0.
     """
     from datasets import Features, Image, Value
     from pyarrow import Table, parquet
@@ -96,6 +98,7 @@ def _columns(episode: Episode) -> tuple[dict[str, Any], dict[str, Distribution]]
     numbers = {
         "action": np.append(episode.actions, LABELS.index("NOTHING")),
         "ale_action": np.array([*facts["ale_actions"], 0]),
+        "pressed": np.array([*facts["pressed"], False]),
         "next.reward": np.append(episode.rewards, np.float32(0.0)),
         "next.done": over,
         "next.truncated": over & facts["truncated"],

@@ -6,13 +6,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import ale_py
 import gymnasium as gym
 
 from sb3_breakout.common.files import atomic_write
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.indexes import read_splits
 from sb3_breakout.gameplay.dataset.layout import EMULATOR_FRAMES_PER_SECOND, GameplayFolder
-from sb3_breakout.gameplay.dataset.provenance import stickiness
+from sb3_breakout.gameplay.dataset.provenance import label_of, stickiness
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -56,10 +57,14 @@ def _summary(episode: Episode, split: str) -> dict[str, Any]:
         "aspect": width / height,
         "rate": EMULATOR_FRAMES_PER_SECOND / facts["game"]["frame_skip"],
         "actions": "".join(label[0] for label in facts["actions"]),
+        "pressed": [step for step, pressed in enumerate(facts["pressed"]) if pressed],
         "rewards": [[step, reward] for step, reward in enumerate(facts["rewards"]) if reward],
         "lives": facts["lives"][0],
         "lost": [step for step, lost in enumerate(facts["life_lost"]) if lost],
     }
+    if "executed_actions" in facts:
+        labels = {action.value: label_of(action.name)[0] for action in ale_py.Action.__members__.values()}
+        summary["executed"] = ["".join(labels[action] for action in actions) for actions in facts["executed_actions"]]
     if "q_values" in facts:
         summary["q"] = [values and [round(value, 3) for value in values] for values in facts["q_values"]]
         summary["names"] = _action_names(facts["game"]["env_id"], facts["game"]["env_kwargs"].get("full_action_space", False))

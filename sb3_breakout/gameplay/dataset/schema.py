@@ -16,6 +16,7 @@ from sb3_breakout.gameplay.dataset.layout import EPISODE_NAME, LARGEST_SIDE, Dam
 
 gym.register_envs(ale_py)
 
+PER_STEP = ("actions", "ale_actions", "pressed", "rewards", "shaped_rewards", "life_lost", "executed_actions", "q_values")
 MOST_STEPS = 999_999  # six digits in the names of frames
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -97,6 +98,7 @@ class Facts(TypedDict):
     start_state: str
     actions: Annotated[list[Literal["LEFT", "NOTHING", "RIGHT"]], FailFast()]  # (T,)
     ale_actions: Annotated[list[AleAction], FailFast()]  # (T,)
+    pressed: Annotated[list[bool], FailFast()]  # (T,), by a wrapper
     rewards: Annotated[list[Number], FailFast()]  # (T,)
     shaped_rewards: Annotated[list[Number], FailFast()]  # (T,)
     life_lost: Annotated[list[bool], FailFast()]  # (T,)
@@ -123,8 +125,8 @@ class Card(TypedDict):
 
 def _counts(facts: dict[str, Any]) -> dict[str, Any]:
     steps = facts["steps"]
-    for name in ("actions", "ale_actions", "rewards", "shaped_rewards", "life_lost", "lives", "executed_actions", "q_values"):
-        expected = steps + (name == "lives")
+    for name in (*PER_STEP, "lives"):
+        expected = steps + (name == "lives")  # which are known at the end as well
         if name in facts and len(facts[name]) != expected:
             raise ValueError(f"has {len(facts[name])} {name} for {steps} steps, expected {expected}")
     if len({len(values) for values in facts.get("q_values", []) if values is not None}) > 1:

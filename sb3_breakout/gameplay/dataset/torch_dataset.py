@@ -18,7 +18,7 @@ from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 class Transition(NamedTuple):
     """One step of a game."""
 
-    frame: th.Tensor  # (channels, height, width) uint8: what the agent saw when it chose
+    frame: th.Tensor  # (channels, height, width) uint8 when it chose: what the agent saw, or the emulator's screen
     action: th.Tensor  # () int64: 0 LEFT, 1 NOTHING, 2 RIGHT
     reward: th.Tensor  # () float32: raw points
     next_frame: th.Tensor  # (channels, height, width) uint8
@@ -41,25 +41,33 @@ class GameplayDataset(Dataset[Transition | Segment]):
     :param root: folder of the dataset
     :param split: ``"train"`` or ``"validation"``
     :param length: steps of a segment (segments overlap: one starts at each step); None for transitions
+    :param native: frames are the emulator's screens, (3, 210, 160) in most games, instead of what the agent saw
     :raises FileNotFoundError: if there is no dataset
     :raises DamagedDataset: if a file is missing or damaged, naming file and fault (pictures: when they are read)
     :raises ValueError: for an unknown split or length, or if the dataset has no such items
     """
 
-    def __init__(self, root: str | os.PathLike[str], split: str = "train", length: int | None = None) -> None:
+    def __init__(
+        self, root: str | os.PathLike[str], split: str = "train", length: int | None = None, native: bool = False
+    ) -> None:
         check_choice("split", split, SPLITS)
         if length is not None:
             length = check_at_least("length", length, 1)
         folder = GameplayFolder(root)
         names = read_splits(folder)[split]
         self.length = length
+        self.native = native
         self.episodes = [Episode.open(folder.episodes / name) for name in names]
+        without = [episode.folder for episode in self.episodes if native and not episode.facts["native"]]
+        if without:
+            raise ValueError(f"{without[0]} has no native frames: collect with --resolution native, or read native=False.")
         self._labels = [(th.from_numpy(episode.actions), th.from_numpy(episode.rewards)) for episode in self.episodes]
         self._ends = list(accumulate(max(len(episode) - (length or 1) + 1, 0) for episode in self.episodes))
         if len(self) == 0:
+            longest = f", the longest of {max(map(len, self.episodes))} steps" if self.episodes else ""
             raise ValueError(
                 f"{root} has nothing for split={split!r} and length={length}: it has {len(self.episodes)} episodes in this "
-                "split. Of each ten episodes one is for validation."
+                f"split{longest}. Of each ten episodes one is for validation."
             )
 
     def __len__(self) -> int:
@@ -74,13 +82,13 @@ class GameplayDataset(Dataset[Transition | Segment]):
         actions, rewards = self._labels[which]
         step = index - (self._ends[which - 1] if which else 0)
         if self.length is None:
-            frame, next_frame = _tensor(episode.frame(step)), _tensor(episode.frame(step + 1))
+            frame, next_frame = self._frame(episode, step), self._frame(episode, step + 1)
             return Transition(frame, actions[step], rewards[step], next_frame)
         end = step + self.length
-        frames = th.stack([_tensor(episode.frame(each)) for each in range(step, end + 1)])
+        frames = th.stack([self._frame(episode, each) for each in range(step, end + 1)])
         return Segment(frames, actions[step:end], rewards[step:end])
 
-
-def _tensor(frame: np.ndarray) -> th.Tensor:
-    # (height, width, channels) -> (channels, height, width)
-    return th.from_numpy(np.ascontiguousarray(frame.transpose(2, 0, 1)))
+    def _frame(self, episode: Episode, step: int) -> th.Tensor:
+        """:return: (channels, height, width) uint8"""
+        frame = episode.native(step) if self.native else episode.frame(step)
+        return th.from_numpy(np.ascontiguousarray(frame.transpose(2, 0, 1)))

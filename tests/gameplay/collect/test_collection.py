@@ -138,7 +138,7 @@ def collected(agents: list[Agent], tmp_path_factory: pytest.TempPathFactory) -> 
         ({"sticky": 0.0}, "episode_000001 was collected with --sticky 0.25, received 0.0: use the same settings"),
         ({"native": True}, "episode_000001 was collected with --resolution agent, received native"),
         ({"with_q_values": False}, "episode_000002 was collected with --q-values True, received False"),
-        ({"seed": 4}, r"episode_000001 was collected with --seed \(of this game\) \d+, received \d+"),
+        ({"seed": 4}, "episode_000001 was collected with another --seed, received 4: use the same"),
     ],
 )
 def test_other_conditions_do_not_mix(
@@ -147,6 +147,11 @@ def test_other_conditions_do_not_mix(
     with pytest.raises(ValueError, match=fault):
         missing_games(collected, agents, 3, replace(SETTINGS, **change))  # type: ignore[arg-type]
     assert [job.number for job in missing_games(collected, agents, 3, SETTINGS)] == [3]
+
+
+def test_fewer_games_than_there_are(collected: GameplayFolder, agents: list[Agent]) -> None:
+    with pytest.raises(ValueError, match="holds episode_000002, received --episodes 1: ask for 2 or more"):
+        missing_games(collected, agents, 1, SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +211,11 @@ def test_commands_that_cannot_work(tmp_path: Path) -> None:
     output = run(*COLLECT, "--output", "data", "--agents", "random:0.9", PONG, *breakout, folder=tmp_path, code=1)
     assert "Error: PongNoFrameskip-v4: The agent knows the actions Discrete(6), Breakout" in output
     output = run(*COLLECT, "--output", "data", "--agents", "trained", PONG, folder=tmp_path, code=1)
-    assert "Error: The agents of a dataset must play one game" in output
+    assert f"must see one game alike, received trained: BreakoutNoFrameskip-v4; {PONG}: PongNoFrameskip-v4." in output
+    output = run(*COLLECT, "--output", "data", "--agents", "random", "--q-values", folder=tmp_path, code=2)
+    assert "Error: --q-values are a trained agent's, received --agents random" in output
+    output = run(*COLLECT, "--output", "mine/thesis.txt", folder=tmp_path, code=1)
+    assert "Error: mine/thesis.txt is a file" in output
     assert not (tmp_path / "data").exists()
     assert "there is no" in run(*VERIFY, "mine", folder=tmp_path, code=2)
 
@@ -222,7 +231,7 @@ def test_sigterm_leaves_a_dataset(tmp_path: Path, workers: int) -> None:
     assert read_splits(data) == {"train": [], "validation": []}  # what a process killed now would leave
     process.terminate()
     process.join(60)
-    assert process.exitcode == 1
+    assert process.exitcode == 128 + signal.SIGTERM
     splits = read_splits(data)
     assert sorted(splits["train"] + splits["validation"]) == data.names()
 

@@ -54,6 +54,8 @@ def test_game_of_five_lives(tmp_path: Path, play_in: MakeGame) -> None:
     for step in lost:  # and after a lost life: NOOP, FIRE, RIGHT
         assert facts["ale_actions"][step + 1 : step + 4] == [0, 1, 3]
         assert facts["actions"][step + 1 : step + 4] == ["NOTHING", "NOTHING", "RIGHT"]
+    pressed = {0, 1} | {step + k for step in lost for k in (1, 2, 3)}
+    assert facts["pressed"] == [step in pressed for step in range(steps)]
 
 
 def test_every_step_of_the_emulator_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

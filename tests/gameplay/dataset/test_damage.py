@@ -157,6 +157,8 @@ AT_OPENING: list[tuple[Damage, str]] = [
     (third("rewards", float("nan")), "rewards.3: Input should be a finite number"),
     (third("rewards", "1.0"), "rewards.3: Input should be a valid number, received '1.0'"),
     (third("shaped_rewards", None), "shaped_rewards.3: Input should be a valid number"),
+    (third("pressed", 0), "pressed.3: Input should be a valid boolean"),
+    (edit(lambda facts: facts["pressed"].pop()), r"has \d+ pressed for \d+ steps"),
     (third("life_lost", 0), "life_lost.3: Input should be a valid boolean"),
     (third("lives", -1), "lives.3: Input should be greater than or equal to 0"),
     (say_of_game(frame_skip=0), "game.frame_skip: Input should be greater than or equal to 1"),

@@ -49,7 +49,7 @@ def test_npz(ten_short_games: Path, tmp_path: Path) -> None:
             facts = json.loads(str(arrays["facts"]))
             for name in ("actions", "rewards"):
                 assert np.array_equal(arrays[name], getattr(episode, name))
-            for name in ("ale_actions", "shaped_rewards", "life_lost", "lives"):
+            for name in ("ale_actions", "pressed", "shaped_rewards", "life_lost", "lives"):
                 facts[name] = arrays[name].tolist()
             assert facts.items() <= episode.facts.items()
             assert episode.facts.keys() - facts.keys() == {"actions", "rewards"}
@@ -108,6 +108,7 @@ def test_minari(ten_short_games: Path, tmp_path: Path, monkeypatch: pytest.Monke
             assert not read.terminations.any() and read.truncations.tolist() == [False] * (len(episode) - 1) + [True]
             assert read.infos["ale_action"].tolist() == [-1, *episode.facts["ale_actions"]]
             assert read.infos["lives"].tolist() == episode.facts["lives"]
+            assert read.infos["pressed"].tolist() == [False, *episode.facts["pressed"]]
 
 
 def _played(env: gym.Env, episode: Episode) -> np.ndarray:
@@ -137,11 +138,11 @@ def test_huggingface(tmp_path: Path, play_in: MakeGame) -> None:
                 assert np.array_equal(np.array(row["native"]), episode.native(step))
             elif "native" in row:
                 assert row["native"] is None
-            said = [row[name] for name in ("action", "ale_action", "reward", "life_lost")]
+            said = [row[name] for name in ("action", "ale_action", "pressed", "reward", "life_lost")]
             if step == len(episode):
-                assert said == [None] * 4
+                assert said == [None] * 5
             else:
-                expected = [facts[name][step] for name in ("ale_actions", "rewards", "life_lost")]
+                expected = [facts[name][step] for name in ("ale_actions", "pressed", "rewards", "life_lost")]
                 assert said == [episode.actions[step], *expected]
     assert all(next(left, None) is None for left in rows.values())
 

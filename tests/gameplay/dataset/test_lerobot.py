@@ -49,6 +49,7 @@ def check_row(row: dict[str, Any], episode: Episode, number: int, step: int) -> 
     assert bool(row["next.truncated"]) == (step >= end - 1 and facts["truncated"])
     expected = (1, 0, 0.0) if step == end else (episode.actions[step], facts["ale_actions"][step], facts["rewards"][step])
     assert (row["action"], row["ale_action"], row["next.reward"]) == expected
+    assert row["pressed"] == (step < end and facts["pressed"][step])
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])

@@ -38,13 +38,14 @@ def test_what_the_page_knows(page: Path) -> None:
     for shown in episodes:
         episode = Episode.open(page.parent / "raw_gameplay" / "episodes" / shown["name"])
         assert shown["actions"] == "".join(label[0] for label in episode.facts["actions"])
+        assert shown["pressed"] == [0, 1]  # FIRE and RIGHT of a life that outlasts the game
         assert shown["lost"] == np.flatnonzero(-np.diff(episode.facts["lives"])).tolist()
         assert shown["score"] == sum(reward for _, reward in shown["rewards"]) == episode.facts["score"]
     assert episodes[0]["agent"] == "</script>" and page.read_text().count("</script>") == 1
 
 
 def test_facts_and_q_values(tmp_path: Path, play_in: MakeGame) -> None:
-    env = play_in(**SHORT, repeat_action_probability=0.25)
+    env = play_in({"action_repeat_probability": 0.25}, **SHORT)
     (episode,) = record(tmp_path / "data", env, native=True)
     file = episode.folder / "episode.json"
     q_values = [None] + [[0.12345, 1, 2, 3]] * (len(episode) - 1)
@@ -52,6 +53,8 @@ def test_facts_and_q_values(tmp_path: Path, play_in: MakeGame) -> None:
     text = write_page(GameplayFolder(tmp_path / "data")).read_text()
     (shown,), facts = (json.loads(re.findall(f"const {name} = (.*);", text)[0]) for name in ("episodes", "facts"))
     assert shown["q"] == [None] + [[0.123, 1, 2, 3]] * (len(episode) - 1)
+    letters = {0: "N", 1: "N", 3: "R", 4: "L"}
+    assert shown["executed"] == ["".join(letters[action] for action in step) for step in episode.facts["executed_actions"]]
     assert shown["names"] == ["NOOP", "FIRE", "RIGHT", "LEFT"]
     assert facts["Game"] == "BreakoutNoFrameskip-v4, frame skip 4, 84x84 grey, native RGB frames as well, sticky actions 0.25"
     assert facts["Steps"] == f"{len(episode)} ({len(episode) + 1} frames)"

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from sb3_breakout.gameplay import GameplayDataset, Segment, Transition
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
+from tests.gameplay.conftest import SHORT, MakeGame, record
 
 
 def episodes(root: Path, split: str) -> list[Episode]:
@@ -50,6 +51,15 @@ def test_segments(ten_short_games: Path) -> None:
     assert np.array_equal(end.frames[5, 0], episodes(ten_short_games, "train")[-1].frames()[-1, :, :, 0])
 
 
+def test_native_frames(tmp_path: Path, play_in: MakeGame) -> None:
+    (episode,) = record(tmp_path, play_in(**SHORT), native=True)
+    transition, segment = (GameplayDataset(tmp_path, length=length, native=True)[0] for length in (None, 2))
+    assert isinstance(transition, Transition) and isinstance(segment, Segment)
+    for step, frame in enumerate(segment.frames):
+        assert np.array_equal(frame.permute(1, 2, 0), episode.native(step))
+    assert th.equal(transition.frame, segment.frames[0]) and th.equal(transition.next_frame, segment.frames[1])
+
+
 def test_batches(ten_short_games: Path) -> None:
     batch = next(iter(DataLoader(GameplayDataset(ten_short_games), batch_size=16, shuffle=True)))
     assert isinstance(batch, Transition)
@@ -64,5 +74,7 @@ def test_wrong_questions(data: Path, tmp_path: Path) -> None:
         GameplayDataset(data, "test")
     with pytest.raises(ValueError, match="length must be a whole number of at least 1"):
         GameplayDataset(data, length=0)
-    with pytest.raises(ValueError, match="has nothing for split='train' and length=1000"):
+    with pytest.raises(ValueError, match="episode_000001 has no native frames: collect with --resolution native"):
+        GameplayDataset(data, native=True)
+    with pytest.raises(ValueError, match=r"has nothing for split='train' and length=1000: .* the longest of 2[0-9] steps"):
         GameplayDataset(data, length=1000)

@@ -115,7 +115,7 @@ def change_entry(name: str, value: Any) -> Callable[[Any], None]:
 
 def cut_last_step(facts: Any) -> None:
     facts["steps"] -= 1
-    for name in ("actions", "ale_actions", "rewards", "shaped_rewards", "life_lost", "lives"):
+    for name in ("actions", "ale_actions", "pressed", "rewards", "shaped_rewards", "life_lost", "lives"):
         facts[name].pop()
 
 
