@@ -44,9 +44,10 @@ class OverlappingDQN(DDQNArguments):
 
     Paper: https://arxiv.org/abs/2111.01264 (concurrent training)
 
-    Nothing else is reordered: an update sees the same transitions, schedules and target network as without. Only the actions
-    of the step under way were chosen before it. No update is outstanding when callbacks' ``on_step`` is called, where
-    checkpoints are saved, or when training ends.
+    An update sees the same transitions, schedules and target network as without; only the actions of the step under way were
+    chosen before it (so that with ``initial_priorities="td_error"`` the newest transitions have their errors
+    already). No update is outstanding when callbacks' ``on_step`` is called, where checkpoints are saved, or when training
+    ends.
 
     A part of :class:`~sb3_breakout.ddqn.DDQN`, not to be used alone.
     """

@@ -42,6 +42,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     since, is recognized and ignored. A transition can be sampled as soon as its n-step return is known: n - 1 steps after
     it was added, or when its episode ends.
 
+    Attributes of a subclass are saved with the buffer.
+
     Observations and next observations of a batch may share memory: do not write to them. Memory for the transitions is taken
     on the first ``add``.
 
@@ -110,6 +112,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self.num_timesteps: int | None = None  # agent steps of the training when it was saved, where somebody tells
         self._own = ReplayView(self.store, self.schedules, eps)
         self._learners: dict[str, ReplayView] = {}
+        self._of_this_class = {"_of_this_class", *ARRAYS, *vars(self)}
 
     @property
     def device(self) -> th.device:
@@ -323,6 +326,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             "eligibility": self._eligibility.get_state(),
             "own": self._own.get_state(),
             "learners": {name: view.get_state() for name, view in self._learners.items()},
+            "of_subclass": {name: value for name, value in vars(self).items() if name not in self._of_this_class},
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -338,7 +342,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
                 f"it was written in format {found}, this version of sb3_breakout reads format {FORMAT}. "
                 "Without the file, training continues with an empty buffer."
             )
-        self.__init__(**state["arguments"], **cloudpickle.loads(state["schedules"]))  # type: ignore[misc]
+        PrioritizedReplayBuffer.__init__(self, **state["arguments"], **cloudpickle.loads(state["schedules"]))
+        vars(self).update(state.get("of_subclass", {}))  # the first files of this format have none
         self.num_timesteps = state["num_timesteps"]
         self.schedules.alpha, self.schedules.beta = state["alpha"], state["beta"]
         self.store.set_state(state["store"])

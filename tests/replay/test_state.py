@@ -92,6 +92,30 @@ def test_a_file_names_nothing_that_may_be_renamed() -> None:
     }
 
 
+class Counting(PrioritizedReplayBuffer):
+    """A subclass with a constructor and an attribute of its own."""
+
+    def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.name, self.added = name, 0
+
+    def add(self, *args: Any) -> None:
+        super().add(*args)
+        self.added += 1
+
+
+def test_attributes_of_a_subclass_are_saved(tmp_path: Path) -> None:
+    buffer = Counting("mine", 2 * CAPACITY, stream().space, spaces.Discrete(4), "cpu", 2, n_stack=4)
+    for step in steps():
+        buffer.add(*step)
+    buffer.save(tmp_path / "buffer")
+    loaded = Counting.load(tmp_path / "buffer")
+    assert isinstance(loaded, Counting)
+    assert (loaded.name, loaded.added) == ("mine", STEPS)
+    loaded.check_valid()
+    assert loaded.get_state()["of_subclass"] == {"name": "mine", "added": STEPS}
+
+
 def test_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(prioritized_replay_buffer, "FORMAT", 7)

@@ -53,6 +53,7 @@ class EpisodeWriter:
         Rename the complete episode to its final name.
 
         :param facts: the content of ``episode.json``
+        :raises TypeError: if JSON has no such values; the episode is then discarded
         :raises OSError: if it cannot be written, or an episode of that name exists by now; this one is then discarded
         """
         try:
@@ -60,6 +61,8 @@ class EpisodeWriter:
             name_folder(self._aside, self.folder)
         except OSError as error:
             raise self._given_up(error) from error
+        finally:
+            self.give_up()
 
     def keep(self, files: Mapping[str, bytes]) -> None:
         """

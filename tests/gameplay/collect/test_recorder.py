@@ -12,10 +12,10 @@ from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.env_util import make_vec_env, unwrap_wrapper
 from stable_baselines3.common.monitor import Monitor
 
-from sb3_breakout.envs import AleVecEnv, AtariPreprocessing, RewardShapingWrapper
+from sb3_breakout.envs import AleVecEnv, AtariPreprocessing, RandomAgent, RewardShapingWrapper
 from sb3_breakout.envs.atari_wrappers import MaxAndSkip
 from sb3_breakout.gameplay import GameRecorder
-from sb3_breakout.gameplay.collect.play import recorder_of
+from sb3_breakout.gameplay.collect.play import play_game, recorder_of
 from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 from sb3_breakout.gameplay.dataset.page import write_page
@@ -56,6 +56,15 @@ def test_game_of_five_lives(tmp_path: Path, play_in: MakeGame) -> None:
         assert facts["actions"][step + 1 : step + 4] == ["NOTHING", "NOTHING", "RIGHT"]
     pressed = {0, 1} | {step + k for step in lost for k in (1, 2, 3)}
     assert facts["pressed"] == [step in pressed for step in range(steps)]
+
+
+def test_metadata_that_is_no_json_leaves_nothing(tmp_path: Path, play_in: MakeGame) -> None:
+    env = play_in(**SHORT)
+    folder = GameplayFolder(tmp_path)
+    folder.claim()
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        play_game(RandomAgent(env), env, EpisodeWriter(folder.episode(1)), {"name": "random", "of": folder}, seed=0)
+    assert list(folder.episodes.iterdir()) == []
 
 
 def test_every_step_of_the_emulator_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
