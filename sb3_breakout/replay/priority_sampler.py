@@ -134,7 +134,7 @@ class PrioritySampler:
         weights, largest = importance_weights(probabilities, self.n_eligible, beta)
         self._largest_weight = max(self._largest_weight, largest)
         self._draws += batch_size
-        self._first_visits += len(np.unique(places[~self._sampled[places]]))
+        self._first_visits += len(set(places[~self._sampled[places]].tolist()))
         self._sampled[places] = True
         return places, weights
 
