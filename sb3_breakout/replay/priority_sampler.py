@@ -48,9 +48,9 @@ class PrioritySampler:
         self._pending: list[np.ndarray] = []  # places whose priorities changed
         self._sampled = np.zeros(n_places, bool)
         self._used = 0  # places that a transition was ever put into are those before this one
-        self._largest_weight = 0.0  # since the diagnostics were last asked for, as what follows
+        self._largest_weight = 0.0
         self._draws = 0
-        self._first_visits = 0  # transitions that were drawn for the first time
+        self._visited_before = 0  # places sampled already when the diagnostics were last asked for, less those entered anew
 
     def enter(self, places: np.ndarray) -> None:
         """
@@ -60,6 +60,7 @@ class PrioritySampler:
         """
         self.withdraw(places)
         self.errors[places] = self.recent_error
+        self._visited_before -= int(np.count_nonzero(self._sampled[places]))
         self._sampled[places] = False
         self._used = max(self._used, int(places[-1]) + 1)
 
@@ -134,7 +135,6 @@ class PrioritySampler:
         weights, largest = importance_weights(probabilities, self.n_eligible, beta)
         self._largest_weight = max(self._largest_weight, largest)
         self._draws += batch_size
-        self._first_visits += len(set(places[~self._sampled[places]].tolist()))
         self._sampled[places] = True
         return places, weights
 
@@ -156,6 +156,11 @@ class PrioritySampler:
         """:return: float64, 0 where the transition cannot be replayed"""
         return priorities_from_errors(errors, self.alpha, self.eps) * eligible.astype(np.float64)
 
+    @property
+    def _first_visits(self) -> int:
+        """How many transitions were drawn for the first time since the diagnostics were last asked for."""
+        return int(np.count_nonzero(self._sampled)) - self._visited_before
+
     def diagnostics(self) -> dict[str, float]:
         """
         :return: what new transitions enter with; quantiles of ``|TD error| + eps`` over the transitions that can be replayed,
@@ -170,7 +175,8 @@ class PrioritySampler:
             names = ("priority_p10", "priority_p50", "priority_p90", "priority_max")
             facts |= {name: float(value) for name, value in zip(names, quantiles, strict=True)}
             facts["sampled_share"] = float(self._sampled[self.eligible].mean())
-        self._largest_weight, self._draws, self._first_visits = 0.0, 0, 0
+        self._visited_before += self._first_visits
+        self._largest_weight, self._draws = 0.0, 0
         return facts
 
     def check_valid(self) -> None:
@@ -217,4 +223,5 @@ class PrioritySampler:
         self.n_eligible, self._used = state["n_eligible"], state["used"]
         self.recent_error, self._errors_seen = state["recent_error"], state["errors_seen"]
         self._largest_weight = state["largest_weight"]
-        self._draws, self._first_visits = state["draws"], state["first_visits"]
+        self._draws = state["draws"]
+        self._visited_before = int(np.count_nonzero(self._sampled)) - state["first_visits"]
