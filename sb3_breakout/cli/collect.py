@@ -76,12 +76,12 @@ def collect(
     conditions = Conditions(sticky, resolution == "native", q_values, seed)
     jobs = missing_games(folder, agents, episodes, conditions)
     for agent in dict.fromkeys(job.agent for job in jobs):
-        load_agent(agent, sticky)  # an agent that does not fit its game is refused before anything is played
+        load_agent(agent, sticky)  # fails before anything is played if an agent does not fit its game
     folder.claim()
     if folder.splits.exists():
-        read_splits(folder)  # a damaged file is an error before anything is played
+        read_splits(folder)  # fails before anything is played if a file is damaged
     else:
-        rebuild_indexes(folder, seed)  # a process that is killed leaves a dataset that can be read
+        rebuild_indexes(folder, seed)  # so that a killed process leaves a readable dataset
     try:
         with progress_bar("Playing", episodes) as over:
             over(episodes - len(jobs))
@@ -91,7 +91,7 @@ def collect(
         click.echo("Stopped. Re-run the same command to resume.", err=True)
         raise
     finally:
-        remove_abandoned(folder.episodes)  # what interrupted workers had begun
+        remove_abandoned(folder.episodes)  # unfinished games of interrupted workers
         card = rebuild_indexes(folder, seed)
         click.echo(f"{output}: {card['episodes']} episodes, {card['frames']} frames, {card['actions']}")
 
@@ -99,9 +99,9 @@ def collect(
 def _player(workers: int, ray: str | None) -> Callable[[Sequence[Any]], Iterator[int]]:
     """
     :param workers: number of processes
-    :param ray: address of a cluster; None to play here
-    :return: what plays jobs
-    :raises ImportError: if Ray is asked for and not installed
+    :param ray: address of a cluster; None to play on this machine
+    :return: function that plays jobs and yields the number of each game
+    :raises ImportError: if Ray is needed and not installed
     """
     if ray is None:
         from sb3_breakout.gameplay.collect.collection import collect as play_here

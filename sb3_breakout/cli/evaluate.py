@@ -60,7 +60,7 @@ def evaluate(
     sb3-breakout evaluate logs/ddqn_per/BreakoutNoFrameskip-v4_1/best_model.zip --json scores.json
     """
     if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)  # fails before the games are played, not after
+        output.parent.mkdir(parents=True, exist_ok=True)  # to fail before the games are played, not after
     import torch as th
 
     from sb3_breakout.common.files import atomic_write
@@ -74,13 +74,13 @@ def evaluate(
     trained = None if agent == RANDOM else find_agent(agent, algo, env)
     model, game = load_player(RANDOM, env_id=env) if trained is None else (trained.load(device), trained.game)
     report: dict[str, Any] = {"agent": agent, "trained_steps": getattr(model, "num_timesteps", 0)}
-    # The path tells which run `ddqn_per:best` is from
+    # The path shows the run of a name like `ddqn_per:best`
     click.echo(agent if trained is None else f"{trained.path}, {model.num_timesteps:,} agent steps of training")
     how = dict(episodes=episodes, deterministic=deterministic, seeds=seeds, workers=workers, max_steps=max_steps, **vars(game))
     for protocol in protocols:
         scores = play(model, protocol=protocol, progress_bar=True, **how)
         click.echo(indent(scores.text(), "  "))
         report[protocol] = scores.as_dict()
-        if output is not None:  # after each, so that nothing is lost when the next one is interrupted
+        if output is not None:  # after each protocol, so that an interrupt during the next one loses nothing
             with atomic_write(output) as aside:
                 aside.write_text(json.dumps(report, indent=1))

@@ -75,10 +75,10 @@ def video(
 
 def _refuse_given(context: click.Context, names: list[str], purpose: str) -> None:
     """
-    :param context: of this call
-    :param names: parameters that it would not use
-    :param purpose: what they are for instead
-    :raises click.UsageError: if one of them was typed
+    :param context: context of this call
+    :param names: parameters that this call would not use
+    :param purpose: what they are for
+    :raises click.UsageError: if one of them was given
     """
     for parameter in context.command.params:
         if parameter.name in names and context.get_parameter_source(parameter.name) is not ParameterSource.DEFAULT:
@@ -86,6 +86,8 @@ def _refuse_given(context: click.Context, names: list[str], purpose: str) -> Non
 
 
 def _file_name(agent: str) -> str:
-    """:return: an agent's name without slashes and colons; of a file with its folder, as many are called best_model.zip"""
+    """
+    :return: an agent's name without slashes and colons; for a file, with its folder, since many are called best_model.zip
+    """
     path = Path(agent).resolve()
     return f"{path.parent.name}_{path.stem}".lstrip("_") if path.suffix == ".zip" else re.sub("[/:]", "_", agent)
