@@ -96,6 +96,10 @@ def agent_options(function: Callable[..., None]) -> Callable[..., None]:
     """
     Add the options of commands that take a trained agent: algorithm and game, for agents without the settings of their run.
     """
-    algo = click.option("--algo", type=click.Choice(sorted(ALGORITHMS)), help="Its algorithm.  [default: read from its file]")
-    env = click.option("--env", help="Its game, for instance PongNoFrameskip-v4.  [default: that of its run, else Breakout]")
+    algo = click.option(
+        "--algo", type=click.Choice(sorted(ALGORITHMS)), help="Agent's algorithm.  [default: read from its file]"
+    )
+    env = click.option(
+        "--env", help="Agent's game, for instance PongNoFrameskip-v4.  [default: that of its run, else Breakout]"
+    )
     return algo(env(function))

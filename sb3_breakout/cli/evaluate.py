@@ -16,7 +16,7 @@ from sb3_breakout.protocol import MAX_STEPS, SEEDS, STICKINESS
 @click.argument("agent")
 @agent_options
 @click.option("--episodes", type=STEPS, default=100, help="Games per protocol, over all seeds.")
-@click.option("--seeds", type=SEED, multiple=True, default=SEEDS, metavar="SEED...", help="The games are divided among them.")
+@click.option("--seeds", type=SEED, multiple=True, default=SEEDS, metavar="SEED...", help="Seeds to divide the games among.")
 @click.option(
     "--protocols",
     type=click.Choice(list(STICKINESS)),
@@ -27,10 +27,10 @@ from sb3_breakout.protocol import MAX_STEPS, SEEDS, STICKINESS
 )
 @click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is truncated.")
 @click.option("--deterministic", is_flag=True, help="No random actions at all.  [default: 1 %]")
-@click.option("--workers", type=STEPS, default=1, help="Processes; each plays one seed at a time.")
-@click.option("--num-threads", type=STEPS, help="Threads of PyTorch, divided among the processes.")
-@click.option("--device", default="auto", help="As PyTorch names it: cpu, cuda, mps.")
-@click.option("--json", "output", type=click.Path(path_type=Path), help="Write every score there as well.")
+@click.option("--workers", type=STEPS, default=1, help="Number of processes; each plays one seed at a time.")
+@click.option("--num-threads", type=STEPS, help="Number of PyTorch threads, divided among the processes.")
+@click.option("--device", default="auto", help="PyTorch device: cpu, cuda, mps or auto.")
+@click.option("--json", "output", type=click.Path(path_type=Path), help="File to write all scores to, as JSON.")
 def evaluate(
     agent: str,
     algo: str | None,
@@ -52,9 +52,8 @@ def evaluate(
     the logs, or 'random'.
 
     Prints the mean raw score with its 95 % bootstrap interval, median, interquartile mean, best and worst, how many games were
-    distinct, and for Breakout how many balls were missed, by speed. Under both protocols: v4 (every action is executed)
-    and sticky actions (each emulator frame repeats the last action with probability 0.25). The same command prints the same
-    figures.
+    distinct, and for Breakout how many balls were missed, by speed. Both protocols are used: v4 (every action is executed) and
+    sticky (each emulator frame repeats the last action with probability 0.25). The same command prints the same figures.
 
     \b
     sb3-breakout evaluate logs/ddqn_per/BreakoutNoFrameskip-v4_1/best_model.zip --json scores.json

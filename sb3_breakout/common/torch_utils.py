@@ -100,7 +100,7 @@ class CompiledFunction:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._eager = function
-        self._active: Callable[..., Any] | None = None  # so a model that is loaded to play never compiles
+        self._active: Callable[..., Any] | None = None  # until the first call: a model loaded to play never compiles
 
     def __call__(self, *args: Any) -> Any:
         try:

@@ -53,7 +53,8 @@ def checked_probabilities(rule: "ExplorationRule", q_values: np.ndarray) -> np.n
     :param rule: the exploration rule
     :param q_values: shape (n_envs, n_actions), float32
     :return: the rule's action probabilities, same shape, float64
-    :raises ValueError: naming the rule, if they have another shape, are negative or NaN, or do not sum to 1 in a row
+    :raises ValueError: naming the rule, if the probabilities have another shape, are negative or NaN, or do not sum to 1 in
+        each row
     """
     probabilities = np.asarray(rule.probabilities(q_values), dtype=np.float64)
     if probabilities.shape != q_values.shape:
@@ -138,7 +139,7 @@ class ExplorationRule(ABC):
 
     def get_state(self) -> dict[str, Any]:
         """
-        :return: what :meth:`set_state` needs to resume; plain Python numbers
+        :return: the state to resume with :meth:`set_state`, as plain Python numbers
         """
         return {}
 

@@ -106,7 +106,7 @@ class QLearner:
         """
         Move the target network towards the online network.
 
-        :param tau: how far, in [0, 1]; 1 is a copy
+        :param tau: share of the way, in [0, 1]; 1 copies the online network
         """
         online, target = self.policy.q_net, self.policy.q_net_target
         polyak_update(online.parameters(), target.parameters(), tau)

@@ -42,7 +42,7 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
     categorical_q_net_class: ClassVar[type[CategoricalQNetwork]] = CategoricalQNetwork
     exploration: ExplorationRule | None = None  # set by the algorithm, as are ladder and mirror
     ladder: tuple[float, float] = (0.0, 0.0)  # epsilon and exponent
-    mirror: Mirror | None = None  # likewise
+    mirror: Mirror | None = None
     q_net: QNetwork
     q_net_target: QNetwork
 

@@ -65,7 +65,7 @@ class UniformView:
 
 def as_view(buffer: ReplayBuffer, gamma: float) -> View:
     """
-    Give a replay buffer the interface of a learner's view.
+    Give a replay buffer the interface of a learner's view: a prioritized buffer has it, others are wrapped.
 
     :param buffer: any replay buffer
     :param gamma: discount factor

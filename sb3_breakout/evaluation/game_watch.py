@@ -14,8 +14,8 @@ OPENING = 10  # agent steps; by then, every ball of Breakout is in play, and few
 
 class GameWatch(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
-    Keeps score, length and actions of one game. After its end, steps and resets do nothing until a reset with a seed starts
-    another game.
+    Observes one game: score, length, hashes of pictures and moves, and in Breakout the ball. After the end of the game, steps
+    and resets do nothing until a reset with a seed starts another game.
 
     All executed actions pass through it, including presses of FIRE, and rewards are raw.
 

@@ -179,7 +179,7 @@ class FrameStore:
             "finals": StreamedArray(self._finals, len(self._finals)),
             "unused_finals": self._unused_finals,
             "reach": StreamedArray(self._reach, used),
-            "final_slot": StreamedArray(self._final_slot + 1, used),  # beyond `used` a stream gives zeros
+            "final_slot": StreamedArray(self._final_slot + 1, used),  # rows beyond `used` are restored as 0: no slot
             "window": self.window.get_state(),
         }
 

@@ -185,7 +185,7 @@ class Manager(ExperimentManager):
             with self.termination:
                 super().learn(ContinuedLearning(model) if self.continue_training else model)  # type: ignore[arg-type]
         except (KeyboardInterrupt, EOFError, ConnectionError):
-            if not self.termination.received:  # SIGTERM reached the workers of --vec-env subproc first
+            if not self.termination.received:  # otherwise SIGTERM reached the workers of --vec-env subproc too, and first
                 raise
 
     @override

@@ -48,7 +48,9 @@ class RecordGameplayCallback(BaseCallback):
 
     def connect(self, folder: str | os.PathLike[str] | None, make_env: Callable[[], VecEnv] | None) -> None:
         """
-        :param folder: of the dataset
+        Set where games are recorded and how they are played.
+
+        :param folder: folder of the dataset
         :param make_env: creates the environment to play in
         """
         self._folder = None if folder is None else GameplayFolder(folder)

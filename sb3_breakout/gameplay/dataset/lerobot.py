@@ -24,7 +24,7 @@ from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.layout import EMULATOR_FRAMES_PER_SECOND, LABELS
 
 IMAGE = "observation.image"
-NUMBERS = {  # of each frame, as LeRobot names and types them
+NUMBERS = {  # columns of each frame, with LeRobot's names and types
     "action": "int64",
     "ale_action": "int64",
     "pressed": "bool",
