@@ -19,7 +19,7 @@ from sb3_breakout.protocol import MAX_STEPS, STICKINESS, VIDEO_SCALE
 @click.option("--bulk", is_flag=True, help="Record many videos, with their frames.")
 @click.option("--output-dir", type=click.Path(path_type=Path), help="[default: bulk_videos with --bulk, else videos]")
 @click.option("--total-videos", type=STEPS, default=20, help="With --bulk: number of videos.")
-@click.option("--percent-random", type=click.FloatRange(0, 100), default=30, help="With --bulk: of the random agent.")
+@click.option("--percent-random", type=click.FloatRange(0, 100), default=30, help="With --bulk: share of the random agent.")
 @click.option("--seed", type=SEED, default=0, help="Seed of the first game.")
 @click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is truncated.")
 @click.option("--protocol", type=click.Choice(list(STICKINESS)), default="v4", help="sticky: games differ more.")
