@@ -1,8 +1,8 @@
 """
 Stable-Baselines3 and RL Zoo, extended with prioritized Double DQN for Atari Breakout.
 
-Every public name is importable from here (``from sb3_breakout import DDQN``) and is loaded when it is first used:
-each Python process of the environment imports this package at start-up (see ``_hook.py``), so it must cost nothing.
+Every public name can be imported from here (``from sb3_breakout import DDQN``) and is loaded on first use: every Python
+process of the environment imports this package at start-up (see ``_hook.py``), so it must cost nothing.
 """
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
@@ -42,7 +42,7 @@ __all__ = [
     "install",
 ]
 
-# Where each public name lives (PEP 562)
+# Subpackage of each public name (PEP 562)
 _HOME = {
     "C51": "ddqn",
     "DDQN": "ddqn",

@@ -1,13 +1,13 @@
 """
-The start-up hook that teaches RL Zoo our algorithms.
+The start-up hook that registers our algorithms with RL Zoo.
 
-RL Zoo reads its table of algorithms before any option could name a plug-in, so the table must be extended while the Zoo
-is being imported. ``sb3_breakout.pth`` (Python <= 3.14) or ``sb3_breakout.start`` (PEP 829) calls ``install()`` in every
-Python process of the environment, by way of ``sb3_breakout_startup.py``. That costs one entry in ``sys.meta_path``: only when
-one of the modules below is imported are the patches (``sb3_breakout.zoo.patches``) loaded and applied, right after the module
-has been executed.
+RL Zoo reads its table of algorithms before any option could name a plug-in, so the table must be extended while RL Zoo is
+being imported. ``sb3_breakout.pth`` (Python <= 3.14) or ``sb3_breakout.start`` (PEP 829) calls ``install()`` in every Python
+process of the environment, through ``sb3_breakout_startup.py``. That only adds an entry to ``sys.meta_path``. The patches
+(``sb3_breakout.zoo.patches``) are loaded and applied when one of the modules below is imported, right after it has been
+executed.
 
-With ``SB3_BREAKOUT_HOOK=0`` in the environment nothing happens at start-up. A program can then call it explicitly::
+With ``SB3_BREAKOUT_HOOK=0`` in the environment, nothing happens at start-up. A program can then call ``install()`` itself::
 
     import sb3_breakout
     from rl_zoo3.train import train
@@ -15,8 +15,8 @@ With ``SB3_BREAKOUT_HOOK=0`` in the environment nothing happens at start-up. A p
     sb3_breakout.install()
     train()
 
-or register the algorithm itself, as RL Zoo's documentation shows. Then what ``sb3_breakout.zoo.manager`` adds is missing,
-and ``-conf`` must name a file of hyperparameters that does not need it (no ``vec_env_class``)::
+or register the algorithm itself, as RL Zoo's documentation shows. The additions of ``sb3_breakout.zoo.manager`` are then
+missing, and ``-conf`` must name a hyperparameter file that does not need them (no ``vec_env_class``)::
 
     import rl_zoo3, rl_zoo3.exp_manager, rl_zoo3.train
     from sb3_breakout import DDQN
@@ -24,7 +24,7 @@ and ``-conf`` must name a file of hyperparameters that does not need it (no ``ve
     rl_zoo3.ALGOS["ddqn_per"] = DDQN
     rl_zoo3.train.train()
 
-This file runs in processes that have nothing to do with reinforcement learning: it imports nothing but ``sys``.
+This file also runs in processes that have nothing to do with reinforcement learning, so it imports nothing but ``sys``.
 """
 
 import sys
@@ -41,7 +41,7 @@ PATCHED_MODULES = ("rl_zoo3.utils", "rl_zoo3.hyperparams_opt", "rl_zoo3.exp_mana
 
 def _patch(module: "ModuleType") -> None:
     """
-    Apply our patch to a module of RL Zoo; warn and leave the module alone when that fails.
+    Apply our patch to a module of RL Zoo; if that fails, warn and leave the module unchanged.
 
     :param module: one of ``PATCHED_MODULES``, completely executed
     """
@@ -62,7 +62,9 @@ def _patch(module: "ModuleType") -> None:
 
 def _patch_after_execution(loader: "Loader") -> None:
     """
-    :param loader: what is about to execute a module of RL Zoo; our patch follows, and the loader is itself again
+    Make a loader patch the module that it executes next.
+
+    :param loader: loader that is about to execute a module of RL Zoo; it is restored afterwards
     """
     execute = loader.exec_module
 
@@ -75,7 +77,7 @@ def _patch_after_execution(loader: "Loader") -> None:
 
 
 class ZooFinder:
-    """Meta-path finder that leaves finding to the others and patches RL Zoo's modules once they are executed."""
+    """Meta-path finder that delegates to the other finders and patches RL Zoo's modules after their execution."""
 
     @staticmethod
     def find_spec(name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None) -> "ModuleSpec | None":
@@ -99,10 +101,10 @@ class ZooFinder:
 
 def install() -> None:
     """
-    Register our algorithms with RL Zoo, in this process; calling it again changes nothing.
+    Register our algorithms with RL Zoo in this process. Calling it again changes nothing.
 
-    Installed with pip, the package does this itself at interpreter start-up. Call it when the package is used from a
-    plain checkout, before or after importing ``rl_zoo3``.
+    If the package is installed with pip, this happens at interpreter start-up. Call it when using the package from a plain
+    checkout, before or after importing ``rl_zoo3``.
     """
     if ZooFinder not in sys.meta_path:
         sys.meta_path.insert(0, ZooFinder)

@@ -1,5 +1,5 @@
 """
-Trained agents as files: which algorithm saved one, which game it plays, and what it sees of the game.
+Files of trained agents: the algorithm that saved an agent, its game, and its observations.
 
 A model file identifies its algorithm and the shape of its observations. RL Zoo keeps the rest beside it::
 
@@ -32,8 +32,8 @@ LOGS = Path("logs")
 SHIPPED = installed("rl-trained-agents")
 RANDOM = "random"
 TRAINED = "trained"  # the shipped agent of a game
-PREPROCESSING = ("AtariPreprocessing", "BreakoutWrapper", "AtariWrapper")  # whose arguments have the same names
-# Arguments that decide what an agent sees and does; the others are the protocol's
+PREPROCESSING = ("AtariPreprocessing", "BreakoutWrapper", "AtariWrapper")  # wrappers whose arguments have the same names
+# Arguments that determine an agent's observations and actions; the protocol sets the others
 SEEN = ("frame_skip", "screen_size", "grayscale", "terminal_on_life_loss", "fire_reset")
 OF_THE_PROTOCOL = ("max_num_frames_per_episode", "repeat_action_probability", "render_mode")
 
@@ -41,12 +41,12 @@ OF_THE_PROTOCOL = ("max_num_frames_per_episode", "repeat_action_probability", "r
 @dataclass(frozen=True)
 class Game:
     """
-    A game as an agent sees it; ``vars(game)`` are arguments of :func:`~sb3_breakout.evaluation.evaluation_env`.
+    A game with an agent's settings; ``vars(game)`` are arguments of :func:`~sb3_breakout.evaluation.evaluation_env`.
 
     :param env_id: the game
     :param n_stack: frames in an observation
-    :param wrapper_kwargs: of ``AtariPreprocessing``
-    :param env_kwargs: of the emulator, for instance ``full_action_space``
+    :param wrapper_kwargs: keywords of ``AtariPreprocessing``
+    :param env_kwargs: keywords of the emulator, for instance ``full_action_space``
     """
 
     env_id: str = ENV_ID
@@ -61,8 +61,8 @@ class TrainedAgent:
     A trained agent before it is loaded.
 
     :param path: its zip file
-    :param algo: the algorithm that saved it, as RL Zoo calls it
-    :param game: what it plays
+    :param algo: RL Zoo's name of the algorithm that saved it
+    :param game: the game it plays
     """
 
     path: Path
@@ -71,11 +71,11 @@ class TrainedAgent:
 
     def load(self, device: str = "auto") -> "DDQN":
         """
-        :param device: as PyTorch names it, or ``"auto"``
-        :return: the agent; it is built without memory for a replay buffer
+        :param device: a PyTorch device, or ``"auto"``
+        :return: the agent, without memory for a replay buffer
         :raises ValueError: if the file is damaged, or there is no such device
         """
-        from sb3_breakout.common.torch_utils import check_device  # late, as the algorithm: PyTorch takes a second
+        from sb3_breakout.common.torch_utils import check_device  # late: PyTorch takes a second
 
         check_device(device)
         return resolve_name(ALGORITHMS[self.algo]).load(self.path, device=device)
@@ -83,22 +83,24 @@ class TrainedAgent:
 
 def find_agent(name: str, algo: str | None = None, env_id: str | None = None, logs: Path = LOGS) -> TrainedAgent:
     """
+    Find a trained agent by name.
+
     :param name: path of a zip file; ``ALGO:best``, ``ALGO:final`` or ``ALGO:STEPS`` (a checkpoint) of the latest run in the
         logs; or a shipped agent: ``trained`` (the one for the game) or a name that ``sb3-breakout agents`` lists
     :param algo: the algorithm; None to read it from the file
     :param env_id: the game; None to read it from the settings beside the file
     :param logs: RL Zoo's folder of logs
     :return: the agent
-    :raises FileNotFoundError: if there is none
-    :raises ValueError: if there is no such name, or the file is not an agent of that algorithm
+    :raises FileNotFoundError: if there is no such agent
+    :raises ValueError: if the name is invalid, or the file is not an agent of that algorithm
     """
     return read_agent(_locate(name, algo, env_id or ENV_ID, logs), algo, env_id)
 
 
 def shipped_agents() -> dict[str, Path]:
     """
-    :return: zip files of the agents that come with the package, by their names ``ALGO/RUN``; RL Zoo downloads others, without
-        evaluation, to a folder of the same name
+    :return: zip files of the agents that come with the package, by name (``ALGO/RUN``); agents without an evaluation are left
+        out, since RL Zoo downloads others to a folder of the same name
     """
     agents = (path for path in sorted(SHIPPED.glob("*/*/*.zip")) if path.with_name("evaluation.json").is_file())
     return {"/".join(path.parent.parts[-2:]): path for path in agents}
@@ -108,9 +110,9 @@ def read_agent(path: Path, algo: str | None = None, env_id: str | None = None) -
     """
     :param path: a zip file
     :param algo: the algorithm; None to read it from the file
-    :param env_id: the game; None to read it from the settings beside the file, else Breakout
+    :param env_id: the game; None to read it from the settings beside the file, or Breakout without settings
     :return: the agent
-    :raises ValueError: if it is not an agent of that algorithm, or its preprocessing is unknown
+    :raises ValueError: if the file is not an agent of that algorithm, or its preprocessing is unknown
     """
     members, data = _read_zip(path)
     args, config = _kept_beside(path)
@@ -160,7 +162,7 @@ def _locate(name: str, algo: str | None, env_id: str, logs: Path) -> Path:
 
 def _latest(folder: Path, env_id: str, file: str) -> Path | None:
     """
-    :param folder: with the runs of an algorithm
+    :param folder: folder with the runs of an algorithm
     :param env_id: the game
     :param file: name of a file in a run
     :return: the file of the latest run that has it, if any
@@ -171,9 +173,9 @@ def _latest(folder: Path, env_id: str, file: str) -> Path | None:
 
 def _runs(folder: Path, env_id: str) -> list[Path]:
     """
-    :param folder: with the runs of an algorithm
+    :param folder: folder with the runs of an algorithm
     :param env_id: the game
-    :return: RL Zoo's folders of its runs, ``GAME_NUMBER`` or with ``--uuid`` ``GAME_NUMBER_UUID``, the latest last
+    :return: RL Zoo's run folders, ``GAME_NUMBER`` or with ``--uuid`` ``GAME_NUMBER_UUID``, latest last
     """
     named = ((re.fullmatch(rf"{re.escape(env_id)}_([0-9]+)(_[0-9a-f-]{{36}})?", run.name), run) for run in folder.glob("*"))
     return [run for _, run in sorted((int(name[1]), run) for name, run in named if name)]
@@ -181,9 +183,9 @@ def _runs(folder: Path, env_id: str) -> list[Path]:
 
 def _checkpoints(folder: Path, env_id: str) -> str:
     """
-    :param folder: with the runs of an algorithm
+    :param folder: folder with the runs of an algorithm
     :param env_id: the game
-    :return: for a message, the checkpoints that :func:`find_agent` would find, if there are any
+    :return: text for a message, with the checkpoints that :func:`find_agent` would find, if any
     """
     names = {path.stem for run in _runs(folder, env_id) for path in run.glob("*.zip")}
     steps = sorted(int(number[1]) for number in (re.fullmatch("rl_model_([0-9]+)_steps", name) for name in names) if number)
@@ -193,7 +195,7 @@ def _checkpoints(folder: Path, env_id: str) -> str:
 
 def _read_zip(path: Path) -> tuple[list[str], dict[str, Any]]:
     """
-    :return: names of the files in a model, and SB3's JSON of its attributes; nothing of it is unpickled
+    :return: names of the files in a model, and SB3's JSON of its attributes; nothing is unpickled
     """
     try:
         with zipfile.ZipFile(path) as file:
@@ -210,7 +212,7 @@ def _kept_beside(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     found = sorted(path.resolve().parent.glob("*/args.yml"))
     if not found or not found[0].with_name("config.yml").is_file():
         return {}, {}
-    # RL Zoo writes them with Python's tags; loading the model means trusting its folder anyway, since a model is a pickle
+    # RL Zoo writes them with Python tags. Loading the model requires trusting its folder anyway, since a model is a pickle
     try:
         args, config = (yaml.unsafe_load(file.read_text()) for file in (found[0], found[0].with_name("config.yml")))
         return dict(args), dict(config)
@@ -220,7 +222,7 @@ def _kept_beside(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _algorithm(path: Path, members: list[str], data: Mapping[str, Any]) -> str:
     """
-    :return: RL Zoo's name of what saved a model, by what is in it
+    :return: RL Zoo's name of the algorithm that saved a model, derived from its content
     """
     if "evaluation_epsilon" not in data:
         raise ValueError(f"{path} was not saved by an algorithm of this package: {', '.join(ALGORITHMS)}.")
@@ -231,9 +233,9 @@ def _algorithm(path: Path, members: list[str], data: Mapping[str, Any]) -> str:
 
 def _game(path: Path, env_id: str, shape: tuple[int, ...], args: Mapping[str, Any], config: Mapping[str, Any]) -> Game:
     """
-    :param path: of the model, for messages
+    :param path: file of the model, for messages
     :param env_id: the game
-    :param shape: of the model's observations
+    :param shape: shape of the model's observations
     :param args: RL Zoo's ``args.yml``
     :param config: RL Zoo's ``config.yml``
     """
@@ -249,9 +251,9 @@ def _game(path: Path, env_id: str, shape: tuple[int, ...], args: Mapping[str, An
 
 def frames_in(shape: tuple[int, ...] | None, wrapper_kwargs: Mapping[str, Any] | None) -> int:
     """
-    :param shape: of an agent's observations, channels first
-    :param wrapper_kwargs: of ``AtariPreprocessing``
-    :return: number of frames in an observation
+    :param shape: shape of an agent's observations, channels first
+    :param wrapper_kwargs: keywords of ``AtariPreprocessing``
+    :return: number of stacked frames in an observation
     """
     channels = 1 if (wrapper_kwargs or {}).get("grayscale", True) else 3
     return max(shape[0] // channels, 1) if shape else 1
@@ -259,10 +261,10 @@ def frames_in(shape: tuple[int, ...] | None, wrapper_kwargs: Mapping[str, Any] |
 
 def _wrapper_arguments(path: Path, wrappers: Any) -> dict[str, Any]:
     """
-    :param path: of the model, for messages
+    :param path: file of the model, for messages
     :param wrappers: ``env_wrapper`` of a ``config.yml``
     :return: arguments of ``AtariPreprocessing``
-    :raises ValueError: if a wrapper does something that an evaluation would have to do as well
+    :raises ValueError: if there is a wrapper that evaluations do not support but would need
     """
     arguments: dict[str, Any] = {}
     for wrapper in wrappers if isinstance(wrappers, list) else [wrappers]:
@@ -270,16 +272,17 @@ def _wrapper_arguments(path: Path, wrappers: Any) -> dict[str, Any]:
         kind = name.rpartition(".")[2]
         if kind in PREPROCESSING:
             arguments |= kwargs
-        elif kind != "RewardShapingWrapper":  # which changes nothing but the rewards of the training
+        elif kind != "RewardShapingWrapper":  # which only changes the rewards of the training
             raise ValueError(f"{path} was trained under {name}, which evaluations do not support: use `rl_zoo3 enjoy`.")
     return arguments
 
 
 def _guess(shape: tuple[int, ...]) -> dict[str, Any]:
     """
-    Preprocessing of a model without settings beside it: grey squares of 84x84 pixels, or else colour.
+    Guess the preprocessing of a model without settings beside it: grey if observations are 84x84, otherwise colour if the
+    number of channels is a multiple of 3.
 
-    :param shape: of its observations
+    :param shape: shape of the model's observations
     :return: arguments of ``AtariPreprocessing``
     """
     if len(shape) != 3 or shape[1:] == (84, 84):

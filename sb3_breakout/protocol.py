@@ -1,4 +1,4 @@
-"""How agents are evaluated; in one place, and without imports, so that a command line can name it at once."""
+"""Constants of the evaluation protocol, in one place and without imports, so that command lines can use them at once."""
 
 ENV_ID = "BreakoutNoFrameskip-v4"
 FRAME_SKIP = 4

@@ -1,10 +1,10 @@
-"""Which algorithms we add to RL Zoo, and where their classes and files are: the one place to add another."""
+"""The algorithms that we add to RL Zoo, with their classes and files: the one place to add another."""
 
 from pathlib import Path
 
 import sb3_breakout
 
-# "module:class" of each algorithm, named and not imported, so that listing them costs nothing
+# "module:class" of each algorithm, not imported, so that listing them costs nothing
 ALGORITHMS = {
     "ddqn_per": "sb3_breakout.ddqn:DDQN",
     "c51_per": "sb3_breakout.ddqn:C51",
@@ -15,9 +15,9 @@ ALGORITHMS = {
 def hyperparameter_file(algo: str, config: str | None = None) -> str:
     """
     :param algo: a key of ``ALGORITHMS``
-    :param config: what ``-conf`` names: a file or Python package of the user's, or one of our presets by its bare name
+    :param config: value of ``-conf``: a user's file or Python package, or the bare name of one of our presets
         (``ddqn_per_original``); None for the algorithm's default hyperparameters
-    :return: path of our file where ours is meant, else ``config``
+    :return: path of our file if ``config`` names one of ours, otherwise ``config``
     """
     if config is None:
         return str(_our_file(algo))
@@ -26,14 +26,16 @@ def hyperparameter_file(algo: str, config: str | None = None) -> str:
 
 
 def presets() -> list[str]:
-    """:return: the bare names of our files of hyperparameters"""
+    """:return: the bare names of our hyperparameter files"""
     return sorted(path.stem for path in installed("hyperparams").glob("*.yml"))
 
 
 def installed(folder: str) -> Path:
     """
-    :param folder: name of a folder of the checkout that comes with the package
-    :return: its path: inside the installed package, or beside the package in a checkout
+    Find a folder that comes with the package.
+
+    :param folder: name of the folder in the checkout
+    :return: path of the folder: inside the installed package, or beside the package in a checkout
     """
     package = Path(sb3_breakout.__file__).parent
     inside = package / folder
@@ -42,7 +44,7 @@ def installed(folder: str) -> Path:
 
 def _our_file(name: str) -> Path:
     """
-    :param name: bare name of a file of hyperparameters
-    :return: its path
+    :param name: bare name of a hyperparameter file
+    :return: path of the file
     """
     return installed("hyperparams") / f"{name}.yml"

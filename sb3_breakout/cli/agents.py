@@ -13,8 +13,8 @@ def agents() -> None:
     """
     List the agents that come with the package.
 
-    Shows the mean raw score of each over whole games with its 95 % interval, and the agent steps it was trained for. Every
-    command that takes an agent accepts these names.
+    Shows each agent's mean raw score over whole games with its 95 % interval, and the number of agent steps it was trained
+    for. Every command that takes an agent accepts these names.
 
     \b
     sb3-breakout agents

@@ -12,28 +12,28 @@ from sb3_breakout.cli.command import SEED, STEPS, Command, agent_options
 
 @click.command(cls=Command)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="New, empty, or a dataset to resume.")
-@click.option("--episodes", type=STEPS, default=100, help="Games in the dataset at the end, those already there included.")
+@click.option("--episodes", type=STEPS, default=100, help="Games in the finished dataset, including existing ones.")
 @click.option(
     "--agents",
     "names",
     multiple=True,
     default=("random",),
     metavar="AGENT[:SHARE]...",
-    help="Who plays, each with an optional share.",
+    help="Agents that play, each with an optional share.",
 )
 @agent_options
 @click.option("-f", "--folder", "logs", type=click.Path(path_type=Path), default=Path("logs"), help="Logs of RL Zoo.")
-@click.option("--workers", type=STEPS, default=1, help="Processes that play at once.")
+@click.option("--workers", type=STEPS, default=1, help="Number of processes.")
 @click.option("--ray", metavar="ADDRESS", help="Play on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT or local.")
-@click.option("--seed", type=SEED, default=0, help="The seed of each game follows from it and the game's number.")
+@click.option("--seed", type=SEED, default=0, help="The seed of each game is derived from it and the game's number.")
 @click.option(
     "--sticky",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
-    help="Probability, per emulator frame, of repeating the last action. Labels are those sent; those executed are kept.",
+    help="Probability, per emulator frame, of repeating the last action. Labels are those sent; those executed are saved too.",
 )
-@click.option("--resolution", type=click.Choice(["agent", "native"]), default="agent", help="native: RGB 210x160 as well.")
-@click.option("--q-values", is_flag=True, help="Keep the Q-values of trained agents.")
+@click.option("--resolution", type=click.Choice(["agent", "native"]), default="agent", help="native: also save RGB, 210x160.")
+@click.option("--q-values", is_flag=True, help="Save the Q-values of trained agents.")
 def collect(
     output: Path,
     episodes: int,
@@ -52,9 +52,9 @@ def collect(
     Collect whole games with exact labels.
 
     An agent is 'random', 'trained' (the one shipped), a name of `sb3-breakout agents`, a zip file, or ALGO:best, ALGO:final or
-    ALGO:STEPS from the logs of RL Zoo, each with a share of the games (:0.3); agents without one divide the rest. Re-run the
-    same command to resume; other settings are refused. With --ray the nodes of a cluster play; the dataset is the same, and
-    it is written here.
+    ALGO:STEPS from the logs of RL Zoo, each with a share of the games (:0.3); agents without a share divide the rest equally.
+    Re-run the same command to resume; other settings are refused. With --ray, the nodes of a cluster play; the dataset is the
+    same, and is written on this machine.
 
     \b
     sb3-breakout collect --episodes 100 --output data --agents random:0.3 trained
@@ -76,12 +76,12 @@ def collect(
     conditions = Conditions(sticky, resolution == "native", q_values, seed)
     jobs = missing_games(folder, agents, episodes, conditions)
     for agent in dict.fromkeys(job.agent for job in jobs):
-        load_agent(agent, sticky)  # an agent that does not fit its game is refused before anything is played
+        load_agent(agent, sticky)  # fails before anything is played if an agent does not fit its game
     folder.claim()
     if folder.splits.exists():
-        read_splits(folder)  # a damaged file is an error before anything is played
+        read_splits(folder)  # fails before anything is played if a file is damaged
     else:
-        rebuild_indexes(folder, seed)  # a process that is killed leaves a dataset that can be read
+        rebuild_indexes(folder, seed)  # so that a killed process leaves a readable dataset
     try:
         with progress_bar("Playing", episodes) as over:
             over(episodes - len(jobs))
@@ -91,7 +91,7 @@ def collect(
         click.echo("Stopped. Re-run the same command to resume.", err=True)
         raise
     finally:
-        remove_abandoned(folder.episodes)  # what interrupted workers had begun
+        remove_abandoned(folder.episodes)  # unfinished games of interrupted workers
         card = rebuild_indexes(folder, seed)
         click.echo(f"{output}: {card['episodes']} episodes, {card['frames']} frames, {card['actions']}")
 
@@ -99,9 +99,9 @@ def collect(
 def _player(workers: int, ray: str | None) -> Callable[[Sequence[Any]], Iterator[int]]:
     """
     :param workers: number of processes
-    :param ray: address of a cluster; None to play here
-    :return: what plays jobs
-    :raises ImportError: if Ray is asked for and not installed
+    :param ray: address of a cluster; None to play on this machine
+    :return: function that plays jobs and yields the number of each game
+    :raises ImportError: if Ray is needed and not installed
     """
     if ray is None:
         from sb3_breakout.gameplay.collect.collection import collect as play_here

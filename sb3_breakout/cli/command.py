@@ -1,8 +1,8 @@
 """
-What all commands have in common.
+The base of all commands.
 
-Their modules import nothing slow, so that ``--help`` and shell completion answer at once. The code that does the work is
-imported when a command runs.
+Modules of commands import nothing slow, so that ``--help`` and shell completion answer at once. The code that does the work is
+only imported when a command runs.
 """
 
 import re
@@ -17,13 +17,13 @@ from sb3_breakout.registry import ALGORITHMS
 
 STEPS = click.IntRange(min=1)
 SEED = click.IntRange(0, 2**32 - 1)
-FAILURES = (ImportError, OSError, ValueError, RuntimeError)  # whose messages say what to do
+FAILURES = (ImportError, OSError, ValueError, RuntimeError)  # their messages are for the user
 
 
 class Command(click.Command):
     """
-    A command that may also be typed as for ``argparse``: ``--output_dir`` for ``--output-dir``, and ``--seeds 0 1 2`` for
-    ``--seeds 0 --seeds 1 --seeds 2``. Failures are reported without a traceback. SIGTERM ends it as Ctrl-C does.
+    A command that also accepts the syntax of ``argparse``: ``--output_dir`` for ``--output-dir``, and ``--seeds 0 1 2`` for
+    ``--seeds 0 --seeds 1 --seeds 2``. Failures are reported without a traceback. SIGTERM ends the command as Ctrl-C does.
     """
 
     def __init__(self, name: str | None, **kwargs: Any) -> None:
@@ -32,17 +32,17 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """
-        :param ctx: of this call
-        :param args: what was typed
-        :return: what is left of it
+        :param ctx: context of this call
+        :param args: words of the command line
+        :return: the arguments that were not parsed
         """
         several = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
         return super().parse_args(ctx, _as_for_click(args, several))
 
     def invoke(self, ctx: click.Context) -> Any:
         """
-        :param ctx: of this call
-        :raises click.ClickException: for what has failed
+        :param ctx: context of this call
+        :raises click.ClickException: if the command fails with one of ``FAILURES``
         """
         termination = Termination()
         try:
@@ -51,7 +51,7 @@ class Command(click.Command):
         except KeyboardInterrupt:
             termination.exit_if_received()
             raise
-        except (click.exceptions.Exit, click.Abort, BrokenPipeError):  # `| head` has read enough: click ends quietly
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):  # click handles these; `| head` breaks the pipe
             raise
         except FAILURES as error:
             raise click.ClickException(str(error)) from error
@@ -61,8 +61,8 @@ def _as_for_click(args: list[str], several: set[str]) -> list[str]:
     """
     :param args: words of a command line, as for ``argparse``
     :param several: options that take several values
-    :return: the same with dashes in the names of options, and an option with several values in front of each of them
-    :raises click.UsageError: if an option that takes several values is given none
+    :return: the same with dashes in option names, and options with several values repeated before each value
+    :raises click.UsageError: if an option that takes several values has none
     """
     typed = [_with_dashes(word) for word in args]
     words: list[str] = []
@@ -80,7 +80,7 @@ def _as_for_click(args: list[str], several: set[str]) -> list[str]:
 
 
 def _with_dashes(word: str) -> str:
-    """:return: an option's name with dashes; anything else as it is"""
+    """:return: an option with dashes in its name; other words unchanged"""
     if not word.startswith("--"):
         return word
     name, *value = word.split("=", 1)
@@ -88,12 +88,18 @@ def _with_dashes(word: str) -> str:
 
 
 def _is_option(word: str) -> bool:
-    """:return: whether it begins an option: a negative number does not"""
+    """:return: whether the word is an option; a negative number is not"""
     return word.startswith("-") and not re.fullmatch(r"-[0-9.]+", word)
 
 
 def agent_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Options of every command that takes a trained agent, for agents without the settings of their run."""
-    algo = click.option("--algo", type=click.Choice(sorted(ALGORITHMS)), help="Its algorithm.  [default: read from its file]")
-    env = click.option("--env", help="Its game, for instance PongNoFrameskip-v4.  [default: that of its run, else Breakout]")
+    """
+    Add the options of commands that take a trained agent: algorithm and game, for agents without the settings of their run.
+    """
+    algo = click.option(
+        "--algo", type=click.Choice(sorted(ALGORITHMS)), help="Agent's algorithm.  [default: read from its file]"
+    )
+    env = click.option(
+        "--env", help="Agent's game, for instance PongNoFrameskip-v4.  [default: that of its run, else Breakout]"
+    )
     return algo(env(function))

@@ -15,7 +15,7 @@ from sb3_breakout.cli.command import Command, agent_options
 )
 @agent_options
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="Folder to write, which must be free.  [default: hub/NAME, replaced]"
+    "--output", type=click.Path(path_type=Path), help="Folder to write, which must not exist.  [default: hub/NAME, replaced]"
 )
 @click.option("--no-upload", is_flag=True, help="Write the folder only.")
 def push(agent: str, repo: str, algo: str | None, env: str | None, output: Path | None, no_upload: bool) -> None:

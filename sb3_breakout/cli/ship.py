@@ -13,11 +13,11 @@ from sb3_breakout.cli.command import STEPS, Command, agent_options
 @click.option("--checkpoint", help="File in the last folder.  [default: the final model]")
 @agent_options
 @click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("rl-trained-agents"), help="Where its folder is written."
+    "--output", type=click.Path(path_type=Path), default=Path("rl-trained-agents"), help="Parent of the folder to write."
 )
 @click.option("--name", help="Name of the folder to write.  [default: that of the run]")
 @click.option("--episodes", type=STEPS, default=100, help="Games of the evaluation, per protocol.")
-@click.option("--workers", type=STEPS, default=1, help="Processes of the evaluation.")
+@click.option("--workers", type=STEPS, default=1, help="Number of processes of the evaluation.")
 @click.option("--force", is_flag=True, help="Replace an agent that was shipped before.")
 def ship(
     runs: tuple[Path, ...],

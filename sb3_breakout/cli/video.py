@@ -13,20 +13,20 @@ from sb3_breakout.protocol import MAX_STEPS, STICKINESS, VIDEO_SCALE
 
 
 @click.command(cls=Command)
-@click.option("--agent", help="Who plays a single video: 'random', 'trained' (default), or any value of --checkpoint.")
+@click.option("--agent", help="Agent of a single video: 'random', 'trained' (default), or any value of --checkpoint.")
 @click.option("--checkpoint", default=TRAINED, help="The trained agent, named as for `evaluate`.")
 @agent_options
 @click.option("--bulk", is_flag=True, help="Record many videos, with their frames.")
 @click.option("--output-dir", type=click.Path(path_type=Path), help="[default: bulk_videos with --bulk, else videos]")
-@click.option("--total-videos", type=STEPS, default=20, help="With --bulk.")
-@click.option("--percent-random", type=click.FloatRange(0, 100), default=30, help="With --bulk: videos of the random agent.")
+@click.option("--total-videos", type=STEPS, default=20, help="With --bulk: number of videos.")
+@click.option("--percent-random", type=click.FloatRange(0, 100), default=30, help="With --bulk: share of the random agent.")
 @click.option("--seed", type=SEED, default=0, help="Seed of the first game.")
 @click.option("--max-steps", type=STEPS, default=MAX_STEPS, help="Agent steps after which a game is truncated.")
 @click.option("--protocol", type=click.Choice(list(STICKINESS)), default="v4", help="sticky: games differ more.")
 @click.option("--scale", type=STEPS, default=VIDEO_SCALE, help="Pixels of the video per pixel of the screen.")
-@click.option("--q-values", "with_q_values", is_flag=True, help="Draw the trained agent's Q-values.")
-@click.option("--td-error", "with_td_error", is_flag=True, help="Draw its absolute TD errors, the basis of its priorities.")
-@click.option("--device", default="auto", help="As PyTorch names it: cpu, cuda, mps.")
+@click.option("--q-values", "with_q_values", is_flag=True, help="Show the trained agent's Q-values.")
+@click.option("--td-error", "with_td_error", is_flag=True, help="Show its absolute TD errors, the basis of priorities.")
+@click.option("--device", default="auto", help="PyTorch device: cpu, cuda, mps or auto.")
 @click.pass_context
 def video(
     context: click.Context,
@@ -44,7 +44,7 @@ def video(
     """
     Record annotated videos of whole games.
 
-    With --bulk each video has a folder of the same name beside it with its pictures, without text and lossless: 0.png, 1.png
+    With --bulk, each video has a folder of the same name beside it with its pictures, lossless and without text: 0.png, 1.png
     and so on. Game k of each agent has the seed SEED + k - 1. Re-run the same command to resume.
 
     \b
@@ -75,10 +75,10 @@ def video(
 
 def _refuse_given(context: click.Context, names: list[str], purpose: str) -> None:
     """
-    :param context: of this call
-    :param names: parameters that it would not use
-    :param purpose: what they are for instead
-    :raises click.UsageError: if one of them was typed
+    :param context: context of this call
+    :param names: parameters that this call would not use
+    :param purpose: what they are for
+    :raises click.UsageError: if one of them was given
     """
     for parameter in context.command.params:
         if parameter.name in names and context.get_parameter_source(parameter.name) is not ParameterSource.DEFAULT:
@@ -86,6 +86,8 @@ def _refuse_given(context: click.Context, names: list[str], purpose: str) -> Non
 
 
 def _file_name(agent: str) -> str:
-    """:return: an agent's name without slashes and colons; of a file with its folder, as many are called best_model.zip"""
+    """
+    :return: an agent's name without slashes and colons; for a file, with its folder, since many are called best_model.zip
+    """
     path = Path(agent).resolve()
     return f"{path.parent.name}_{path.stem}".lstrip("_") if path.suffix == ".zip" else re.sub("[/:]", "_", agent)

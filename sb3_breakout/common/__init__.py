@@ -1,1 +1,1 @@
-"""Helpers that every other subpackage may use; they import none of them."""
+"""Helpers for all other subpackages, none of which they import."""

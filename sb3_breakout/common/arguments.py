@@ -1,4 +1,4 @@
-"""Checks of arguments; errors name the value received and what would be right."""
+"""Checks of arguments. Errors name the value received and the valid ones."""
 
 import difflib
 import inspect
@@ -16,9 +16,9 @@ def check_known_arguments(given: Iterable[str], known: Iterable[str], where: str
     Refuse argument names that nothing would read.
 
     :param given: the names received
-    :param known: the names that mean something
+    :param known: the valid names
     :param where: what received them, for the message (for instance ``"DDQN.load()"``)
-    :raises ValueError: naming each unknown argument and the nearest known one
+    :raises ValueError: naming each unknown argument and the most similar valid one
     """
     known = sorted(known)
     unknown = [name for name in given if name not in known]
@@ -30,10 +30,12 @@ def check_known_arguments(given: Iterable[str], known: Iterable[str], where: str
 
 def did_you_mean(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
     """
-    :param name: one that is not known
-    :param known: those that are
-    :param likeness: of the nearest one, from 0 (any) to 1, for it to be named
-    :return: a hint to put behind the name in a message; empty if none is near
+    Suggest a known name in place of an unknown one.
+
+    :param name: an unknown name
+    :param known: the known names
+    :param likeness: smallest similarity of a name to be suggested, from 0 (any) to 1
+    :return: a hint to append to the name in a message; empty if no name is similar
     """
     nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)
     return f" (did you mean '{nearest[0]}'?)" if nearest else ""
@@ -42,8 +44,8 @@ def did_you_mean(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
 def constructor_arguments(cls: type) -> list[str]:
     """
     :param cls: a class
-    :return: the names of its constructor's arguments, without ``self`` and private ones; those of its base classes too, as
-        far as constructors pass ``**kwargs`` on
+    :return: the names of its constructor's arguments, without ``self`` and private ones, including those of base classes as
+        far as constructors pass on ``**kwargs``
     """
     return [name for name in _constructor_parameters(cls) if not name.startswith("_")]
 
@@ -51,13 +53,13 @@ def constructor_arguments(cls: type) -> list[str]:
 def takes_any_argument(cls: type) -> bool:
     """
     :param cls: a class
-    :return: whether no constructor of it or its bases would refuse an unknown keyword
+    :return: whether neither its constructor nor those of its bases refuse unknown keywords
     """
     return ANY_KEYWORD in _constructor_parameters(cls).values()
 
 
 def _constructor_parameters(cls: type) -> dict[str, Any]:
-    """:return: kinds of parameters by their names; ``ANY_KEYWORD`` among them unless one constructor has all names"""
+    """:return: kinds of parameters by name, including ``ANY_KEYWORD`` unless one of the constructors takes no ``**kwargs``"""
     kinds: dict[str, Any] = {}
     for base in cls.__mro__:
         if "__init__" not in vars(base):
@@ -111,7 +113,7 @@ def check_unit_interval(name: str, value: float) -> None:
 
 def check_at_least(name: str, value: float, minimum: int) -> int:
     """
-    :param value: may be a whole float: YAML and RL Zoo's ``-params`` read ``1e5`` as one
+    :param value: may be a float with a whole value, as YAML and RL Zoo's ``-params`` read ``1e5``
     :return: ``value`` as an integer
     :raises ValueError: if ``value`` is not a whole number of at least ``minimum``
     """

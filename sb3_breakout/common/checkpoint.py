@@ -1,4 +1,4 @@
-"""Model files: written atomically, and incomplete ones are reported."""
+"""Atomic writing of model files, and clear errors for incomplete ones."""
 
 import io
 import pathlib
@@ -17,7 +17,7 @@ def atomic_open(path: File, suffix: str) -> Iterator[io.BufferedIOBase]:
     Yield a file to write to. It is renamed to ``path`` when the block ends: a process killed before that leaves the old file.
 
     :param path: path to the file, or a file-like object, which is yielded unchanged
-    :param suffix: is appended to a path without one
+    :param suffix: suffix to append to a path without one
     """
     if not isinstance(path, (str, pathlib.Path)):
         yield path
@@ -30,9 +30,9 @@ def atomic_open(path: File, suffix: str) -> Iterator[io.BufferedIOBase]:
 @contextmanager
 def incomplete_explained(path: File) -> Iterator[None]:
     """
-    Explain what is wrong when SB3 cannot read a model.
+    Raise a clear error if SB3 cannot read a model inside the block.
 
-    :param path: what it reads
+    :param path: the file that SB3 reads
     :raises ValueError: if the file is truncated, or not a zip file of a model
     """
     incomplete = f"{path} is not a complete checkpoint: the file is truncated or not a zip file of a model."

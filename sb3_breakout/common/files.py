@@ -1,4 +1,4 @@
-"""Files and folders that are written atomically."""
+"""Atomic writing of files and folders."""
 
 import os
 import re
@@ -14,24 +14,27 @@ import psutil
 
 
 def _host() -> str:
-    """:return: name of what numbers this process: the host, or a container, of which several can have one host name"""
+    """
+    :return: name of the PID namespace of this process: host name and namespace, since several containers can have the same
+        host name
+    """
     name = socket.gethostname()
-    with suppress(OSError):  # there are none on other systems than Linux
+    with suppress(OSError):  # only Linux has namespaces
         name += f"-{os.readlink('/proc/self/ns/pid')}"
     return re.sub("[^A-Za-z0-9]+", "-", name).strip("-")
 
 
 HOST = _host()
-LIFE = uuid4().hex[:8]  # distinguishes this process from an earlier one with the same number
+LIFE = uuid4().hex[:8]  # distinguishes this process from an earlier one with the same PID
 _numbers = count()
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
-    Yield a temporary path beside ``path``. It is flushed to the disk and renamed to ``path`` when the block ends, and removed
-    when the block fails. A process that is killed or a machine that loses power leaves the old file, and the temporary one
-    until something is written to the same folder again.
+    Yield a temporary path beside ``path``. It is flushed to disk and renamed to ``path`` when the block ends, and removed if
+    the block fails. If the process is killed or the machine loses power, the old file remains, and the temporary one stays
+    until the next write to the same folder.
 
     :param path: the file to write; its folder is created if needed
     """
@@ -41,7 +44,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())  # some file systems rename before they write, and would leave an empty file
+            os.fsync(file.fileno())  # some file systems rename before they write, which could leave an empty file
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -50,14 +53,14 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
     """
-    Yield an empty folder beside ``path``. It is renamed to ``path`` when the block ends, and removed when the block fails.
+    Yield an empty folder beside ``path``. It is renamed to ``path`` when the block ends, and removed if the block fails.
 
-    To replace a folder takes two renames. A process that is killed between them leaves the former folder hidden beside
-    ``path``, and the next call for this path gives it back its name.
+    Replacing a folder takes two renames. If the process is killed between them, the former folder remains hidden beside
+    ``path``, and the next call for this path restores its name.
 
     :param path: the folder to write
-    :param replace: what is there is replaced; otherwise nothing must be there
-    :raises FileExistsError: if it is there
+    :param replace: whether to replace an existing folder; otherwise there must be none
+    :raises FileExistsError: if ``path`` exists and ``replace`` is False
     """
     former = path.with_name(f".{path.name}.former")
     _give_back(former, path)
@@ -79,8 +82,10 @@ def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
 
 def _give_back(former: Path, path: Path) -> None:
     """
-    :param former: the folder that was to be replaced, if it is still there
-    :param path: its name; where that is taken, the former folder has been replaced and is removed
+    Restore the former folder if ``path`` is free; otherwise it was replaced and is removed.
+
+    :param former: the hidden former folder, which need not exist
+    :param path: the original name of the folder
     """
     if former.exists() and not path.exists():
         former.rename(path)
@@ -89,11 +94,11 @@ def _give_back(former: Path, path: Path) -> None:
 
 def name_folder(temporary: Path, path: Path) -> None:
     """
-    Give a complete folder its name once its files are on the disk: a machine that loses power leaves none of them empty.
+    Rename a complete folder after flushing its files to disk, so that a power loss leaves none of them empty.
 
     :param temporary: the folder
-    :param path: its name, which must be free
-    :raises OSError: if it is not
+    :param path: its final name, which must be free
+    :raises OSError: if the name is taken
     """
     _flush()
     temporary.rename(path)
@@ -101,8 +106,8 @@ def name_folder(temporary: Path, path: Path) -> None:
 
 def _flush() -> None:
     """
-    Write all files to the disk. On ext4 with 300 new files: 22 ms, and 0.2 s while another process writes gigabytes; an
-    ``fsync`` of each takes 0.4 s and 1.6 s, as each commits the journal.
+    Flush all files to disk. On ext4 with 300 new files this takes 22 ms, or 0.2 s while another process writes gigabytes. An
+    ``fsync`` of each file would take 0.4 s and 1.6 s, since each commits the journal.
     """
     if hasattr(os, "sync"):
         os.sync()
@@ -110,10 +115,10 @@ def _flush() -> None:
 
 def temporary_beside(path: Path) -> Path:
     """
-    Name a file or folder that is not complete yet, and remove what dead processes left in its folder.
+    Choose a temporary name for an incomplete file or folder, and remove what dead processes left in the same folder.
 
-    :param path: what it will be called
-    :return: a hidden path beside it that names the writing process and its host: ``.NAME.HOST.PID.LIFE-NUMBER.tmp``
+    :param path: the final path
+    :return: a hidden path beside ``path`` that names the writing process and its host: ``.NAME.HOST.PID.LIFE-NUMBER.tmp``
     """
     remove_abandoned(path.parent)
     return path.with_name(f".{path.name}.{HOST}.{os.getpid()}.{LIFE}-{next(_numbers)}.tmp")
@@ -121,16 +126,16 @@ def temporary_beside(path: Path) -> Path:
 
 def remove_abandoned(folder: Path) -> None:
     """
-    Remove what :func:`temporary_beside` named for dead processes of this host. Those of other hosts and containers, which may
-    share the folder, are left alone.
+    Remove temporary files and folders (see :func:`temporary_beside`) of dead processes of this host. Those of other hosts and
+    containers, which may share the folder, are left alone.
 
-    :param folder: is searched, without those inside it
+    :param folder: folder to search, without subfolders
     """
     for path in folder.glob(f".*.{HOST}.*.tmp"):
         writer = re.fullmatch(rf"\..+\.{HOST}\.([0-9]+)\.([0-9a-f]{{8}})-[0-9]+\.tmp", path.name)
         if writer is None or _lives(int(writer[1]), writer[2]):
             continue
-        with suppress(OSError):  # another process may be removing it, or own it
+        with suppress(OSError):  # another process may be removing it, or another user may own it
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

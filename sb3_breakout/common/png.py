@@ -1,9 +1,9 @@
-"""Lossless pictures."""
+"""Encoding of PNG files."""
 
 import cv2
 import numpy as np
 
-# Without filters, which do nothing for flat areas: a third of the time that OpenCV's default takes, and smaller files
+# Without filters, which gain nothing on flat areas: a third of the time of OpenCV's default, and smaller files
 OPTIONS = (cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE, cv2.IMWRITE_PNG_COMPRESSION, 2)
 
 

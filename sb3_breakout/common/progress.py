@@ -1,4 +1,4 @@
-"""A progress bar for what takes minutes."""
+"""A progress bar for long tasks."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,16 +11,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 @contextmanager
 def progress_bar(title: str, total: int, shown: bool = True) -> Iterator[Callable[[int], None]]:
     """
-    A bar on stderr while the block runs. Nothing of it stays, and there is none where stderr is no terminal.
+    Show a bar on stderr while the block runs. It disappears at the end, and is not shown if stderr is not a terminal.
 
-    :param title: what is going on
+    :param title: description of the task
     :param total: number of parts
     :param shown: False for no bar
-    :return: to be called with the number of parts that are done since the last call
+    :return: function to call with the number of parts done since the last call
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     shown = shown and sys.stderr.isatty()
-    # Output that is redirected to a file must not be caught by the bar
+    # The bar must not capture output that is redirected to a file
     with Progress(
         *columns, console=Console(stderr=True), transient=True, disable=not shown, redirect_stdout=False, redirect_stderr=False
     ) as bar:

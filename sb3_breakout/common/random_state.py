@@ -1,4 +1,4 @@
-"""The state of the random number generators that a training uses."""
+"""Saving and restoring the state of the random number generators that a training uses."""
 
 import random
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import torch as th
 
 def get_random_state() -> dict[str, Any]:
     """
-    :return: the state of the generators that SB3 seeds: Python's, NumPy's and PyTorch's, the one of each GPU included
+    :return: the state of the generators that SB3 seeds: Python's, NumPy's and PyTorch's, including one per GPU
     """
     on_gpus = th.cuda.get_rng_state_all() if th.cuda.is_available() else []
     return {
@@ -24,7 +24,7 @@ def get_random_state() -> dict[str, Any]:
 
 def set_random_state(state: dict[str, Any]) -> None:
     """
-    :param state: what :func:`get_random_state` gave; states of GPUs are left out on a machine with another number of them
+    :param state: what :func:`get_random_state` returned; GPU states are skipped on a machine with another number of GPUs
     """
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
@@ -35,7 +35,7 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 @contextmanager
 def random_state_kept() -> Iterator[None]:
-    """Random numbers drawn inside the block leave the generators unchanged."""
+    """Restore the states of the generators after the block."""
     state = get_random_state()
     try:
         yield

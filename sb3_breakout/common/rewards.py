@@ -1,8 +1,8 @@
-"""Two rewards in one training: the game's (extrinsic) and a bonus (intrinsic)."""
+"""Mixing of two rewards: the game's (extrinsic) and a bonus (intrinsic)."""
 
 import numpy as np
 
-INTRINSIC_REWARD = "intrinsic_reward"  # the bonus of a step, in its info
+INTRINSIC_REWARD = "intrinsic_reward"  # key of the bonus in the info of a step
 
 
 def mixed_rewards(extrinsic: np.ndarray, intrinsic: np.ndarray, reward_mix: float) -> np.ndarray:

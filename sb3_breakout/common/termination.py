@@ -1,4 +1,4 @@
-"""Ctrl-C, and SIGTERM, which clusters send before SIGKILL: both interrupt, but not in the middle of a step."""
+"""Handling of Ctrl-C and of SIGTERM, which clusters send before SIGKILL: both interrupt, but not in the middle of a step."""
 
 import signal
 import sys
@@ -10,10 +10,10 @@ from types import FrameType
 
 class Termination:
     """
-    Inside the block, the first SIGTERM raises ``KeyboardInterrupt``, on which what was done is saved. From then on SIGTERM
-    is ignored, so that a second one does not cut the saving short: :meth:`exit_if_received` comes after it.
+    Inside the block, the first SIGTERM raises ``KeyboardInterrupt``, so that the caller can save its work. Further ones are
+    ignored, so that they do not interrupt the saving. Call :meth:`exit_if_received` after it.
 
-    Signals reach the main thread alone: in others, the block changes nothing.
+    Only the main thread receives signals; in other threads, the block has no effect.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Termination:
 
     def exit_if_received(self) -> None:
         """
-        :raises SystemExit: if SIGTERM was received, with the exit code of a process that it has ended
+        :raises SystemExit: if SIGTERM was received, with the exit code of a process ended by SIGTERM
         """
         if self.received:
             sys.exit(128 + signal.SIGTERM)
@@ -43,10 +43,10 @@ class Termination:
 @contextmanager
 def interrupts_postponed() -> Iterator[None]:
     """
-    SIGINT (Ctrl-C) and SIGTERM wait for the end of the block, so that what it changes together is never half changed.
+    Postpone SIGINT (Ctrl-C) and SIGTERM to the end of the block, so that its changes are made completely.
 
-    Signals reach the main thread alone: in others, the block changes nothing. Nor does it where a signal has no handler of
-    Python's: it ends the process, or does nothing.
+    Only the main thread receives signals; in other threads, the block has no effect. Signals without a Python handler are not
+    postponed: they end the process, or are ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

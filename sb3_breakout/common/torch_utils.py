@@ -1,4 +1,4 @@
-"""PyTorch on this machine: which device, what it does fast, memory, compiling, clipping."""
+"""Helpers for PyTorch: choice of device, bfloat16 support, threads, memory, gradient clipping and compilation."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ def choose_device(device: th.device | str = "auto") -> th.device:
 def check_device(device: th.device | str) -> None:
     """
     :param device: as for :func:`choose_device`
-    :raises ValueError: if there is no such device; SB3 would take the CPU in place of cuda without a word
+    :raises ValueError: if there is no such device; SB3 would silently use the CPU instead of cuda
     """
     try:
         chosen = choose_device(device)
@@ -38,13 +38,13 @@ def check_device(device: th.device | str) -> None:
 
 def bfloat16_is_fast(device: th.device) -> bool:
     """
-    Whether arithmetic in bfloat16 is done by the hardware. Elsewhere it is emulated, and slower than float32.
+    Whether the hardware does arithmetic in bfloat16. Otherwise it is emulated, and slower than float32.
 
-    :param device: where to compute
+    :param device: device to compute on
     """
     if device.type == "cuda":
         return th.cuda.is_bf16_supported(including_emulation=False)
-    # Not exported by PyTorch, and missing where the processor is no x86
+    # Not exported by PyTorch, and missing on processors other than x86
     probes = (getattr(th.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return device.type == "cpu" and any(probe() for probe in probes if probe is not None)
 
@@ -52,7 +52,7 @@ def bfloat16_is_fast(device: th.device) -> bool:
 @contextmanager
 def number_of_threads(number: int) -> Iterator[None]:
     """
-    :param number: of threads that PyTorch computes with inside the block
+    :param number: number of threads that PyTorch uses inside the block
     """
     before = th.get_num_threads()
     th.set_num_threads(number)
@@ -64,26 +64,26 @@ def number_of_threads(number: int) -> Iterator[None]:
 
 def keep_freed_memory() -> None:
     """
-    Let the C library keep what an update frees for the next update. glibc hands memory back to the kernel beyond twice the
-    largest block that was ever mapped and freed, and every page of it that is used again is a page fault: a quarter of an
-    update in float32. Such a block, as large as still counts (32 MB), raises the limit to 64 MB (``M_MMAP_THRESHOLD`` in
-    mallopt(3)). Other allocators do not mind, nor does one that ``MALLOC_`` variables have set up.
+    Let the C library keep the memory that an update frees for the next update. glibc returns free memory to the kernel beyond
+    twice the size of the largest block that was ever mapped and freed, and using it again causes page faults: a quarter of the
+    time of an update in float32. Freeing one block of the largest size that counts (32 MB) raises this limit to 64 MB
+    (``M_MMAP_THRESHOLD`` in mallopt(3)). Other allocators, and one configured by ``MALLOC_`` variables, are not affected.
     """
-    np.empty(31 << 20, np.uint8)  # bytes; no page of it is touched
+    np.empty(31 << 20, np.uint8)  # bytes; freed at once, and no page is touched
 
 
 def clip_gradient_norm_(parameters: Iterable[th.nn.Parameter], max_norm: float) -> th.Tensor:
     """
-    As ``torch.nn.utils.clip_grad_norm_``, bit by bit, but on the CPU gradients that are short enough are left alone.
-    Multiplying them all by 1 would take longer than Adam's step.
+    The same as ``torch.nn.utils.clip_grad_norm_``, bit for bit, but on the CPU, gradients within the limit are left alone:
+    multiplying them all by 1 would take longer than Adam's step.
 
     :param parameters: parameters whose gradients to clip
-    :param max_norm: largest norm over all of them
+    :param max_norm: largest norm of all gradients together
     :return: scalar, the norm before clipping
     """
     parameters = [parameter for parameter in parameters if parameter.grad is not None]
     norm = get_total_norm(parameter.grad for parameter in parameters)  # type: ignore[misc]
-    # On other devices the comparison would have to wait for the result
+    # On other devices, the comparison would have to wait for the result
     if norm.device.type != "cpu" or not norm + 1e-6 <= max_norm:
         clip_grads_with_norm_(parameters, max_norm, norm)
     return norm
@@ -100,14 +100,14 @@ class CompiledFunction:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._eager = function
-        self._active: Callable[..., Any] | None = None  # a model that is loaded to play never compiles
+        self._active: Callable[..., Any] | None = None  # until the first call: a model loaded to play never compiles
 
     def __call__(self, *args: Any) -> Any:
         try:
             if self._active is None:
                 self._active = th.compile(self._eager, dynamic=False)
             return self._active(*args)
-        except Exception as error:  # what the compiler raises differs by backend and release
+        except Exception as error:  # the type of the compiler's errors depends on backend and release
             if self._active is self._eager:
                 raise
             self._active = self._eager

@@ -1,4 +1,4 @@
-"""Processes that work for this one and end with it."""
+"""Worker processes that end with this process."""
 
 import multiprocessing
 import os
@@ -15,12 +15,12 @@ from sb3_breakout.common.termination import interrupts_postponed
 @contextmanager
 def worker_processes(number: int) -> Iterator[ProcessPoolExecutor]:
     """
-    Processes that end at once when this one is killed or interrupted. What has not begun is cancelled when the block is left.
-    They are spawned: a script that uses them needs ``if __name__ == "__main__":``.
+    Start processes that end at once when this one is killed or interrupted. Pending tasks are cancelled when the block is
+    left. The processes are spawned, so a script that uses them needs ``if __name__ == "__main__":``.
 
-    :param number: of processes
-    :return: their pool
-    :raises RuntimeError: if one of them is killed
+    :param number: number of processes
+    :return: the pool of processes
+    :raises RuntimeError: if one of the processes is killed
     """
     pool = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=_prepare)
     try:
@@ -39,7 +39,7 @@ def worker_processes(number: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _prepare() -> None:
-    """In a worker: leave Ctrl-C to the parent, and end at once when it was killed, as results would not be collected."""
+    """In a worker, ignore Ctrl-C (the parent handles it), and end at once when the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -16,17 +16,18 @@ from sb3_breakout.replay import PrioritizedReplayBuffer
 
 class ActingDQN(DDQNArguments):
     """
-    SB3's DQN with an exploration rule in the policy, in place of its own epsilon-greedy actions. It keeps the latest
-    scores by environment and, if requested, gives each new transition a priority from the Q-values behind its action.
+    SB3's DQN with its epsilon-greedy actions replaced by the exploration rule of the policy. It keeps the latest scores by
+    environment and, if requested, derives the priority of each new transition from the Q-values that its action was chosen
+    with.
 
-    A part of :class:`~sb3_breakout.ddqn.DDQN`, not to be used alone.
+    Base class of :class:`~sb3_breakout.ddqn.DDQN`, not to be used on its own.
     """
 
     behaviour: DDQNPolicy | None = None  # the agent that chooses training actions; None for this model's own policy
     _actor_errors: ActorTDErrors | None = None
     _episodes_ended = 0  # in the latest step, over all environments
-    _step_open = False  # whether an action was chosen whose transition is not stored (yet, or since learn() was stopped)
-    _scores: deque[tuple[int, float]]  # environment and score of the latest episodes
+    _step_open = False  # an action was chosen, but its transition is not stored (yet, or because learn() was stopped)
+    _scores: deque[tuple[int, float]]  # (environment, score) of the latest episodes
 
     @property
     def temperature(self) -> float | None:
@@ -47,7 +48,9 @@ class ActingDQN(DDQNArguments):
 
     @property
     def _prefilling(self) -> bool:
-        """Whether the buffer is still being filled by random play; a model that has learned before plays itself."""
+        """
+        Whether random actions still fill the buffer; a model that was trained before acts by its own policy from the start.
+        """
         return self.num_timesteps < self.learning_starts and self._n_updates == 0
 
     def _sample_action(

@@ -1,4 +1,4 @@
-"""The attributes in which a DDQN keeps the arguments of its constructor."""
+"""The attributes that hold the arguments of DDQN's constructor."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,8 @@ from sb3_breakout.ddqn.policies import DDQNPolicy
 
 class DDQNArguments(DQN):
     """
-    SB3's DQN with the attributes that :class:`~sb3_breakout.ddqn.DDQN` adds or narrows; its parts are built from them.
+    SB3's DQN with declarations of the attributes that :class:`~sb3_breakout.ddqn.DDQN` adds, or whose types it narrows. Its
+    parts are built from these attributes.
     """
 
     action_space: spaces.Discrete

@@ -13,8 +13,8 @@ from sb3_breakout.ddqn.views import View
 
 def make_exploration(model: DDQNArguments) -> ExplorationRule:
     """
-    :param model: its arguments determine the rule and how it changes over training
-    :return: the rule; a copy of one that was passed as an object, which other models may get too
+    :param model: the model whose arguments determine the rule and how it changes over training
+    :return: the exploration rule; a copy if it was passed as an object, since other models may be given the same object
     """
     if isinstance(model.exploration, ExplorationRule):
         return copy.deepcopy(model.exploration)
@@ -31,9 +31,11 @@ def make_exploration(model: DDQNArguments) -> ExplorationRule:
 
 def make_learner(model: DDQNArguments, policy: DDQNPolicy, view: View, rule: ExplorationRule) -> QLearner:
     """
-    :param model: its arguments determine how the policy explores and learns
-    :param policy: its networks; it explores by ``rule`` from now on
-    :param view: what to learn from
+    Set up a policy for training and build its learner.
+
+    :param model: the model whose arguments determine how the policy explores and learns
+    :param policy: the networks to train; it explores with ``rule`` from now on
+    :param view: view of the replay buffer to learn from
     :param rule: chooses the policy's training actions
     :return: the learner
     """

@@ -1,4 +1,4 @@
-"""Double DQN that learns the distribution of returns."""
+"""Double DQN that learns a distribution over returns."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ class C51(DDQN):
 
     Paper: https://arxiv.org/abs/1707.06887
 
-    :param args: of ``DDQN``
-    :param n_atoms: number of returns
-    :param kwargs: of ``DDQN``
-    :raises ValueError: as ``DDQN``, and without ``n_atoms``
+    :param args: arguments of ``DDQN``
+    :param n_atoms: number of returns (atoms) in the distribution
+    :param kwargs: keyword arguments of ``DDQN``
+    :raises ValueError: as in ``DDQN``, and if ``n_atoms`` is ``None``
     """
 
     def __init__(self, *args: Any, n_atoms: int = 51, **kwargs: Any) -> None:

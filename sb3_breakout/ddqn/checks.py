@@ -1,4 +1,4 @@
-"""Validation of DDQN's arguments before the first step. Whole floats become integers."""
+"""Validation of DDQN's arguments before the first step. Floats with whole values become integers."""
 
 import warnings
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def check_arguments(model: DDQNArguments) -> None:
     """
     Check the attributes that hold the arguments: ``load`` and RL Zoo's ``-i`` set them without calling the constructor.
 
-    :param model: its whole floats (``buffer_size=1e5``) are made integers
+    :param model: the model to check; floats with whole values (``buffer_size=1e5``) are converted to integers
     :raises ValueError: for an invalid value, naming the argument
     """
     for name, smallest in SMALLEST.items():
@@ -56,7 +56,7 @@ def check_arguments(model: DDQNArguments) -> None:
 def checked_train_freq(train_freq: Any) -> Any:
     """
     :param train_freq: a number of steps, a pair of a number and ``"step"`` or ``"episode"``, or SB3's ``TrainFreq``
-    :return: likewise, whole floats made integers
+    :return: the same, with whole floats converted to integers
     :raises ValueError: for anything else
     """
     if isinstance(train_freq, TrainFreq):
@@ -151,11 +151,11 @@ def _check_mirror(model: DDQNArguments) -> None:
 
 def check_run(model: DDQNArguments, total_timesteps: float, reset_num_timesteps: bool) -> int:
     """
-    Check what only matters for training: a model that is loaded for evaluation may have a tiny buffer.
+    Checks that matter for training only; a model that is loaded for evaluation may have a tiny buffer.
 
-    :param model: about to learn
+    :param model: the model that is about to learn
     :param total_timesteps: as ``learn`` received it
-    :param reset_num_timesteps: likewise
+    :param reset_num_timesteps: as ``learn`` received it
     :return: ``total_timesteps`` as an integer
     :raises ValueError: if it is not a number of steps, or a batch is larger than the buffer
     """

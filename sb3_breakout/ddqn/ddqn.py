@@ -39,18 +39,17 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
 
     Paper: https://arxiv.org/abs/1509.06461 (Double DQN), https://arxiv.org/abs/1511.05952 (prioritized replay)
 
-    SB3's DQN with four changes: the online network chooses the action that the target network values; transitions are
-    drawn by priority and their Huber loss is weighted against the bias of that; returns are n-step; and training actions
-    are drawn from a Boltzmann distribution whose temperature falls with every episode, on the scale of the Q-values.
+    SB3's DQN with four changes: the online network chooses the action that the target network values; transitions are drawn by
+    priority, and importance weights on the Huber loss correct the resulting bias; returns are n-step; and training actions are
+    drawn from a Boltzmann distribution whose temperature falls with every episode, on the scale of the Q-values.
 
-    ``predict`` does not use this exploration: with ``deterministic=False`` it is greedy up to ``evaluation_epsilon``, also in
-    the middle of training, so that evaluation, ``enjoy`` and ``record_video`` show what was learned.
+    ``predict`` does not use this exploration: with ``deterministic=False`` it is greedy up to ``evaluation_epsilon``, in the
+    middle of training too, so that evaluation, ``enjoy`` and ``record_video`` show what was learned.
 
     :param policy: The policy model to use (MlpPolicy, CnnPolicy, NativeCnnPolicy, MultiInputPolicy)
     :param env: The environment to learn from (if registered in Gym, can be str)
-    :param learning_rate: The learning rate, it can be a function
-        of the current progress remaining (from 1 to 0); a pair (start, end) or a triple (start, end, fraction of training by
-        which the end is reached) is a straight line
+    :param learning_rate: The learning rate, it can be a function of the current progress remaining (from 1 to 0); a pair
+        (start, end) or a triple (start, end, fraction of training by which the end is reached) gives a linear schedule
     :param buffer_size: how many transitions the replay buffer holds
     :param learning_starts: how many steps to collect before learning starts, by random play unless the model has
         learned before
@@ -91,29 +90,30 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
     :param temperature_min: floor of the temperature
     :param temperature_decay: factor on the temperature per ``temperature_slowdown`` episodes, as the
         learner counts them (one per life where the wrapper ends episodes at a lost life)
-    :param temperature_slowdown: how many episodes one factor takes
+    :param temperature_slowdown: number of episodes per factor of ``temperature_decay``
     :param temperature_scale: ``"q_spread"`` divides Q-values by their running spread over actions before the softmax,
         ``"raw"`` does not
     :param evaluation_epsilon: probability of a random action in ``predict(deterministic=False)``
-    :param ladder_epsilon: probability of a random training action in the first environment, on top of ``exploration``;
-        it falls from environment to environment (Ape-X, https://arxiv.org/abs/1803.00933, section 4.1); 0 for none.
-        The scores of the first and the last quarter of the environments are logged apart, as
-        ``rollout/ep_rew_mean_boldest`` and ``rollout/ep_rew_mean_greediest``
-    :param ladder_exponent: the last environment's is ``ladder_epsilon ** (1 + ladder_exponent)``
+    :param ladder_epsilon: probability of a random training action in the first environment, on top of ``exploration``; it
+        falls from environment to environment (Ape-X, https://arxiv.org/abs/1803.00933, section 4.1); 0 for none. The scores of
+        the first and the last quarter of the environments are logged separately, as ``rollout/ep_rew_mean_boldest`` and
+        ``rollout/ep_rew_mean_greediest``
+    :param ladder_exponent: how far epsilon falls: the last environment has ``ladder_epsilon ** (1 + ladder_exponent)``
     :param n_atoms: predict a distribution over this many returns and learn by the KL divergence (C51,
         https://arxiv.org/abs/1707.06887); ``None`` predicts the expected return and learns by the Huber loss
     :param v_min: smallest return of that distribution
     :param v_max: largest return of that distribution
     :param compile: compile the update with ``torch.compile``
-    :param autocast: compute the features (all layers but the Q head) in bfloat16; "auto" does so where the hardware does
-    :param initial_priorities: the priority of a new transition: ``"recent"``, the 0.9 quantile of the
-        ``|TD errors|`` measured recently, or ``"td_error"``, its own one-step ``|TD error|`` by the Q-values that actions are
-        chosen with (where there are any: not in the random prefill, nor at a time limit)
-    :param overlap_updates: update while the environments take their next step, whose actions were then chosen before the
-        update; saves time where they run in other threads (``AleVecEnv``), processes or machines
-    :param mirrored_actions: for a game that looks and plays the same in a mirror, the action that each action is there
-        (Breakout: ``[0, 1, 3, 2]``, LEFT and RIGHT exchanged): half of each batch is then learned mirrored, and ``predict``
-        takes the mean of both Q-values; ``None`` for no symmetry
+    :param autocast: compute the features (all layers but the Q head) in bfloat16; ``"auto"`` does so where the hardware
+        supports it natively
+    :param initial_priorities: the priority of a new transition: ``"recent"``, the 0.9 quantile of the ``|TD errors|`` measured
+        recently, or ``"td_error"``, its own one-step ``|TD error|``, from the Q-values that actions were chosen with (where
+        available: not during the random prefill, nor at a time limit)
+    :param overlap_updates: update while the environments take their next step, so that the actions of that step are chosen
+        before the update; saves time where environments run in other threads (``AleVecEnv``), processes or machines
+    :param mirrored_actions: for a game that looks and plays the same with left and right exchanged, the mirror image of each
+        action (Breakout: ``[0, 1, 3, 2]``, LEFT and RIGHT exchanged). Each transition of a batch is then mirrored with
+        probability 1/2, and ``predict`` averages the Q-values of an image and its mirror image; ``None`` for no symmetry
     :param _init_setup_model: Whether or not to build the network at the creation of the instance
     :raises ValueError: for an invalid value, naming the argument
     """
@@ -235,17 +235,17 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
         if self.replay_buffer is None:
             self.replay_buffer = make_replay_buffer(self)
         given = {"n_steps": self.n_steps, "policy_kwargs": self.policy_kwargs}
-        # SB3 compares it with 1, to warn that it does not reach a buffer passed by class: the one made above has got it
+        # Above 1, SB3 would warn that a buffer passed by class does not get n_steps: the buffer made above has it
         self.n_steps = 1
         self.policy_kwargs = self._policy_arguments()
         super()._setup_model()
-        vars(self).update(given)  # what is saved, and what load() compares, is what the user gave
+        vars(self).update(given)  # save() and load()'s comparison use the values that the user gave
         self.learner = make_learner(self, self.policy, as_view(self.replay_buffer, self.gamma), make_exploration(self))
         self.policy.continue_exploration(self._exploration_state or {})
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
         """
-        As in SB3. An empty replay buffer is made anew if the environment stacks another number of frames.
+        As in SB3. An empty replay buffer is rebuilt if the new environment stacks a different number of frames.
 
         :param env: the environment to learn from
         :param force_reset: reset it before training
@@ -262,7 +262,7 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
 
     def second_learner(self, view: View) -> QLearner:
         """
-        :param view: what it learns from
+        :param view: view of the replay buffer that the new learner learns from
         :return: another learner with the hyperparameters of this model, and weights and exploration of its own
         """
         policy = self.policy_class(self.observation_space, self.action_space, self.lr_schedule, **self._policy_arguments())
@@ -286,12 +286,12 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
             self.replay_buffer.check_memory()
             continues = continues and self.replay_buffer.size() > 0
         if not continues:
-            self._last_obs = None  # it does not follow what is stored: SB3 resets the environment
+            self._last_obs = None  # it does not continue the stored steps; SB3 then resets the environment
         self._step_open = False
         if reset_num_timesteps:
             self._scores.clear()
         self.behaviour = None  # a callback sets it when training starts
-        # Anew: the environment may be reset before the next action is chosen
+        # A new object: the environment may be reset before the next action is chosen
         self._actor_errors = ActorTDErrors(self.gamma) if self.initial_priorities == "td_error" else None
         return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
 
@@ -312,9 +312,9 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
 
     def train(self, gradient_steps: int, batch_size: int = 128) -> None:
         """
-        Sample the replay buffer and do the updates (see :meth:`QLearner.update`); while learning with ``overlap_updates``,
-        once the next step has been sent. A model that was loaded without its buffer waits for ``learning_starts`` transitions
-        again, with a warning.
+        Sample the replay buffer and do the updates (see :meth:`QLearner.update`). During ``learn`` with ``overlap_updates``,
+        they are done after the actions of the next step have been sent. A model that was loaded without its buffer waits for
+        ``learning_starts`` transitions again, with a warning.
 
         :param gradient_steps: number of updates
         :param batch_size: transitions per update
@@ -341,11 +341,11 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
 
     def update(self, learner: QLearner, gradient_steps: int, batch_size: int) -> Outcome | None:
         """
-        :param learner: this model's or a second one
+        :param learner: the learner of this model, or a second one
         :param gradient_steps: number of updates
         :param batch_size: transitions per update
         :return: see :meth:`QLearner.update`
-        :raises ValueError: likewise, naming the step
+        :raises ValueError: if the loss is not finite, naming the step
         """
         progress = self._current_progress_remaining
         rate = self.lr_schedule(progress)
@@ -356,7 +356,7 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
             raise ValueError(message) from error
 
     def enough_stored(self) -> bool:
-        """:return: whether the replay buffer holds ``learning_starts`` transitions, or all it can"""
+        """:return: whether the replay buffer holds ``learning_starts`` transitions or is full"""
         buffer = self.replay_buffer
         assert buffer is not None
         return buffer.full or buffer.size() * buffer.n_envs >= self.learning_starts
@@ -387,8 +387,8 @@ class DDQN(ActingDQN, OverlappingDQN, ResumableDQN):
         deterministic: bool = False,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
         """
-        The greedy action, without exploration, or with ``deterministic=False`` a random one with probability
-        ``evaluation_epsilon``, drawn for each environment. The exploration rule of the training is not used.
+        Choose the greedy action, or with ``deterministic=False`` a random one with probability ``evaluation_epsilon``, drawn
+        for each environment separately. The exploration rule of the training is not used.
 
         :param observation: the input observation
         :param state: The last states (passed through)

@@ -23,7 +23,7 @@ def boltzmann_probabilities(q_values: np.ndarray, temperature: float) -> np.ndar
 
 def epsilon_greedy_probabilities(q_values: np.ndarray, epsilon: float) -> np.ndarray:
     """
-    Epsilon spread over all actions, the rest on the first greedy one.
+    Spread epsilon evenly over all actions and give the rest to the greedy action (the first one if several are equal).
 
     :param q_values: shape (n_envs, n_actions)
     :param epsilon: in [0, 1]
@@ -37,6 +37,8 @@ def epsilon_greedy_probabilities(q_values: np.ndarray, epsilon: float) -> np.nda
 
 def mixed_with_random(probabilities: np.ndarray, epsilons: np.ndarray) -> np.ndarray:
     """
+    Mix action probabilities with uniformly random play.
+
     :param probabilities: (n_envs, n_actions), rows sum to 1
     :param epsilons: (n_envs,) probability of a uniformly random action in each environment, in [0, 1]
     :return: (n_envs, n_actions), rows sum to 1
@@ -46,10 +48,13 @@ def mixed_with_random(probabilities: np.ndarray, epsilons: np.ndarray) -> np.nda
 
 def checked_probabilities(rule: "ExplorationRule", q_values: np.ndarray) -> np.ndarray:
     """
-    :param rule: draws the actions
+    Ask an exploration rule for its probabilities and check them.
+
+    :param rule: the exploration rule
     :param q_values: shape (n_envs, n_actions), float32
-    :return: its probabilities, same shape, float64
-    :raises ValueError: naming the rule, if they are none: another shape, a negative number or NaN, rows that do not sum to 1
+    :return: the rule's action probabilities, same shape, float64
+    :raises ValueError: naming the rule, if the probabilities have another shape, are negative or NaN, or do not sum to 1 in
+        each row
     """
     probabilities = np.asarray(rule.probabilities(q_values), dtype=np.float64)
     if probabilities.shape != q_values.shape:
@@ -99,9 +104,9 @@ def action_gap(q_values: np.ndarray) -> float:
 
 class ExplorationRule(ABC):
     """
-    How training actions are drawn from Q-values. Subclass it, implement :meth:`probabilities` and pass an
-    instance as ``DDQN(exploration=...)``. A copy of it is ``model.policy.exploration``; its :meth:`get_state` is in the
-    model's file.
+    Determines how training actions are drawn from Q-values. Subclass it, implement :meth:`probabilities` and pass an instance
+    as ``DDQN(exploration=...)``. The model uses a copy, ``model.policy.exploration``, and saves the result of its
+    :meth:`get_state` in the model file.
     """
 
     @abstractmethod
@@ -123,18 +128,18 @@ class ExplorationRule(ABC):
         Called after each step of the vectorised environment, once the random prefill is over.
 
         :param progress_remaining: 1 at the start of training, 0 at its end
-        :param episodes_ended: how many episodes (as the learner sees them: lives) ended in this step
+        :param episodes_ended: number of episodes (as the learner sees them: lives) that ended in this step
         """
 
     def metrics(self) -> dict[str, float]:
         """
-        :return: what to log under ``rollout/``
+        :return: values to log under ``rollout/``, by name
         """
         return {}
 
     def get_state(self) -> dict[str, Any]:
         """
-        :return: what :meth:`set_state` needs to resume; plain Python numbers
+        :return: the state to resume with :meth:`set_state`, as plain Python numbers
         """
         return {}
 
@@ -156,7 +161,7 @@ class Boltzmann(ExplorationRule):
     :param initial: temperature before the first episode ends
     :param minimum: floor of the temperature
     :param decay: factor per ``slowdown`` episodes, in (0, 1]
-    :param slowdown: how many episodes one factor takes
+    :param slowdown: number of episodes per factor of ``decay``
     :param scale: ``"q_spread"`` or ``"raw"``
     """
 
@@ -204,8 +209,8 @@ class EpsilonGreedy(ExplorationRule):
     Random with probability epsilon, greedy otherwise; epsilon falls linearly over the first ``fraction`` of training.
 
     :param initial: epsilon at the start
-    :param final: epsilon from ``fraction`` of the training on
-    :param fraction: in (0, 1]; 0.02 of 10M steps are the 200k steps of the original system
+    :param final: epsilon after ``fraction`` of the training
+    :param fraction: share of the training, in (0, 1]; 0.02 of 10M steps are the 200k steps of the original system
     """
 
     def __init__(self, initial: float, final: float, fraction: float) -> None:

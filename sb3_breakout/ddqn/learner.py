@@ -14,7 +14,7 @@ from sb3_breakout.replay import PrioritizedReplayBufferSamples
 
 
 class Outcome(NamedTuple):
-    """Means over a number of updates: loss, absolute TD error, Q-value of the actions taken, norm before clipping."""
+    """Means over a number of updates: loss, absolute TD error, Q-value of the actions taken, gradient norm before clipping."""
 
     loss: float
     td_error: float
@@ -26,8 +26,8 @@ class QLearner:
     """
     Learns the Q-values of a policy from a view of a replay buffer.
 
-    :param policy: online and target network, their loss, the optimizer, and the mirror for a part of each batch
-    :param view: what it learns from
+    :param policy: holds the online and the target network, their loss, the optimizer and, if any, the mirror
+    :param view: view of the replay buffer to learn from
     :param compile: compile the loss with ``torch.compile``
     """
 
@@ -36,7 +36,7 @@ class QLearner:
         self.view = view
         loss = policy.q_net.loss
         self.loss_function = CompiledFunction(loss) if compile else loss
-        # Of batch normalization, see SB3's issue 996
+        # Running statistics of batch normalization, see SB3's issue 996
         self._statistics = get_parameters_by_name(policy.q_net, ["running_"])
         self._target_statistics = get_parameters_by_name(policy.q_net_target, ["running_"])
         keep_freed_memory()
@@ -51,14 +51,14 @@ class QLearner:
         env: VecNormalize | None = None,
     ) -> Outcome | None:
         """
-        Sample the view and do the updates. New priorities go back to it once, after the last update: one synchronisation with
-        the device.
+        Sample batches and do the updates. New priorities are reported to the view once, after the last update, so that the
+        device is synchronised only once.
 
         :param gradient_steps: number of updates
         :param batch_size: transitions per update
         :param progress_remaining: 1 at the start of training, 0 at its end
-        :param learning_rate: of the optimizer
-        :param max_grad_norm: the largest norm of the gradient: a longer one is scaled down to it
+        :param learning_rate: learning rate of the optimizer
+        :param max_grad_norm: maximum norm of the gradient; a larger gradient is scaled down to it
         :param env: normalizes observations and rewards
         :return: means over the updates; None if no n-step return is complete yet, so that there is nothing to sample
         :raises ValueError: if the loss is not finite; the priorities are not updated then
@@ -104,9 +104,9 @@ class QLearner:
 
     def sync_target(self, tau: float) -> None:
         """
-        Move the target network to the online network.
+        Move the target network towards the online network.
 
-        :param tau: how far, in [0, 1]; 1 is a copy
+        :param tau: share of the way, in [0, 1]; 1 copies the online network
         """
         online, target = self.policy.q_net, self.policy.q_net_target
         polyak_update(online.parameters(), target.parameters(), tau)

@@ -11,7 +11,8 @@ class NativeCNN(BaseFeaturesExtractor):
     """
     Features of native pictures, 210 x 160 on most Atari games. SB3's ``NatureCNN``, made for 84 x 84, would turn one into
     22,528 values before its linear layer. Here the first layer has twice the filters and a stride of 8, for a grid of 26 x 20
-    cells (``NatureCNN`` on 84 x 84: 20 x 20), and the linear layer gets 4,480 values. The others are those of ``NatureCNN``.
+    cells (``NatureCNN`` on 84 x 84: 20 x 20), and the linear layer gets 4,480 values. The other layers are those of
+    ``NatureCNN``.
 
     :param observation_space: pictures, channel first, (channels, height, width) uint8, height and width at least 64
     :param features_dim: number of features

@@ -13,7 +13,7 @@ from torch import nn
 from sb3_breakout.ddqn.native_cnn import NativeCNN
 from sb3_breakout.ddqn.targets import TDLoss, categorical_double_dqn_loss, double_dqn_loss
 
-START_WIDTH = 0.05  # of a categorical network's first distributions, as a share of the range of returns
+START_WIDTH = 0.05  # width of a categorical network's initial distributions, as a share of the range of returns
 
 
 class QNetwork(dqn_policies.QNetwork):
@@ -56,12 +56,12 @@ class QNetwork(dqn_policies.QNetwork):
         """
         if not self._of_pixels:
             return super().extract_features(obs, features_extractor)
-        # On the CPU, convolutions in float32 gain more by this layout than the transposition costs, those in bfloat16 less. An
-        # extractor of the user's may flatten by view(), which cannot take it
+        # On the CPU, float32 convolutions gain more from the channels-last layout than the conversion costs; bfloat16 ones do
+        # not. A user's own extractor may flatten with view(), which fails with this layout
         gains = self.device.type == "cpu" and not self.autocast and type(features_extractor) in (NatureCNN, NativeCNN)
         layout = th.channels_last if gains else th.contiguous_format
         dtype = th.bfloat16 if self.autocast else th.float32
-        if gains:  # as bytes: in one step with the conversion it takes longer
+        if gains:  # while they are bytes: converting layout and dtype in one step is slower
             obs = obs.contiguous(memory_format=layout)  # type: ignore[union-attr]
         pixels = obs.to(dtype, copy=True, memory_format=layout)  # type: ignore[union-attr]
         return features_extractor(pixels.div_(255.0))
@@ -69,16 +69,16 @@ class QNetwork(dqn_policies.QNetwork):
 
 class CategoricalQNetwork(QNetwork):
     """
-    A Q-network that predicts, for each action, how probable each of ``n_atoms`` returns between ``v_min`` and ``v_max`` is.
-    The Q-value is the expectation. It starts near 0, or near the bound that is nearest to 0.
+    A Q-network that predicts, for each action, the probability of each of ``n_atoms`` returns between ``v_min`` and ``v_max``.
+    The Q-value is their expectation. Initially it is near 0, or near the bound that is closest to 0.
 
     Paper: https://arxiv.org/abs/1707.06887 (C51)
 
     :param n_atoms: number of returns, at least 2
-    :param v_min: the smallest
-    :param v_max: the largest
-    :param args: of SB3's ``QNetwork``
-    :param kwargs: likewise
+    :param v_min: smallest return
+    :param v_max: largest return
+    :param args: arguments of SB3's ``QNetwork``
+    :param kwargs: keyword arguments of SB3's ``QNetwork``
     """
 
     loss = staticmethod(categorical_double_dqn_loss)
@@ -93,7 +93,8 @@ class CategoricalQNetwork(QNetwork):
         self._start_near_zero()
 
     def _start_near_zero(self) -> None:
-        # Logits near 0 would expect the mean of all returns, and every target network takes only a part of the way from there
+        # With logits near 0 the expectation would be the mean of all returns, and each target update moves only part of the
+        # way from there
         start = min(max(0.0, self.v_min), self.v_max)
         width = START_WIDTH * (self.v_max - self.v_min)
         logits = -(self.support - start).abs() / width  # (n_atoms,)

@@ -15,7 +15,7 @@ SelfOverlapping = TypeVar("SelfOverlapping", bound="OverlappingDQN")
 
 class UpdatesDuringStep(VecEnvWrapper):
     """
-    Does what is due between sending the actions and waiting for what they lead to.
+    Runs pending updates between sending the actions and waiting for the results.
 
     :param venv: the training environment
     """
@@ -44,19 +44,20 @@ class OverlappingDQN(DDQNArguments):
 
     Paper: https://arxiv.org/abs/2111.01264 (concurrent training)
 
-    An update sees the same transitions, schedules and target network as without; only the actions of the step under way were
-    chosen before it (so that with ``initial_priorities="td_error"`` the newest transitions have their errors
-    already). No update is outstanding when callbacks' ``on_step`` is called, where checkpoints are saved, or when training
-    ends.
+    An update sees the same transitions, schedules and target network as without overlap. Only the actions of the current step
+    are chosen before it instead of after it (so that with ``initial_priorities="td_error"`` the newest transitions have their
+    errors already). No update is pending when ``on_step`` of a callback is called (where checkpoints are saved), nor when
+    training ends.
 
-    A part of :class:`~sb3_breakout.ddqn.DDQN`, not to be used alone.
+    Base class of :class:`~sb3_breakout.ddqn.DDQN`, not to be used on its own.
     """
 
-    _updates_during_step: UpdatesDuringStep | None = None  # while it learns with overlap_updates
+    _updates_during_step: UpdatesDuringStep | None = None  # set while learn() runs with overlap_updates
 
     def schedule_update(self, update: Callable[[], None]) -> None:
         """
-        :param update: is called at once, or with ``overlap_updates`` when the next step has been sent, if there will be one
+        :param update: function to call at once or, with ``overlap_updates``, after the actions of the next step have been sent
+            (if there is a next step)
         """
         if self._updates_during_step is None or self.num_timesteps >= self._total_timesteps:
             update()
@@ -65,7 +66,7 @@ class OverlappingDQN(DDQNArguments):
 
     def collect_rollouts(self, env: VecEnv, *args: Any, **kwargs: Any) -> RolloutReturn:
         """
-        Collect experiences; with ``overlap_updates``, the updates that are due are done during the first step.
+        Collect experiences; with ``overlap_updates``, pending updates are done during the first step.
 
         :param env: the training environment
         :param args: see SB3

@@ -26,23 +26,23 @@ from sb3_breakout.ddqn.networks import CategoricalQNetwork, QNetwork
 
 class DDQNPolicy(dqn_policies.DQNPolicy):
     """
-    Policy of :class:`~sb3_breakout.ddqn.ddqn.DDQN`: online and target Q-network, and the exploration rule that
-    training actions are drawn from. ``predict`` is greedy, as in SB3, and so is the ``state_dict``: weights can be exchanged
-    with SB3's DQN. The rule's state (temperature, epsilon) is saved by the algorithm.
+    Policy of :class:`~sb3_breakout.ddqn.ddqn.DDQN`: online and target Q-network, and the exploration rule that training
+    actions are drawn from. ``predict`` is greedy and the ``state_dict`` has the same keys, both as in SB3, so that weights can
+    be exchanged with SB3's DQN. The rule's state (temperature, epsilon) is saved by the algorithm.
 
-    :param args: of SB3's ``DQNPolicy``
-    :param n_atoms: predict a distribution over this many returns (C51); ``None`` predicts the expected return alone
+    :param args: arguments of SB3's ``DQNPolicy``
+    :param n_atoms: predict a distribution over this many returns (C51); ``None`` predicts the expected return only
     :param v_min: smallest of these returns
     :param v_max: largest of them
-    :param kwargs: of SB3's ``DQNPolicy``
+    :param kwargs: keyword arguments of SB3's ``DQNPolicy``
     """
 
-    # Replace them in a subclass for other networks
+    # To be overridden in a subclass for other networks
     q_net_class: ClassVar[type[QNetwork]] = QNetwork
     categorical_q_net_class: ClassVar[type[CategoricalQNetwork]] = CategoricalQNetwork
-    exploration: ExplorationRule | None = None  # set by the algorithm, as is the ladder
+    exploration: ExplorationRule | None = None  # set by the algorithm, as are ladder and mirror
     ladder: tuple[float, float] = (0.0, 0.0)  # epsilon and exponent
-    mirror: Mirror | None = None  # likewise
+    mirror: Mirror | None = None
     q_net: QNetwork
     q_net_target: QNetwork
 
@@ -77,7 +77,8 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
 
     def q_values(self, observation: np.ndarray | dict[str, np.ndarray]) -> np.ndarray:
         """
-        What ``predict`` maximizes: Q-values of the online network, with ``mirrored_actions`` the means of both images.
+        The Q-values that ``predict`` maximizes: those of the online network, or with ``mirrored_actions`` their means over an
+        image and its mirror image.
 
         :param observation: a batch of observations, (n_envs, ...)
         :return: (n_envs, n_actions), float32
@@ -97,12 +98,12 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
     def explore(self, observation: np.ndarray | dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, float], np.ndarray]:
         """
         Draw training actions from the exploration rule, or at random with the ladder's probability for each environment. The
-        rule gets the Q-values of the image alone.
+        rule gets the Q-values of the image only, not the means with its mirror image.
 
         :param observation: a batch of observations, (n_envs, ...)
-        :return: actions (n_envs,) int64; metrics of the draw: entropy in nats and action gap, both averaged
-            over the environments; and the Q-values (n_envs, n_actions) it came from
-        :raises ValueError: if the rule returns something else than probabilities
+        :return: actions (n_envs,) int64; metrics of the draw: entropy in nats and action gap, both averaged over the
+            environments; and the Q-values (n_envs, n_actions) that the rule was given
+        :raises ValueError: if the rule does not return probabilities
         """
         assert self.exploration is not None, "DDQN gives its policy an exploration rule in _setup_model()"
         q_values = self._computed(self.q_net, observation)
@@ -119,7 +120,9 @@ class DDQNPolicy(dqn_policies.DQNPolicy):
 
     def continue_exploration(self, state: dict[str, Any]) -> None:
         """
-        :param state: of an exploration rule (``get_state``); ignored if it is of another kind of rule
+        Restore the state of the exploration rule.
+
+        :param state: result of a rule's ``get_state``; ignored if it belongs to another kind of rule
         """
         if self.exploration is not None and state.keys() == self.exploration.get_state().keys():
             self.exploration.set_state(state)
@@ -139,8 +142,8 @@ class NativeCnnPolicy(CnnPolicy):
     :class:`CnnPolicy` with :class:`~sb3_breakout.ddqn.native_cnn.NativeCNN`, for pictures in the emulator's own size. Between
     features and Q-values are two layers of 64 units, SB3's default (``net_arch``) for all extractors but its ``NatureCNN``.
 
-    :param args: of ``CnnPolicy``
-    :param kwargs: likewise
+    :param args: arguments of ``CnnPolicy``
+    :param kwargs: keyword arguments of ``CnnPolicy``
     """
 
     def __init__(self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = NativeCNN, **kwargs: Any) -> None:
@@ -163,7 +166,7 @@ COUNTERPARTS = {
 def counterpart(policy_class: type[BasePolicy]) -> type[DDQNPolicy]:
     """
     :param policy_class: as given by the user or a model file
-    :return: the same class, or for one of SB3's ours with the same networks
+    :return: the same class; for one of SB3's, the ``DDQNPolicy`` with the same networks
     :raises ValueError: if it is neither a ``DDQNPolicy`` nor one of SB3's for DQN
     """
     if issubclass(policy_class, DDQNPolicy):

@@ -16,7 +16,7 @@ from sb3_breakout.replay import PrioritizedReplayBuffer
 
 def make_replay_buffer(model: DDQNArguments) -> ReplayBuffer:
     """
-    :param model: its arguments determine the buffer's class and size
+    :param model: the model whose arguments determine the buffer's class and size
     :return: the buffer; ``n_steps``, ``gamma`` and ``n_stack`` are filled in where it takes them
     :raises ValueError: if the buffer does not support the model's arguments, or ``replay_buffer_kwargs`` contradict them
     """
@@ -72,7 +72,9 @@ def _check_contradictions(model: DDQNArguments) -> None:
 
 
 def _frames_in_stack(model: DDQNArguments) -> int:
-    """:return: how many frames the environment stacks on the first axis of all that the model sees, 1 if it does not"""
+    """
+    :return: number of frames that the environment stacks on the first axis of all observations of the model; 1 if it does not
+    """
     frame_stack = None if model.env is None else unwrap_vec_wrapper(model.env, VecFrameStack)
     if frame_stack is None:
         return 1
@@ -90,7 +92,7 @@ def _frames_in_stack(model: DDQNArguments) -> int:
 
 
 def _by_name(space: spaces.Space) -> dict[str, Any]:
-    """:return: the shape of each kind of observation"""
+    """:return: observation shapes by key; the key is ``""`` if the space is not a ``Dict``"""
     return {name: part.shape for name, part in space.items()} if isinstance(space, spaces.Dict) else {"": space.shape}
 
 
@@ -98,18 +100,20 @@ def load_prioritized(
     model: DDQNArguments, mine: PrioritizedReplayBuffer, file: str | pathlib.Path | io.BufferedIOBase
 ) -> PrioritizedReplayBuffer:
     """
+    Load a prioritized replay buffer for a model.
+
     :param model: the model that will learn from it
     :param mine: the model's buffer, whose schedules the loaded one follows
     :param file: the pickled replay buffer, or the path to it
     :return: the buffer, on the model's device; with a warning if its size or ``eps`` is not what the model asks for, or it was
         saved at another step than the model
-    :raises ValueError: if the file is truncated, or holds what this model cannot learn from
+    :raises ValueError: if the file is truncated, or holds a replay buffer that this model cannot learn from
     """
     loaded = type(mine).load(file)
     loaded.device = model.device
     for name in ("observation_space", "action_space", "n_envs", "n_stack", "gamma"):
         here, there = getattr(mine, name), getattr(loaded, name)
-        if here != there and not (name == "n_stack" and model.env is None):  # it is the environment that stacks
+        if here != there and not (name == "n_stack" and model.env is None):  # not known without an environment
             raise ValueError(f"{file} holds a replay buffer with {name}={there}, this model has {name}={here}.")
     for name, here, there in (("buffer_size", mine.store.n_places, loaded.store.n_places), ("eps", mine.eps, loaded.eps)):
         if here != there:

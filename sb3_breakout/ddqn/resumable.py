@@ -25,7 +25,7 @@ class ResumableDQN(DDQNArguments):
     SB3's DQN with atomically written files. The model file also holds the state of the random number generators and of the
     exploration rule; the file of a prioritized replay buffer holds the step at which it was saved.
 
-    A part of :class:`~sb3_breakout.ddqn.DDQN`, not to be used alone.
+    Base class of :class:`~sb3_breakout.ddqn.DDQN`, not to be used on its own.
     """
 
     _random_state: dict[str, Any] | None = None  # of the model being saved, or of a loaded one until it learns again
@@ -42,8 +42,8 @@ class ResumableDQN(DDQNArguments):
 
     def set_random_seed(self, seed: int | None = None) -> None:
         """
-        Seed the pseudo-random generators (Python, NumPy, PyTorch, gym). A loaded model then no longer goes on with the random
-        numbers it was saved with.
+        Seed the pseudo-random generators (Python, NumPy, PyTorch, gym). A loaded model then does not resume the random numbers
+        it was saved with.
 
         :param seed: as in SB3
         """
@@ -53,10 +53,10 @@ class ResumableDQN(DDQNArguments):
     def _setup_model(self) -> None:
         loaded = self._random_state if self._random_state and self._random_state.get("seed", self.seed) == self.seed else None
         super()._setup_model()
-        self._random_state = loaded  # setting up seeds the model
+        self._random_state = loaded  # super()._setup_model() seeds the model, which resets it
 
     def _resume_random_numbers(self, random_state: dict[str, Any]) -> None:
-        """Otherwise a loaded model would repeat the first random numbers of its training."""
+        """Restore the generators' states; otherwise a loaded model would repeat the first random numbers of its training."""
         set_random_state(random_state)
         if self.env is not None:
             self.env.seed(int(np.random.randint(2**31)))
@@ -93,7 +93,7 @@ class ResumableDQN(DDQNArguments):
 
         :param path: path to the file (or a file-like) where to load the agent from
         :param args: see SB3's ``BaseAlgorithm.load``
-        :param kwargs: likewise; arguments of the constructor replace the saved values
+        :param kwargs: keyword arguments of SB3's ``load``; those of the constructor replace the saved values
         :raises ValueError: for a keyword that the constructor does not know (SB3 would store it, unused), and for a
             truncated file
         """
@@ -106,8 +106,9 @@ class ResumableDQN(DDQNArguments):
         """
         Save the replay buffer. A prioritized one is written atomically, like the model, and stores the number of steps.
 
-        Saved from a callback, the current step is missing, since SB3 stores a step after its callbacks: 998 transitions at
-        step 1,000 of two games. The last stored step then ends a truncated episode, as when the environment is reset by hand.
+        When saved from a callback, the current step is missing, since SB3 stores a step after its callbacks: 998 transitions
+        at step 1,000 with two environments. The last stored step then ends a truncated episode, as when the environment is
+        reset by hand.
 
         :param path: path to the file (".pkl" is appended where there is no suffix) or a file-like object
         """
@@ -125,10 +126,10 @@ class ResumableDQN(DDQNArguments):
 
         :param path: path to the pickled replay buffer, or a file-like object
         :param truncate_last_traj: see SB3; only for ``HerReplayBuffer``
-        :raises ValueError: if the file is truncated, or holds what this model cannot learn from
+        :raises ValueError: if the file is truncated, or holds a replay buffer that this model cannot learn from
         """
         if isinstance(self.replay_buffer, PrioritizedReplayBuffer):
             self.replay_buffer = load_prioritized(self, self.replay_buffer, path)
-            self._last_obs = None  # the environment is not where the buffer ends
+            self._last_obs = None  # the environment's state does not continue the end of the buffer
         else:
             super().load_replay_buffer(path, truncate_last_traj)

@@ -11,10 +11,13 @@ from sb3_breakout.replay import PrioritizedReplayBuffer, PrioritizedReplayBuffer
 
 
 class View(Protocol):
-    """What a learner uses of a replay buffer: ``PrioritizedReplayBuffer``, its ``ReplayView``, or :class:`UniformView`."""
+    """
+    The replay buffer interface that a learner uses, of ``PrioritizedReplayBuffer``, its ``ReplayView`` or
+    :class:`UniformView`.
+    """
 
     def n_eligible(self) -> int:
-        """:return: how many transitions can be sampled"""
+        """:return: number of transitions that can be sampled"""
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> PrioritizedReplayBufferSamples:
         """:return: a batch"""
@@ -28,10 +31,10 @@ class View(Protocol):
 
 class UniformView:
     """
-    One of SB3's own replay buffers: uniform sampling, all weights 1.
+    Adapts one of SB3's own replay buffers: uniform sampling, all weights 1.
 
-    :param buffer: the buffer
-    :param gamma: discount of the buffers that store single steps
+    :param buffer: the replay buffer
+    :param gamma: discount factor, for buffers whose samples have no discounts (single steps)
     """
 
     def __init__(self, buffer: ReplayBuffer, gamma: float) -> None:
@@ -39,7 +42,7 @@ class UniformView:
         self.gamma = gamma
 
     def n_eligible(self) -> int:
-        """:return: how many transitions can be sampled"""
+        """:return: number of transitions that can be sampled"""
         return self.buffer.size() * self.buffer.n_envs
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> PrioritizedReplayBufferSamples:
@@ -57,11 +60,13 @@ class UniformView:
         """Uniform sampling has no priorities."""
 
     def update_schedules(self, progress_remaining: float) -> None:
-        """Uniform sampling has no priorities."""
+        """Uniform sampling has no schedules."""
 
 
 def as_view(buffer: ReplayBuffer, gamma: float) -> View:
     """
+    Give a replay buffer the interface of a learner's view: a prioritized buffer has it, others are wrapped.
+
     :param buffer: any replay buffer
     :param gamma: discount factor
     """

@@ -8,7 +8,7 @@ from sb3_breakout.envs.reward_shaping import RewardShapingWrapper
 if TYPE_CHECKING:
     from sb3_breakout.envs.ray_vec_env import RayVecEnv as RayVecEnv
 
-BreakoutWrapper = AtariPreprocessing  # what YAML files and the saved settings of trained agents call it
+BreakoutWrapper = AtariPreprocessing  # its name in YAML files and in the saved settings of trained agents
 
 __all__ = ["AleVecEnv", "AtariPreprocessing", "BreakoutWrapper", "RandomAgent", "RewardShapingWrapper"]
 
@@ -16,6 +16,6 @@ __all__ = ["AleVecEnv", "AtariPreprocessing", "BreakoutWrapper", "RandomAgent", 
 def __getattr__(name: str) -> object:
     if name != "RayVecEnv":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from sb3_breakout.envs.ray_vec_env import RayVecEnv  # only where it is wanted: Ray is optional
+    from sb3_breakout.envs.ray_vec_env import RayVecEnv  # only on demand: Ray is optional
 
     return RayVecEnv

@@ -1,4 +1,4 @@
-"""Vectorised environment that runs each game in a thread of its own and preprocesses frames in C++."""
+"""Vectorised environment that runs each game in its own thread and preprocesses frames in C++."""
 
 import time
 from collections.abc import Callable
@@ -13,18 +13,18 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_breakout.envs.preprocessing import AtariPreprocessing
 
-NO_LIMIT = 2**31 - 1  # emulator frames; to the emulator's other interface it is 0
+NO_LIMIT = 2**31 - 1  # emulator frames; in the emulator's Python interface, 0 means no limit
 
 
 class AleVecEnv(DummyVecEnv):
     """
     ``DummyVecEnv`` for games under :class:`~sb3_breakout.envs.BreakoutWrapper`, with the emulators in threads.
 
-    Rewards, lives, infos and episode statistics are those of ``DummyVecEnv``: everything above frame skipping is the same
-    wrappers. Emulation, frame skipping and the picture come from ale-py's C++ (``ALEVectorInterface``). Breakout's frames are
-    the same too; in games of other colours, such as Pong, grey values can differ. Three more things differ: start no-ops are
-    drawn by the emulator (0 to ``noop_max``) and not counted in the limit of a game's frames; a game that ends within skipped
-    frames has a last picture of up to one step before, as under SB3's ``MaxAndSkipEnv``; and nothing can be rendered.
+    Rewards, lives, infos and episode statistics are those of ``DummyVecEnv``: the wrappers above frame skipping are the same.
+    Emulation, frame skipping and the picture come from ale-py's C++ (``ALEVectorInterface``). Breakout's frames are the same
+    too; in games with other colours, such as Pong, grey values can differ. Three more things differ: start no-ops are drawn by
+    the emulator (0 to ``noop_max``) and do not count towards the frame limit of a game; the last picture of a game that ends
+    within skipped frames can be up to one step old, as with SB3's ``MaxAndSkipEnv``; and nothing can be rendered.
 
     :param env_fns: functions that each build one game, as ``make_vec_env`` passes them: an Atari game, ``Monitor``,
         ``AtariPreprocessing`` and any wrappers above that do not need the emulator
@@ -40,7 +40,7 @@ class AleVecEnv(DummyVecEnv):
         Start a step of all games.
 
         :param actions: (n_envs,) integers
-        :raises ValueError: if one is not an action of the game
+        :raises ValueError: if one of them is not an action of the game
         """
         for action in actions:
             if not self.action_space.contains(action):
@@ -52,12 +52,12 @@ class AleVecEnv(DummyVecEnv):
 
 class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
-    A game that plays in a thread of its own: preprocessed pictures, one step per action of the agent.
+    A game that runs in its own thread, with preprocessed pictures and one step per action of the agent.
 
-    The environment inside stays where it was at the start; only its ``Monitor`` is told of the games that end.
+    The wrapped environment itself is never stepped; only its ``Monitor`` gets the records of games that end.
 
     :param monitor: the game under ``Monitor``
-    :param wrapper: how to preprocess its pictures
+    :param wrapper: the preprocessing to apply
     """
 
     def __init__(self, monitor: Monitor, wrapper: AtariPreprocessing) -> None:
@@ -65,17 +65,17 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         game: Any = monitor.unwrapped
         self.observation_space = wrapper.observation_space
         height, width, channels = wrapper.observation_space.shape  # type: ignore[misc]
-        # The stub of the class asks for every argument, and for arrays
+        # The type stub of the class requires every argument, and arrays
         self._threads: Any = cast(Any, ALEVectorInterface)(
             rom_path=roms.get_rom_path(game._game),
             num_envs=1,
             frame_skip=wrapper.frame_skip,
-            stack_num=1,  # VecFrameStack stacks, and starts a life with zeros
+            stack_num=1,  # VecFrameStack stacks, with zeros at the start of a life
             img_height=height,
             img_width=width,
             grayscale=channels == 1,
             maxpool=wrapper.frame_skip > 1,
-            noop_max=wrapper.noop_max + 1 if wrapper.noop_max else 0,  # it draws from 0 to noop_max - 1
+            noop_max=wrapper.noop_max + 1 if wrapper.noop_max else 0,  # the emulator draws from 0 to noop_max - 1
             use_fire_reset=False,
             reward_clipping=False,
             max_episode_steps=game.ale.getInt("max_num_frames_per_episode") or NO_LIMIT,
@@ -91,16 +91,16 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         """
         Start a step; the next call of ``step`` waits for its end.
 
-        :param action: a valid action (the emulator would wait for ever on another)
+        :param action: a valid action (with an invalid one, the emulator would wait for ever)
         """
         self._interface.send([int(action)], [1.0])
         self._sent = True
 
     def step(self, action: int) -> AtariStepReturn:
         """
-        Finish the step that was started, or do a complete one.
+        Finish the step that ``send`` started, or do a complete one.
 
-        :param action: the action; the one sent if one was
+        :param action: the action; ignored if one was sent already
         :return: observation (height, width, channels) uint8, reward, terminated, truncated, info
         """
         if not self._sent:
@@ -124,18 +124,18 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         """
         if self._sent:
             self.step(0)
-        own_seed = -1 if seed is None else int(seed) % 2**31  # it takes an int32, and -1 for none
+        own_seed = -1 if seed is None else int(seed) % 2**31  # an int32, -1 for no seed
         frames, facts = self._interface.reset([0], [own_seed])
         self._rewards.clear()
         return self._picture(frames), self._info(facts)
 
     def lives(self) -> int:
-        """:return: lives left; as in ``unwrapped.ale.lives()`` of the game itself"""
+        """:return: number of lives left, as ``unwrapped.ale.lives()`` of the game itself"""
         return self._lives
 
     @property
     def unwrapped(self) -> Any:
-        """The game, whose ``ale`` knows the lives."""
+        """This game, whose ``ale`` counts the lives."""
         return self
 
     @property
@@ -172,7 +172,7 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         return {name: int(facts[name][0]) for name in ("lives", "episode_frame_number", "frame_number")}
 
     def _record(self, info: dict[str, Any]) -> dict[str, Any]:
-        """What ``Monitor`` does where a game ends; its length is in emulator frames, as there."""
+        """Record a game that ended, as ``Monitor`` does, with its length in emulator frames."""
         monitor: Monitor = self.env  # type: ignore[assignment]
         score, length, now = sum(self._rewards), info["episode_frame_number"], time.time() - monitor.t_start
         record = {"r": round(score, 6), "l": length, "t": round(now, 6)}
@@ -187,11 +187,11 @@ class GameInThread(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
 def _put_into_thread(env: gym.Env) -> GameInThread:
     """
-    Replace the game below an environment's wrappers by one in a thread.
+    Replace the game below an environment's wrappers by a game in a thread.
 
     :param env: the environment
-    :return: the game
-    :raises ValueError: if it is not built as ``AleVecEnv`` needs it
+    :return: the new game
+    :raises ValueError: if the environment is not built as ``AleVecEnv`` needs it
     """
     wrapper = AtariPreprocessing.of(env)
     monitor = wrapper.below

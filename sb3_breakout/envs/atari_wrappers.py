@@ -1,7 +1,7 @@
 """
 SB3's Atari wrappers, corrected at the ends of games and lives.
 
-In the middle of a game each returns exactly what its SB3 parent does. The differences:
+In the middle of a game, each wrapper returns exactly what its SB3 parent does. The differences:
 
 ====================  ==================================  ===========================================
 where                 SB3                                 here
@@ -23,15 +23,15 @@ import numpy as np
 from stable_baselines3.common.atari_wrappers import EpisodicLifeEnv, FireResetEnv, MaxAndSkipEnv
 from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepReturn
 
-NOOP, FIRE = 0, 1  # every Atari game's first actions, if it has FIRE
+NOOP, FIRE = 0, 1  # the first actions of every Atari game that has FIRE
 
 
 class GameRecords(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
-    Keeps ``Monitor``'s record of the last game that ended until it is fetched.
+    Keeps ``Monitor``'s record of the last finished game until it is fetched.
 
-    Actions inside ``reset()`` can end a game too (at the emulator's frame limit), and a reset has no
-    ``info`` that an evaluation reads: without this wrapper, that game would not be counted.
+    Actions inside ``reset()`` can end a game too (at the emulator's frame limit), but evaluations do not read the ``info`` of
+    a reset: without this wrapper, that game would not be counted.
 
     :param env: environment to wrap, directly above ``Monitor``
     """
@@ -50,7 +50,7 @@ class GameRecords(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         """
         Return the record and forget it.
 
-        :return: ``Monitor``'s record of the last ended game, or None if there is none or it was fetched already
+        :return: ``Monitor``'s record of the last finished game, or None if there is none or it was fetched already
         """
         record, self._record = self._record, None
         return record
@@ -60,8 +60,8 @@ class MaxAndSkip(MaxAndSkipEnv):
     """
     Frame skipping whose last observation of a game is the result of the last action.
 
-    SB3's wrapper returns a frame of the step before when a game ends within the skipped frames:
-    a truncated game would bootstrap from it, a recording would end with it.
+    When a game ends within the skipped frames, SB3's wrapper returns a frame of the previous step: a truncated game would
+    bootstrap from it, and a recording would end with it.
 
     :param env: environment to wrap
     :param skip: number of emulator frames that each action lasts, at least 2
@@ -106,7 +106,7 @@ class EpisodicLife(EpisodicLifeEnv):
         """
         Start the next life, or a new game if no life was just lost or a seed is given.
 
-        :param kwargs: passed to the reset of the game, if it is reset
+        :param kwargs: passed to the reset of the game, if there is one
         :return: first observation (height, width, 3) uint8 and info of the life
         """
         if not self.life_lost or kwargs.get("seed") is not None:

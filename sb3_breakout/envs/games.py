@@ -1,4 +1,4 @@
-"""Atari games as an agent sees them."""
+"""Builds vectorised Atari games with preprocessing and frame stacking."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,16 +21,18 @@ def make_games(
     vec_env_cls: type[DummyVecEnv] = DummyVecEnv,
 ) -> VecEnv:
     """
+    Build games with preprocessed, stacked frames, channels first.
+
     :param env_id: a ``NoFrameskip-v4`` game
     :param n_envs: number of games
     :param n_stack: frames in an observation
     :param wrapper_kwargs: keywords of :class:`AtariPreprocessing`
-    :param env_kwargs: of the emulator
-    :param seed: of the first game, each further game's is one higher; None for random ones
-    :param vec_env_cls: for evaluations and recordings ``DummyVecEnv``: on one core hardly slower than ``AleVecEnv``, which
-        cannot be rendered
-    :return: the games
-    :raises ValueError: for another kind of game
+    :param env_kwargs: keywords of the emulator
+    :param seed: seed of the first game, one higher for each further game; None for random seeds
+    :param vec_env_cls: class of the vectorised environment; ``DummyVecEnv`` for evaluations and recordings, as it is hardly
+        slower on one core than ``AleVecEnv``, which cannot be rendered
+    :return: the vectorised environment
+    :raises ValueError: for anything but an Atari game without frame skip
     """
     check_game(env_id)
     env = make_vec_env(
@@ -47,7 +49,9 @@ def make_games(
 
 def check_game(env_id: str) -> None:
     """
-    :param env_id: what is to be played
+    Check that an environment is an Atari game without frame skip.
+
+    :param env_id: ID of the environment
     :raises ValueError: for anything but an Atari game without frame skip
     """
     try:

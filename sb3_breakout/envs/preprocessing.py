@@ -19,7 +19,7 @@ from sb3_breakout.envs.atari_wrappers import EpisodicLife, FireReset, GameRecord
 
 WATCHING = (Monitor, OrderEnforcing, PassiveEnvChecker)  # wrappers that do not change the game
 Inserted = TypeVar("Inserted", bound=gym.Wrapper)
-SMALLEST_SCREEN = 36  # pixels; below it nothing is left for the third convolution of SB3's NatureCNN
+SMALLEST_SCREEN = 36  # pixels; a smaller picture leaves nothing for the third convolution of SB3's NatureCNN
 
 
 class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
@@ -37,16 +37,18 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     6. FIRE launches the ball at the start of each episode, followed by action 2 (RIGHT in Breakout) as in SB3
     7. the reward's sign instead of the reward
 
-    Frames are not stacked here: ``frame_stack`` in the RL Zoo's YAML (``VecFrameStack``) does that. A ``Monitor``
-    below this wrapper, which is where ``make_vec_env`` and the RL Zoo put it, reports raw scores of whole games.
-    A limit on the length of games goes below too: ``env_kwargs={"max_num_frames_per_episode": 40_000}``, in emulator
-    frames. A ``TimeLimit`` above would truncate lives without ending games, and evaluations count ended games.
+    Frames are not stacked here: ``frame_stack`` in the RL Zoo's YAML (``VecFrameStack``) does that. A ``Monitor`` below this
+    wrapper, which is where ``make_vec_env`` and the RL Zoo put it, reports raw scores of whole games. A limit on the length of
+    games belongs below this wrapper too: ``env_kwargs={"max_num_frames_per_episode": 40_000}``, in emulator frames. A
+    ``TimeLimit`` above would truncate lives without ending games, and evaluations count ended games.
 
     The random numbers of sticky actions are the environment's, not the emulator's, so they are not in
-    ``clone_state(include_rng=True)``; recorded games therefore have the action of every emulator frame. The emulator's own
-    sticky actions, ``env_kwargs={"repeat_action_probability": 0.25}``, are in its state, but do not tell what they executed.
+    ``clone_state(include_rng=True)``; recordings therefore hold the action of every emulator frame. The random numbers of the
+    emulator's own sticky actions, ``env_kwargs={"repeat_action_probability": 0.25}``, are in its state, but the executed
+    actions cannot be read.
 
-    :param env: the game, e.g. ``gym.make("BreakoutNoFrameskip-v4")``: RGB pictures (height, width, 3) uint8, a frame per step
+    :param env: the game, e.g. ``gym.make("BreakoutNoFrameskip-v4")``: RGB pictures (height, width, 3) uint8, one frame per
+        step
     :param noop_max: largest number of no-op frames at a game's start, 0 for none
     :param frame_skip: number of emulator frames (1/60 s) that each action lasts
     :param screen_size: height and width of the picture in pixels, or None for the native size (210, 160)
@@ -57,7 +59,7 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     :param action_repeat_probability: probability, per emulator frame, that the previous action is repeated
     :param fire_reset: whether FIRE is pressed at the start of an episode; no effect in games without a FIRE action
     :raises TypeError: if the environment is not an Atari game
-    :raises ValueError: if the game or an argument is not one that this preprocessing supports
+    :raises ValueError: if this preprocessing does not support the game or an argument
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         self._fire = fire
         self.clip_reward = clip_reward
         self.below = env  # the game as it was passed
-        self.resetting = False  # while it is, these wrappers act instead of the agent
+        self.resetting = False  # during a reset, these wrappers act instead of the agent
 
         if action_repeat_probability > 0:
             env = StickyActionEnv(env, action_repeat_probability)
@@ -128,7 +130,7 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         presses of these wrappers. Rewards are raw there. For all games of a ``DummyVecEnv``:
         ``env.env_method("insert", wrap)``.
 
-        :param wrap: makes the wrapper; it leaves observations as they are
+        :param wrap: creates the wrapper, which must not change observations
         :return: the wrapper
         """
         wrapper = wrap(self.game)
@@ -138,9 +140,9 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     @classmethod
     def of(cls, env: gym.Env) -> "AtariPreprocessing":
         """
-        :param env: a game under this wrapper and whatever is above it
+        :param env: a game with this wrapper and any wrappers above it
         :return: the wrapper
-        :raises ValueError: if there is none
+        :raises ValueError: if there is no such wrapper
         """
         wrapper = unwrap_wrapper(env, cls)
         if not isinstance(wrapper, cls):
@@ -149,7 +151,7 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     @property
     def game(self) -> gym.Env:
-        """The game below this wrapper: it skips frames and makes pictures, and its rewards are raw."""
+        """The game below the handling of lives: it skips frames and returns pictures, with raw rewards."""
         return self._games.env
 
     def step(self, action: int) -> AtariStepReturn:
@@ -157,9 +159,9 @@ class AtariPreprocessing(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         One step of the agent.
 
         :param action: index into ``env.unwrapped.get_action_meanings()``, for Breakout NOOP, FIRE, RIGHT, LEFT
-        :return: observation (height, width, channels) uint8, reward, terminated (a life or the game is lost),
-            truncated (the emulator's frame limit was reached), info. At the end of an episode ``info["episode"]`` is
-            ``Monitor``'s record of the game that ended since the last one, if any did.
+        :return: observation (height, width, channels) uint8, reward, terminated (a life or the game is lost), truncated (the
+            emulator's frame limit was reached), info. At the end of an episode ``info["episode"]`` is ``Monitor``'s record of
+            the game that ended since the previous episode's end, if any.
         """
         obs, reward, terminated, truncated, info = self.env.step(action)
         if (terminated or truncated) and (record := self._games.take()) is not None:
@@ -202,7 +204,7 @@ def _check_game(env: gym.Env) -> None:
 
     :param env: the environment to be wrapped
     :raises TypeError: if it is not an Atari game
-    :raises ValueError: if it is one, but with other observations, other actions or frame skip
+    :raises ValueError: if it has other observations, other actions or frame skip
     """
     game = env.unwrapped
     if not isinstance(game, AtariEnv):
@@ -229,11 +231,11 @@ def _check_game(env: gym.Env) -> None:
 
 def _check_stickiness(env: gym.Env, action_repeat_probability: float) -> None:
     """
-    Check that this is a probability, and 0 in a game that already has sticky actions.
+    Check that the probability is valid, and 0 in a game that already has sticky actions.
 
     :param env: an Atari game
     :param action_repeat_probability: probability of repeating the previous action
-    :raises ValueError: if it is outside [0, 1), or above 0 in a game that is sticky itself
+    :raises ValueError: if the probability is outside [0, 1), or above 0 in a game with its own sticky actions
     """
     check_unit_interval("action_repeat_probability", action_repeat_probability)
     if action_repeat_probability == 1:
@@ -251,8 +253,8 @@ def _check_game_length(env: gym.Env, presses: int) -> None:
     Check that the frame limit cannot end a game before the agent's first step.
 
     :param env: an Atari game
-    :param presses: emulator frames that the wrapper plays at a game's start, at most
-    :raises ValueError: if no frame may be left
+    :param presses: largest number of emulator frames that the wrappers play at a game's start
+    :raises ValueError: if the agent might get no frame to play
     """
     emulator_limit = env.unwrapped.ale.getInt("max_num_frames_per_episode")  # type: ignore[attr-defined]
     time_limit = env.spec.max_episode_steps if env.spec is not None else None

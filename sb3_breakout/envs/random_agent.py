@@ -10,10 +10,10 @@ from stable_baselines3.common.vec_env import VecEnv
 
 class RandomAgent:
     """
-    Plays uniformly random actions through the ``predict`` interface of an SB3 model, so that it can take the place of one.
+    Plays uniformly random actions through the ``predict`` interface of an SB3 model, so that it can replace one.
 
     :param env: environment (or vector environment) to play in; only its spaces are kept
-    :param seed: seed of the agent's own random numbers, None for a fresh one
+    :param seed: seed of the agent's own random numbers; None for a random seed
     """
 
     def __init__(self, env: gym.Env | VecEnv, seed: int | None = None) -> None:

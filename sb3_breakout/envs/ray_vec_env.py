@@ -1,4 +1,4 @@
-"""Games on the nodes of a Ray cluster. The games of a lost node are truncated, and new ones start on another node."""
+"""Vectorised environment on a Ray cluster. Games of a lost node are truncated, and new ones start on another node."""
 
 import os
 import socket
@@ -21,10 +21,10 @@ from sb3_breakout.common.arguments import check_at_least
 from sb3_breakout.common.cluster import SAME_EVERYWHERE, ClusterError, connect, first_line, ray
 from sb3_breakout.envs.ale_vec_env import AleVecEnv
 
-PACKAGES = ("ale-py", "gymnasium", "numpy", "stable-baselines3")  # those with a part in frames, rewards and infos
-SECONDS_TO_START = 300.0  # an actor; after a loss a node may have to join first
+PACKAGES = ("ale-py", "gymnasium", "numpy", "stable-baselines3")  # those that affect frames, rewards and infos
+SECONDS_TO_START = 300.0  # for an actor to start; after a loss, a node may have to join first
 SECONDS_TO_ANSWER = 60.0  # a step takes milliseconds: an actor that needs this long is lost
-LOST_AT_MOST = 3  # times without a step in between: nodes are lost by accident, a game that takes its process down is not
+LOST_AT_MOST = 3  # losses without a step in between: nodes fail by chance, a game that crashes its process fails every time
 
 
 class RayVecEnv(VecEnv):
@@ -33,27 +33,28 @@ class RayVecEnv(VecEnv):
 
     Paper: https://arxiv.org/abs/1803.00933 (Ape-X: many actors, one learner)
 
-    Frames, rewards, lives, infos, statistics and monitor files are those of ``AleVecEnv`` with the same seeds. One message
-    travels per actor and step: the actions there, the newest frames of its games back. ``VecFrameStack`` stacks them here.
+    Frames, rewards, lives, infos, statistics and monitor files are those of ``AleVecEnv`` with the same seeds. Per step, one
+    message goes to each actor, with actions, and one back, with the newest frames of its games. ``VecFrameStack`` stacks them
+    in this process.
 
-    An actor that is lost with its node, or does not answer, is started again where there is room, which may be a node that
-    joins later. The episodes of its games are truncated: the last action, whose result was lost, is given a reward of 0 and
-    leads to what the agent saw last. Attributes set with ``set_attr`` are lost as well.
+    An actor that is lost with its node, or does not answer, is restarted where CPUs are free, possibly on a node that joins
+    later. The episodes of its games are truncated: the last action, whose result was lost, gets a reward of 0, and its next
+    observation is the last one that the agent saw. Attributes set with ``set_attr`` are lost as well.
 
-    Each actor asks the cluster for one CPU. Every node needs the same Python and packages.
+    Each actor takes one CPU of the cluster. Every node needs the same Python and packages.
 
     :param env_fns: functions that each build one game, as :class:`AleVecEnv` takes them
-    :param address: of the cluster, as ``ray.init`` takes it: ``auto`` (``$RAY_ADDRESS``, or the cluster this machine is part
-        of), ``local``, ``HOST:PORT`` or ``ray://HOST:PORT``; not used where the process is connected to a cluster already
-    :param games_per_actor: largest number of games that an actor plays; with 8, a reply stays below the 100 kB up to which
-        Ray sends it directly: a larger one costs the learner three times the processor time
+    :param address: address of the cluster, as for ``ray.init``: ``auto`` (``$RAY_ADDRESS``, or the cluster this machine is
+        part of), ``local``, ``HOST:PORT`` or ``ray://HOST:PORT``; not used if the process is already connected to a cluster
+    :param games_per_actor: largest number of games that an actor plays; with 8, a reply stays below the 100 kB up to which Ray
+        sends it directly; a larger one takes three times the learner's processor time
     :raises ClusterError: if there is no such cluster, it has too few CPUs, or a node has other packages than this machine
     :raises ValueError: if ``games_per_actor`` is below 1, or ``AleVecEnv`` does not support an environment
     """
 
     def __init__(self, env_fns: list[Callable[[], gym.Env]], address: str = "auto", games_per_actor: int = 8) -> None:
         games_per_actor = check_at_least("games_per_actor", games_per_actor, 1)
-        here = AleVecEnv(env_fns)  # refuses what the actors could not play, and opens the monitor files
+        here = AleVecEnv(env_fns)  # refuses environments that the actors could not play, and opens the monitor files
         self._logs = [_Log.take_from(game.env) for game in here.games]
         here.close()
         if not ray.is_initialized():
@@ -70,7 +71,7 @@ class RayVecEnv(VecEnv):
         """
         Set the seeds of the next reset, and of the games that replace lost ones.
 
-        :param seed: of the first game, each further game's is one higher; None for a random one
+        :param seed: seed of the first game, one higher for each further game; None for a random one
         :return: (n_envs,) the seeds
         """
         seeds = super().seed(seed)
@@ -79,7 +80,7 @@ class RayVecEnv(VecEnv):
 
     def reset(self) -> np.ndarray:
         """
-        Start new games everywhere.
+        Start new games in all actors.
 
         :return: (n_envs, height, width, channels) uint8
         """
@@ -112,7 +113,7 @@ class RayVecEnv(VecEnv):
 
         :return: observations (n_envs, height, width, channels) uint8, rewards (n_envs,) float32, dones (n_envs,) bool, infos
         :raises ClusterError: if an actor was lost and cannot be started again
-        :raises ValueError: if one of the actions is no action of the game
+        :raises ValueError: if one of the actions is not an action of the game
         """
         self._start(self._wait([share for share in self._shares if share.first is None], SECONDS_TO_ANSWER))
         results = [self._result(share) for share in self._shares]
@@ -126,7 +127,7 @@ class RayVecEnv(VecEnv):
         return self._frames, np.concatenate(rewards), np.concatenate(dones), all_infos
 
     def close(self) -> None:
-        """Stop the actors and close the monitor files; the connection to the cluster stays, others may be using it."""
+        """Stop the actors and close the monitor files; the connection to the cluster stays open, since others may use it."""
         for share in self._shares:
             ray.kill(share.actor)
         for log in self._logs:
@@ -151,7 +152,7 @@ class RayVecEnv(VecEnv):
         raise NotImplementedError("RayVecEnv is for training and cannot be rendered: use DummyVecEnv to watch or record.")
 
     def _ask(self, indices: VecEnvIndices, method: str, /, *args: Any, **kwargs: Any) -> list[Any]:
-        """:return: what a method of ``AleVecEnv`` returns for each game; an actor that is lost is replaced and asked again"""
+        """:return: the result of a method of ``AleVecEnv`` for each game; a lost actor is replaced and asked again"""
         answers = []
         for index in self._get_indices(indices):
             game = range(self.num_envs)[index]
@@ -165,7 +166,7 @@ class RayVecEnv(VecEnv):
         return answers
 
     def _result(self, share: "_Share") -> tuple[Any, ...]:
-        """:return: what a step of these games led to: frames, rewards, dones, infos and the infos of the last resets"""
+        """:return: the results of a step of these games: frames, rewards, dones, infos and the infos of the last resets"""
         if share.first is None:
             share.losses = 0
             return share.answer
@@ -177,8 +178,8 @@ class RayVecEnv(VecEnv):
         """
         Start actors on free CPUs, and new games in them.
 
-        :param shares: those that have no actor, or a lost one
-        :raises ClusterError: if there are no CPUs in time, a node cannot play, or an actor is lost repeatedly
+        :param shares: shares without an actor, or whose actor is lost
+        :raises ClusterError: if no CPUs become free in time, a node cannot play, or an actor is lost repeatedly
         """
         while shares:
             for share in shares:
@@ -187,7 +188,7 @@ class RayVecEnv(VecEnv):
                 share.start(self._rng.integers(2**31, size=len(share.env_fns)).tolist())
             try:
                 lost = self._wait(shares, SECONDS_TO_START)
-            except Exception as error:  # the same games could be built here, so the fault is the node's
+            except Exception as error:  # the same games were built on this machine, so the node is at fault
                 raise ClusterError(f"A node cannot play: {first_line(error)} {SAME_EVERYWHERE}") from error
             for share in shares:
                 if share not in lost:
@@ -201,10 +202,10 @@ class RayVecEnv(VecEnv):
         """
         Wait for the replies of actors.
 
-        :param shares: those whose actors were called
-        :param seconds: for all of them together
-        :return: those whose actor is lost; the others have their reply
-        :raises Exception: what a game raised
+        :param shares: shares whose actors were called
+        :param seconds: time limit for all of them together
+        :return: the shares whose actor is lost; the others have their answer
+        :raises Exception: the exception of a game
         """
         deadline = time.monotonic() + seconds
         lost = []
@@ -223,18 +224,18 @@ class RayVecEnv(VecEnv):
 @dataclass(eq=False)
 class _Share:
     """
-    Some of the games, and the actor that plays them.
+    A share of the games, and the actor that plays them.
 
-    :param games: which of all
-    :param env_fns: functions that each build one of them
+    :param games: indices of the games
+    :param env_fns: functions that each build one of these games
     """
 
     games: slice
     env_fns: list[Callable[[], gym.Env]]
     actor: Any = None
-    pending: Any = None  # what the actor was asked last
+    pending: Any = None  # reference to the actor's next answer
     answer: Any = None
-    first: Any = None  # (frames, infos) of new games, until a reset or the truncation of the old ones has handed them out
+    first: Any = None  # (frames, infos) of new games, until reset() or the step that truncates the old games returns them
     losses: int = 0  # since the last step
     reason: Any = None  # exception of the last loss
 
@@ -242,23 +243,23 @@ class _Share:
         """
         Start an actor, and new games in it.
 
-        :param seeds: of the games
+        :param seeds: seeds of the games
         """
         if self.actor is not None:
-            ray.kill(self.actor)  # it may just not have answered
+            ray.kill(self.actor)  # it may still be running without answering
         self.actor = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(GamesOnNode).remote()
         self.pending = self.actor.start.remote(self.env_fns, _versions(), seeds)
 
 
 class _Log(NamedTuple):
-    """Where ``Monitor``'s records of a game are written."""
+    """The file that ``Monitor``'s records of a game are written to."""
 
     writer: monitor.ResultsWriter | None
     t_start: float  # seconds, as in the header of the file
 
     @classmethod
     def take_from(cls, game: gym.Env) -> "_Log":
-        """:return: the log of a game under ``Monitor``, which no longer closes it"""
+        """:return: the log of a game, taken over from its ``Monitor``, which then no longer closes it"""
         assert isinstance(game, monitor.Monitor)
         log = cls(game.results_writer, game.t_start)
         game.results_writer = None
@@ -266,9 +267,9 @@ class _Log(NamedTuple):
 
     def keep(self, record: dict[str, Any]) -> None:
         """
-        Write a record, timed here: the clock of its actor started when that did.
+        Write a record with the time since the log was created; the actor's own clock may have started later.
 
-        :param record: ``Monitor``'s
+        :param record: record of ``Monitor``
         """
         record["t"] = round(time.time() - self.t_start, 6)
         if self.writer is not None:
@@ -280,17 +281,17 @@ class _Log(NamedTuple):
 
 
 class GamesOnNode:
-    """Some of the games, on a node: an actor."""
+    """An actor: a share of the games, on a node."""
 
     def start(self, env_fns: list[Callable[[], gym.Env]], versions: dict[str, str], seeds: list[int]) -> tuple[Any, ...]:
         """
         Build the games and start them.
 
         :param env_fns: functions that each build one
-        :param versions: of the learner's packages
-        :param seeds: of the games
+        :param versions: versions of the learner's packages
+        :param seeds: seeds of the games
         :return: first frames (games, height, width, channels) uint8, and infos
-        :raises RuntimeError: if other versions are installed here
+        :raises RuntimeError: if other versions are installed on this node
         """
         here = _versions()
         if here != versions:
@@ -316,13 +317,13 @@ class GamesOnNode:
         return *self._env.step(actions), self._env.reset_infos
 
     def ask(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
-        """:return: what a method of ``AleVecEnv`` returns"""
+        """:return: the result of a method of ``AleVecEnv``"""
         return getattr(self._env, method)(*args, **kwargs)
 
 
 @contextmanager
 def _without_files() -> Iterator[None]:
-    """Build games whose ``Monitor`` writes no file: the learner does, and a node may not even have the folder."""
+    """Keep ``Monitor`` from writing files: the learner does, and the node may not even have the folder."""
     with mock.patch.object(monitor, "ResultsWriter", return_value=None), mock.patch.object(os, "makedirs"):
         yield
 
@@ -332,7 +333,7 @@ def _versions() -> dict[str, str]:
 
 
 def _room() -> str:
-    """:return: how many CPUs there are, in words"""
+    """:return: text with the numbers of CPUs in the cluster"""
     total, free = (resources().get("CPU", 0) for resources in (ray.cluster_resources, ray.available_resources))
     return f"the cluster has {total:g} CPUs, {free:g} of them free"
 

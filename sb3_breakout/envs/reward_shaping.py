@@ -13,8 +13,8 @@ class RewardShapingWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
     Subtracts a small penalty for each step and a large one for each lost life, the last included.
 
-    Belongs outside reward clipping (after ``AtariPreprocessing`` in the YAML's list): the sign of -0.001 is -1. The
-    learner alone sees these rewards; a ``Monitor`` below, where ``make_vec_env`` puts it, still reports raw scores.
+    It belongs outside reward clipping (after ``AtariPreprocessing`` in the YAML's list), since the sign of -0.001 is -1. Only
+    the learner sees these rewards; a ``Monitor`` below, where ``make_vec_env`` puts it, still reports raw scores.
 
     :param env: an Atari game with lives, wrapped or not
     :param living_penalty: subtracted at each step of the agent, at least 0
@@ -39,7 +39,7 @@ class RewardShapingWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
         :param kwargs: passed to the wrapped environment's reset
         :return: first observation and info
-        :raises ValueError: if a penalty for lost lives was asked for and the game has none
+        :raises ValueError: if lost lives have a penalty but the game has no lives
         """
         obs, info = self.env.reset(**kwargs)
         self._lives = self._count_lives()
@@ -59,7 +59,7 @@ class RewardShapingWrapper(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         """
         obs, reward, terminated, truncated, info = self.env.step(action)
         lives = self._count_lives()
-        lost = max(self._lives - lives, 0)  # a bonus life is no negative loss
+        lost = max(self._lives - lives, 0)  # a bonus life does not count as a negative loss
         self._lives = lives
         return obs, float(reward) - self.living_penalty - self.life_loss_penalty * lost, terminated, truncated, info
 

@@ -1,4 +1,4 @@
-"""How well an agent plays: raw scores of whole games under a stated protocol."""
+"""Evaluation of agents: raw scores of whole games under a stated protocol."""
 
 from sb3_breakout.evaluation.games import check_fits, env_for, evaluation_env
 from sb3_breakout.evaluation.players import load_player

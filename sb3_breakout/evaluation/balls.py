@@ -1,5 +1,5 @@
 """
-Which balls an agent of Breakout misses, from the emulator's memory.
+The balls that an agent of Breakout misses, read from the emulator's memory.
 
 Addresses in RAM; all values are pixels of the native screen, each with a different offset:
 
@@ -11,8 +11,8 @@ address  what
 101      ball: its upper edge is at row ``ram[101] + 9``; 0 between two lives
 =======  ==========================================================
 
-The height alone tells what becomes of a ball: one that came down goes up again from the paddle, or costs a life. Speed means
-vertical speed, which decides how much time the paddle has; sideways the ball moves by 2 to 8 pixels, whatever its speed.
+The height alone shows what happens to a ball: one that came down bounces off the paddle, or costs a life. Speed means vertical
+speed, which decides how much time the paddle has; horizontally the ball moves by 2 to 8 pixels, whatever its speed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,16 +25,16 @@ BALL_HEIGHT = 101  # RAM address
 BELOW_BRICKS = 130
 # Smallest pixels per four frames of each group. Speeds seen: 4; 6 and 8; 13 and 14.
 SPEEDS = {"slow": 0, "middle": 5, "fast": 10}
-SERVED = "served"  # a group of its own: the agent has not sent them where they come down
+SERVED = "served"  # a separate group: the agent did not influence where they come down
 
 
 class Ball(NamedTuple):
     """
     A ball that came down to the paddle.
 
-    :param speed: in pixels per four frames
+    :param speed: vertical speed in pixels per four frames
     :param missed: whether it cost a life
-    :param served: whether it is the first of a life
+    :param served: whether it is the first ball of a life
     """
 
     speed: float
@@ -43,7 +43,7 @@ class Ball(NamedTuple):
 
     @property
     def group(self) -> str:
-        """Name of its group: "served", otherwise by speed."""
+        """Name of the ball's group: "served", otherwise by speed."""
         return SERVED if self.served else max((name for name in SPEEDS if self.speed >= SPEEDS[name]), key=SPEEDS.__getitem__)
 
 
@@ -52,12 +52,12 @@ def balls_at_paddle(heights: Sequence[int], lives: Sequence[int], frame_skip: in
     Find the balls that came down to the paddle in a game.
 
     :param heights: (steps,) RAM value of the ball's height after each agent step, growing downwards, 0 for no ball
-    :param lives: (steps,) lives left at the same moments
-    :param frame_skip: emulator frames of an agent step
-    :return: the balls; as many are missed as lives lost
+    :param lives: (steps,) lives left after each agent step
+    :param frame_skip: emulator frames per agent step
+    :return: the balls; one is missed for each life lost
     """
     balls: list[Ball] = []
-    speed = 0.0  # of the ball that comes down; 0 while it goes up
+    speed = 0.0  # of the descending ball; 0 while it goes up
     for before, now, lives_before, lives_now in zip(heights, heights[1:], lives, lives[1:], strict=False):
         served = not balls or balls[-1].missed
         if lives_now < lives_before:
@@ -75,8 +75,8 @@ def balls_at_paddle(heights: Sequence[int], lives: Sequence[int], frame_skip: in
 
 def miss_rates(balls: Iterable[Ball]) -> dict[str, dict[str, int]]:
     """
-    :param balls: those of any number of games
-    :return: for each group how many ``balls`` there were, and how many of them were ``missed``
+    :param balls: balls of any number of games
+    :return: for each group, the number of ``balls``, and how many of them were ``missed``
     """
     counts = {name: {"balls": 0, "missed": 0} for name in (SERVED, *SPEEDS)}
     for ball in balls:

@@ -1,4 +1,4 @@
-"""What happens in one game, seen from directly above frame skipping."""
+"""Observes one game from directly above frame skipping."""
 
 import hashlib
 from typing import Any
@@ -9,16 +9,17 @@ from stable_baselines3.common.type_aliases import AtariResetReturn, AtariStepRet
 
 from sb3_breakout.evaluation.balls import BALL_HEIGHT
 
-OPENING = 10  # agent steps; after ten every ball of Breakout is under way, and few agents have taken a random action
+OPENING = 10  # agent steps; by then, every ball of Breakout is in play, and few agents have taken a random action
 
 
 class GameWatch(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
-    Watches one game; after its end nothing happens until a seed starts the next one.
+    Observes one game: score, length, hashes of pictures and moves, and in Breakout the ball. After the end of the game, steps
+    and resets do nothing until a reset with a seed starts another game.
 
-    All executed actions pass here, presses of FIRE included, and rewards are raw.
+    All executed actions pass through it, including presses of FIRE, and rewards are raw.
 
-    :param env: a game that skips frames and makes pictures
+    :param env: a game that skips frames and returns pictures
     """
 
     def __init__(self, env: gym.Env) -> None:
@@ -38,19 +39,19 @@ class GameWatch(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
 
     @property
     def opening(self) -> str:
-        """Hash of the pictures of the first steps."""
+        """Hash of the pictures of the first ``OPENING`` steps."""
         return self._opening.hexdigest()
 
     @property
     def moves(self) -> str:
-        """Hash of all actions and rewards, in their order."""
+        """Hash of all actions and rewards, in order."""
         return self._moves.hexdigest()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> AtariResetReturn:
         """
-        Start a game if a seed is given or none has ended yet.
+        Start a game if a seed is given or no game has ended yet.
 
-        :param seed: of the game
+        :param seed: seed of the game
         :param options: as in Gymnasium
         :return: observation (height, width, channels) uint8 and info
         """
@@ -65,7 +66,7 @@ class GameWatch(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         Execute an action; after the end of the game, do nothing.
 
         :param action: the action
-        :return: what the game returns; after its end the last picture, without another end
+        :return: the result of the game's step; after its end, the last picture, reward 0, neither terminated nor truncated
         """
         if self.over:
             return self._picture, 0.0, False, False, {}

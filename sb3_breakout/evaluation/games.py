@@ -1,4 +1,4 @@
-"""The games of an evaluation, and whether an agent fits them."""
+"""Builds the games of an evaluation, and checks that an agent fits them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,21 +23,20 @@ def evaluation_env(
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> VecEnv:
     """
-    Games for an evaluation: 84x84 grey frames, frame skip 4, start no-ops, FIRE at each life's start.
-    ``vars(agent.game)`` of a :class:`~sb3_breakout.agents.TrainedAgent` are the arguments that reproduce what it was
-    trained on.
+    Create games for an evaluation: 84x84 grey frames, frame skip 4, start no-ops, FIRE at the start of each life. Passing
+    ``**vars(agent.game)`` of a :class:`~sb3_breakout.agents.TrainedAgent` reproduces the game it was trained on.
 
     :param protocol: ``"v4"`` (every action is executed) or ``"sticky"`` (each frame repeats the last action with probability
         0.25)
-    :param n_envs: number of games at once
+    :param n_envs: number of parallel games
     :param n_stack: frames in an observation
     :param max_steps: agent steps after which a game is truncated; start no-ops count as well
     :param noop_max: largest number of start no-ops
-    :param seed: of the games
+    :param seed: seed of the first game, one higher for each further game
     :param env_id: a ``NoFrameskip-v4`` game
     :param wrapper_kwargs: further keywords of ``AtariPreprocessing``, for instance ``dict(grayscale=False, screen_size=None)``
-    :param env_kwargs: of the emulator, for instance ``dict(full_action_space=True)``
-    :raises ValueError: for another protocol, no steps, or another kind of game
+    :param env_kwargs: keywords of the emulator, for instance ``dict(full_action_space=True)``
+    :raises ValueError: for an unknown protocol, ``max_steps`` below 1, or anything but an Atari game without frame skip
     """
     check_choice("protocol", protocol, list(STICKINESS))
     max_steps = check_at_least("max_steps", max_steps, 1)
@@ -53,11 +52,11 @@ def evaluation_env(
 
 def env_for(model: Any, **env_arguments: Any) -> VecEnv:
     """
-    Games for an evaluation of this agent, with as many frames in an observation as it sees.
+    Create games for an evaluation of an agent, with as many stacked frames as it observes.
 
     :param model: anything with the spaces of an SB3 model
-    :param env_arguments: of :func:`evaluation_env`
-    :raises ValueError: if no number of frames makes the agent fit the games
+    :param env_arguments: arguments of :func:`evaluation_env`
+    :raises ValueError: if the agent does not fit the games with any number of frames
     """
     n_stack = frames_in(model.observation_space.shape, env_arguments.get("wrapper_kwargs"))
     env = evaluation_env(**{"n_stack": n_stack, **env_arguments})
@@ -72,9 +71,9 @@ def env_for(model: Any, **env_arguments: Any) -> VecEnv:
 def check_fits(model: Any, env: VecEnv, env_id: str) -> None:
     """
     :param model: anything with the spaces of an SB3 model
-    :param env: the environment it is to play in
+    :param env: the environment it is going to play in
     :param env_id: the game, for the message
-    :raises ValueError: if it sees or does something else
+    :raises ValueError: if the agent has other observations or actions
     """
     for name, has, shows in (
         ("observations of shape", model.observation_space.shape, env.observation_space.shape),

@@ -1,4 +1,4 @@
-"""Agents to evaluate or to record, with the game as each sees it."""
+"""Loads agents to evaluate or to record, with their games."""
 
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ def load_player(
     name: str, algo: str | None = None, env_id: str | None = None, device: str = "auto", logs: Path = LOGS
 ) -> tuple[Any, Game]:
     """
-    :param name: ``random``, or as :func:`~sb3_breakout.agents.find_agent` takes it
+    Load an agent and its game.
+
+    :param name: ``random``, or a name for :func:`~sb3_breakout.agents.find_agent`
     :param algo: the algorithm; None to read it from the file
-    :param env_id: the game; None to read it from the settings beside the file, else Breakout
-    :param device: as PyTorch names it, or ``"auto"``
+    :param env_id: the game; None to read it from the settings beside the file, or Breakout without settings
+    :param device: a PyTorch device, or ``"auto"``
     :param logs: RL Zoo's folder of logs
     :return: the agent, with SB3's ``predict``, and its game: ``evaluate(agent, **vars(game))``
-    :raises FileNotFoundError: if there is none
+    :raises FileNotFoundError: if there is no such agent
     :raises ValueError: if the file is damaged or not an agent of that algorithm, or there is no such game or device
     """
     if name != RANDOM:

@@ -1,4 +1,4 @@
-"""Plays the games of an evaluation, those of each seed at once."""
+"""Plays the games of an evaluation, all games of a seed in parallel."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,19 +23,19 @@ from sb3_breakout.evaluation.games import env_for
 from sb3_breakout.evaluation.scores import INTERVAL, Scores
 from sb3_breakout.protocol import ENV_ID, FRAME_SKIP, MAX_STEPS, NOOP_MAX, SEEDS, STICKINESS
 
-# SB3 gives game k of a vector environment the seed s + k: of neighbouring seeds all games but one would be the same
+# SB3 gives game k of a vector environment the seed s + k: neighbouring seeds would have all games but one in common
 GAMES_OF_A_SEED = 10_000
 
 
 class Played(NamedTuple):
     """
-    A game that was played.
+    The result of a game.
 
-    :param score: raw
-    :param length: agent steps
+    :param score: raw score
+    :param length: number of agent steps
     :param opening: hash of the pictures of its first steps
     :param moves: hash of all actions and rewards
-    :param balls: of Breakout, those that came down to the paddle
+    :param balls: for Breakout, the balls that came down to the paddle
     """
 
     score: float
@@ -47,7 +47,7 @@ class Played(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """The games of one seed."""
+    """The games of one seed, to be played in parallel."""
 
     seed: int
     games: int
@@ -56,7 +56,7 @@ class Job:
 
 
 class SavedModel(NamedTuple):
-    """A model on its way to another process: its environment and its functions cannot be pickled."""
+    """A model in a form that can be sent to another process: its environment and its functions cannot be pickled."""
 
     algorithm_class: type[BaseAlgorithm]
     file: bytes
@@ -64,7 +64,7 @@ class SavedModel(NamedTuple):
 
     @classmethod
     def of(cls, model: BaseAlgorithm) -> "SavedModel":
-        """:param model: as it is now"""
+        """:param model: the model to save, in its current state"""
         file = BytesIO()
         model.save(file)
         return cls(type(model), file.getvalue(), model.device)
@@ -84,19 +84,19 @@ def evaluate(
     **env_arguments: Any,
 ) -> Scores:
     """
-    Play whole games, all of a seed at once. Each environment plays one, so that short games are not counted more often
-    than long ones. The random number generators are left as they were.
+    Play whole games, all games of a seed in parallel. Each environment plays one game, so that short games do not count more
+    often than long ones. The states of the random number generators are restored.
 
     :param model: anything with SB3's ``predict``; a DDQN is greedy up to its ``evaluation_epsilon`` here
-    :param episodes: number of games over all seeds
-    :param deterministic: without that epsilon
-    :param seeds: of the games and of the agent's random actions, each with an equal share of the games
-    :param workers: number of processes that the seeds are divided among, and PyTorch's threads among them; more than one need
-        ``if __name__ == "__main__":`` in a script
-    :param progress_bar: show how many games are over, on stderr
-    :param env_arguments: of :func:`evaluation_env`, without ``n_envs`` and ``seed``
+    :param episodes: number of games, over all seeds
+    :param deterministic: whether to play without that epsilon
+    :param seeds: seeds of the games and of the agent's random actions; each gets an equal share of the games
+    :param workers: number of processes that the seeds and PyTorch's threads are divided among; more than one need ``if
+        __name__ == "__main__":`` in a script
+    :param progress_bar: show the number of finished games on stderr
+    :param env_arguments: arguments of :func:`evaluation_env`, without ``n_envs`` and ``seed``
     :return: the scores
-    :raises ValueError: if a seed has no game to be played, or the agent does not fit the games
+    :raises ValueError: if there are fewer games than seeds, a seed is invalid, or the agent does not fit the games
     """
     workers = check_at_least("workers", workers, 1)
     shares = _shares(episodes, seeds)
@@ -128,13 +128,13 @@ def evaluate(
 
 def _play_all(model: Any, jobs: Sequence[Job], workers: int, over: Callable[[int], None]) -> Iterator[list[Played]]:
     """
-    :param over: is told how many games are over since the last call
-    :return: the games of each job, in their order
+    :param over: called with the number of games that have ended since the last call
+    :return: the games of each job, in the order of the jobs
     """
     if workers == 1:
         yield from (_play(model, job, over) for job in jobs)
         return
-    env_for(model, n_envs=1, **jobs[0].env_arguments).close()  # an agent that does not fit is refused before a process starts
+    env_for(model, n_envs=1, **jobs[0].env_arguments).close()  # refuses an unsuitable agent before any process starts
     sent = SavedModel.of(model) if isinstance(model, BaseAlgorithm) else model
     processes = min(workers, len(jobs))
     threads = max(th.get_num_threads() // processes, 1)
@@ -146,17 +146,17 @@ def _play_all(model: Any, jobs: Sequence[Job], workers: int, over: Callable[[int
 
 
 def _play_in_process(sent: Any, job: Job, threads: int) -> list[Played]:
-    """:return: as :func:`_play`"""
+    """:return: see :func:`_play`"""
     th.set_num_threads(threads)
     return _play(sent.load() if isinstance(sent, SavedModel) else sent, job, lambda _: None)
 
 
 def _play(model: Any, job: Job, over: Callable[[int], None]) -> list[Played]:
     """
-    :param model: who plays
-    :param job: what is played
+    :param model: the agent that plays
+    :param job: the games to play
     :param over: see :func:`_play_all`
-    :return: the games; the same whatever was played before
+    :return: the games, independent of what was played before
     """
     env = env_for(model, n_envs=job.games, seed=GAMES_OF_A_SEED * job.seed, **job.env_arguments)
     try:
@@ -171,10 +171,10 @@ def _play(model: Any, job: Job, over: Callable[[int], None]) -> list[Played]:
 @contextmanager
 def _seeded(model: Any, seed: int) -> Iterator[None]:
     """
-    Inside the block, the agent's random actions follow from a seed; afterwards all generators are as they were.
+    Seed the agent's random actions inside the block, and restore the states of all generators afterwards.
 
-    :param model: who plays
-    :param seed: of the generators of Python, NumPy and PyTorch, and of the agent's action space (a ``RandomAgent``'s)
+    :param model: the agent that plays
+    :param seed: seed of the generators of Python, NumPy and PyTorch, and of the agent's action space (used by ``RandomAgent``)
     """
     own = model.action_space.np_random.bit_generator.state
     with random_state_kept():
@@ -190,9 +190,9 @@ def _play_to_the_end(
     model: Any, env: VecEnv, games: Sequence[GameWatch], deterministic: bool, over: Callable[[int], None]
 ) -> None:
     """
-    :param model: who plays
-    :param env: where
-    :param games: those of ``env``
+    :param model: the agent that plays
+    :param env: the environment to play in
+    :param games: the games of ``env``
     :param deterministic: passed to ``predict``
     :param over: see :func:`_play_all`
     """
@@ -209,24 +209,24 @@ def _play_to_the_end(
 
 def _seen(game: GameWatch, frame_skip: int) -> Played:
     """
-    :param game: that is over
-    :param frame_skip: emulator frames of an agent step
+    :param game: a finished game
+    :param frame_skip: emulator frames per agent step
     """
     balls = balls_at_paddle(game.heights, game.lives, frame_skip)
     return Played(game.score, game.length, game.opening, game.moves, balls)
 
 
 def _frame_skip(env_arguments: dict[str, Any]) -> int:
-    """:return: emulator frames of an agent step"""
+    """:return: emulator frames per agent step"""
     return int(dict(env_arguments.get("wrapper_kwargs") or {}).get("frame_skip", FRAME_SKIP))
 
 
 def _shares(episodes: int, seeds: Sequence[int]) -> list[int]:
     """
     :param episodes: number of games
-    :param seeds: to divide them among
+    :param seeds: seeds to divide the games among
     :return: number of games of each seed, the largest first
-    :raises ValueError: if there is none, or a seed is invalid or given twice
+    :raises ValueError: if a seed has no game, is invalid or is given twice
     """
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
         raise ValueError(f"seeds must be different whole numbers from 0 to 2**32 - 1, received {list(seeds)}.")

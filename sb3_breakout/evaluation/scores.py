@@ -1,4 +1,4 @@
-"""Figures of an evaluation."""
+"""Scores and statistics of an evaluation."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,14 +11,14 @@ INTERVAL = {"level": 0.95, "method": "percentile bootstrap of the mean", "resamp
 
 def bootstrap_interval(scores: Sequence[float]) -> tuple[float, float] | None:
     """
-    Where the mean is expected if the evaluation is repeated; the same scores give the same interval.
+    Confidence interval of the mean. The same scores always give the same interval.
 
-    Percentiles of the means of scores that are drawn again with replacement.
+    Its ends are percentiles of the means of scores resampled with replacement.
 
     :param scores: one per game
     :return: lower and upper end of the 95 % interval; None for a single game
     """
-    from scipy.stats import bootstrap  # takes most of a second, which playing alone does not need
+    from scipy.stats import bootstrap  # importing it takes most of a second, which playing does not need
 
     if len(scores) < 2:
         return None
@@ -39,13 +39,13 @@ class Scores:
     Raw scores of whole games.
 
     :param scores: one per game
-    :param lengths: agent steps of each game
-    :param protocol: how they were played
-    :param distinct_openings: number of games that differ in the pictures of their first ten steps; an agent's random action
-        counts too
+    :param lengths: number of agent steps of each game
+    :param protocol: how the games were played
+    :param distinct_openings: number of games that differ in the pictures of their first ten steps; a random action of the
+        agent makes a difference too
     :param distinct_games: number of games that differ in an action or reward
-    :param balls: for Breakout, of each group of balls (``evaluation.balls``) how many ``balls`` came down to the paddle
-        and how many were ``missed``
+    :param balls: for Breakout, for each group of balls (``evaluation.balls``), how many ``balls`` came down to the paddle and
+        how many of them were ``missed``
     """
 
     scores: list[float]
@@ -77,11 +77,11 @@ class Scores:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """:return: everything, ready for JSON"""
+        """:return: summary and all fields, ready for JSON"""
         return {**self.summary(), **asdict(self)}
 
     def text(self) -> str:
-        """:return: the figures, as text"""
+        """:return: the summary as text"""
         summary, protocol = self.summary(), self.protocol
         interval = (
             "95 % interval {:.1f} to {:.1f}".format(*summary["interval"]) if summary["interval"] else "one game: no interval"

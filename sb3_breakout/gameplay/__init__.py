@@ -1,4 +1,4 @@
-"""Gameplay with exact labels: recorded, verified by replay, loaded and exported."""
+"""Gameplay with exact labels: recording, verification by replay, loading and export."""
 
 from sb3_breakout.gameplay.collect.callback import RecordGameplayCallback
 from sb3_breakout.gameplay.collect.recorder import GameRecorder

@@ -1,1 +1,1 @@
-"""Publish trained agents: strip, evaluate, describe and upload them."""
+"""Publishing trained agents: strip, evaluate, describe and upload them."""

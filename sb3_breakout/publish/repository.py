@@ -1,5 +1,5 @@
 """
-A trained agent as a repository of the Hugging Face Hub, in the layout that ``rl_zoo3.load_from_hub`` downloads::
+Writes a trained agent as a repository of the Hugging Face Hub, in the layout that ``rl_zoo3.load_from_hub`` expects::
 
     README.md                           model card: scores under both protocols, curve, settings
     ddqn_per-BreakoutNoFrameskip-v4.zip
@@ -26,7 +26,7 @@ from sb3_breakout.common.files import atomic_folder
 from sb3_breakout.publish.ship import EVALUATION
 from sb3_breakout.video.bulk import record_one
 
-SMOOTHED = 100  # games
+SMOOTHED = 100  # number of games in the running mean
 
 CARD = """---
 {metadata}
@@ -71,13 +71,15 @@ def write_repository(
     agent: TrainedAgent, folder: Path, repo_id: str, say: Callable[[str], None] = print, replace: bool = False
 ) -> None:
     """
-    :param agent: one that ``sb3-breakout ship`` has written, or that comes with the package
-    :param folder: to write
+    Write the folder of a repository.
+
+    :param agent: an agent that ``sb3-breakout ship`` has written, or that comes with the package
+    :param folder: folder to write
     :param repo_id: ``ORGANISATION/NAME`` of the repository
-    :param say: takes a line about each stage before it begins
-    :param replace: whether a folder that is there is replaced
+    :param say: called with a line about each stage before it begins
+    :param replace: whether to replace an existing folder
     :raises FileNotFoundError: if the agent was not evaluated, or its run's settings are missing
-    :raises FileExistsError: if the folder is there and not to be replaced
+    :raises FileExistsError: if the folder exists and ``replace`` is False
     """
     run, env_id = agent.path.parent, agent.game.env_id
     if not (run / EVALUATION).is_file():
@@ -104,12 +106,14 @@ def write_repository(
 
 def upload(folder: Path, repo_id: str, endpoint: str | None = None, token: str | None = None) -> str:
     """
-    :param folder: what :func:`write_repository` wrote
+    Upload a folder to the Hugging Face Hub.
+
+    :param folder: a folder written by :func:`write_repository`
     :param repo_id: ``ORGANISATION/NAME``; created if needed
-    :param endpoint: the hub; None for ``HF_ENDPOINT`` or huggingface.co
-    :param token: None for that of ``hf auth login``
+    :param endpoint: address of the hub; None for ``HF_ENDPOINT`` or huggingface.co
+    :param token: access token; None for that of ``hf auth login``
     :return: address of the commit
-    :raises OSError: if the hub refuses, or is not reached
+    :raises OSError: if the hub refuses the upload or cannot be reached
     """
     hub = HfApi(endpoint, token)
     try:
@@ -126,7 +130,7 @@ def model_card(algo: str, env_id: str, repo_id: str, report: dict[str, Any], con
     :param repo_id: ``ORGANISATION/NAME``
     :param report: content of ``evaluation.json``
     :param config: content of ``config.yml``
-    :return: content of README.md, with the scores as metadata too
+    :return: content of README.md, with the scores also as metadata
     """
     results = {name: scores for name, scores in report.items() if name != "trained_steps"}
     metadata = ModelCardData(
@@ -169,13 +173,13 @@ def _row(name: str, scores: dict[str, Any]) -> str:
 
 def draw_curve(run: Path, trained_steps: int, frame_skip: int, target: Path) -> None:
     """
-    Draw the scores of the training's games, as far as they were kept: of a resumed training perhaps only the end. Steps of
-    games that were under way at the end of a run are not counted.
+    Draw the scores of the training's games, as far as they were kept (of a resumed training, perhaps only the end). Steps of
+    games that were unfinished at the end of a run are not counted.
 
     :param run: folder with ``monitor.csv`` files
-    :param trained_steps: agent steps at the end
-    :param frame_skip: emulator frames of an agent step; monitors count frames
-    :param target: the picture
+    :param trained_steps: agent steps at the end of the training
+    :param frame_skip: emulator frames per agent step, since monitors count frames
+    :param target: the image file to write
     """
     games = load_results(str(run))
     steps = trained_steps - games["l"][::-1].cumsum()[::-1].to_numpy() / frame_skip

@@ -1,4 +1,4 @@
-"""Write a trained agent without what only training needs, with its settings and scores."""
+"""Writes a trained agent for use, without training-only data, with its settings and scores."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from sb3_breakout.evaluation import evaluate
 from sb3_breakout.protocol import STICKINESS
 from sb3_breakout.rnd import DDQNRND
 
-OF_THIS_MACHINE = {"log_folder": "logs", "tensorboard_log": "", "trained_agent": "", "uuid": False}  # in args.yml
+OF_THIS_MACHINE = {"log_folder": "logs", "tensorboard_log": "", "trained_agent": "", "uuid": False}  # reset in args.yml
 OF_THE_RUN = ("_last_obs", "_last_original_obs", "_last_episode_starts")  # useless without the games they belong to
 EVALUATION = "evaluation.json"
 
@@ -32,11 +32,12 @@ def ship_agent(
     and an evaluation under all protocols.
 
     :param source: the agent
-    :param runs: folders of its training, in their order: all of one that was resumed with ``-i``; the last has the settings
-    :param target: the folder to write; what is there is replaced
-    :param episodes: games of the evaluation, per protocol
-    :param workers: processes of the evaluation
-    :param say: takes the result of each protocol as text
+    :param runs: log folders of its training in order, more than one if it was resumed with ``-i``; the settings are taken from
+        the last
+    :param target: the folder to write; an existing one is replaced
+    :param episodes: number of games of the evaluation, per protocol
+    :param workers: number of processes of the evaluation
+    :param say: called with the result of each protocol as text
     """
     env_id, run = source.game.env_id, runs[-1]
     with atomic_folder(target, replace=True) as aside:
@@ -53,7 +54,7 @@ def save_small(source: TrainedAgent, target: Path) -> None:
     Save a model without what only training needs: the optimizer's state, a separate target network, the explorer.
 
     :param source: the agent
-    :param target: where to save it
+    :param target: file to write
     """
     model = source.load("cpu")
     if isinstance(model, DDQNRND):
@@ -67,8 +68,8 @@ def save_small(source: TrainedAgent, target: Path) -> None:
 
 def copy_settings(source: Path, target: Path) -> None:
     """
-    :param source: folder with what RL Zoo keeps of a training
-    :param target: folder to copy it to, without the paths of this machine
+    :param source: folder with the settings that RL Zoo saved for a training
+    :param target: folder to copy them to, without the paths of this machine
     """
     shutil.copy(source / "config.yml", target)
     settings = yaml.unsafe_load((source / "args.yml").read_text())
@@ -78,8 +79,8 @@ def copy_settings(source: Path, target: Path) -> None:
 
 def copy_scores(runs: Sequence[Path], target: Path) -> None:
     """
-    :param runs: log folders of a training, in their order
-    :param target: folder to copy the scores of every game to, and the Zoo's evaluations
+    :param runs: log folders of a training, in order
+    :param target: folder to copy the scores of all games and the Zoo's evaluations to
     """
     for number, run in enumerate(runs):
         for scores in run.glob("*monitor.csv"):
@@ -90,10 +91,12 @@ def copy_scores(runs: Sequence[Path], target: Path) -> None:
 
 def evaluation(path: Path, say: Callable[[str], None], **arguments: Any) -> dict[str, Any]:
     """
-    :param path: a model
-    :param say: takes the result of each protocol as text
-    :param arguments: of :func:`~sb3_breakout.evaluation.evaluate`
-    :return: scores under all protocols, and for how many steps the agent was trained
+    Evaluate a model under all protocols.
+
+    :param path: a model file
+    :param say: called with the result of each protocol as text
+    :param arguments: arguments of :func:`~sb3_breakout.evaluation.evaluate`
+    :return: scores under all protocols, and the number of steps the agent was trained for
     """
     agent = read_agent(path)
     model = agent.load("cpu")

@@ -1,4 +1,4 @@
-"""Prioritized experience replay: what the learner remembers."""
+"""Prioritized experience replay."""
 
 from sb3_breakout.replay.frame_store import FrameStore
 from sb3_breakout.replay.prioritized_replay_buffer import PrioritizedReplayBuffer

@@ -10,7 +10,7 @@ def priorities_from_errors(td_errors: np.ndarray, alpha: float, eps: float) -> n
 
     :param td_errors: (n,) float32 magnitudes
     :param alpha: how much prioritization, 0 (none) to 1
-    :param eps: keeps a transition without error in the game
+    :param eps: added to every error, so that transitions without error can still be drawn
     :return: (n,) float32
     """
     return np.power(td_errors + np.float32(eps), np.float32(alpha))
@@ -23,7 +23,7 @@ def importance_weights(probabilities: np.ndarray, n_transitions: int, beta: floa
     whole buffer, as in the implementations of its authors).
 
     :param probabilities: (batch,) float64, the probability each transition was drawn with
-    :param n_transitions: how many transitions could have been drawn
+    :param n_transitions: number of transitions that could have been drawn
     :param beta: how much correction, 0 (none) to 1 (full)
     :return: (batch,) float64 weights in (0, 1], and the largest before the division
     """
@@ -38,14 +38,14 @@ def n_step_returns(rewards: np.ndarray, ends: np.ndarray, gamma: float) -> tuple
 
     Computed in the order and precision of SB3's ``NStepReplayBuffer``, so that results are the same to the last bit.
 
-    :param rewards: (batch, n_steps) float32, finite also behind an end
+    :param rewards: (batch, n_steps) float32, finite even after an end
     :param ends: (batch, n_steps) bool, whether an episode ended with a step, for whatever reason
     :param gamma: discount factor
-    :return: (batch,) float32 returns, and (batch,) int64 in [1, n_steps], how many steps each of them spans
+    :return: (batch,) float32 returns, and (batch,) int64 in [1, n_steps], the number of steps that each spans
     """
     steps = np.arange(rewards.shape[1])
     ends = ends.copy()
-    ends[:, -1] = True  # of the horizon
+    ends[:, -1] = True  # end of the horizon
     spans = ends.argmax(axis=1) + 1  # (batch,)
     discounted = rewards * gamma ** steps.astype(np.float32) * (steps < spans[:, None])  # (batch, n_steps)
     return discounted.sum(axis=1), spans

@@ -1,4 +1,4 @@
-"""Every frame once: stacks of observations are put together when they are sampled."""
+"""Stores every frame once; stacked observations are assembled when they are sampled."""
 
 from typing import Any
 
@@ -23,17 +23,17 @@ class FrameStore:
         finals                      F4                  next observation of step 3, k = 3: f2 f3 F4
         observation 4               0   0   f4          zeros before a start, as VecFrameStack has them
 
-    Each environment has a ring of its own, so that the frames of a stack lie side by side. ``capacity + k`` rows of a ring
-    hold all that ``capacity`` steps need, and a frame of zeros lies behind them. Memory is taken as it is filled.
+    Each environment has its own ring, so that the frames of a stack are adjacent in memory. A ring has ``capacity + k`` rows,
+    enough for ``capacity`` steps, followed by a frame of zeros. Memory is only taken as the ring fills up.
 
-    :param capacity: steps to hold per environment, at least 1
+    :param capacity: number of steps to hold per environment, at least 1
     :param n_envs: number of environments
     :param obs_shape: shape of one observation, the stack on its first axis, newest frame last
     :param dtype: data type of the observations
-    :param n_stack: k, number of frames in an observation; 1 for observations which are no stacks
-    :param name: what to call the observations in messages
-    :param state: what ``get_state`` of such a store gave, after it went through ``pickle`` (its arrays are this store's from
-        now on); None for an empty store
+    :param n_stack: k, number of frames in an observation; 1 for observations that are not stacked
+    :param name: name of the observations in messages
+    :param state: what ``get_state`` of such a store returned, unpickled (its arrays are used without a copy); None for an
+        empty store
     :raises ValueError: if ``n_stack`` is less than 1 or does not divide the first axis
     """
 
@@ -62,26 +62,27 @@ class FrameStore:
 
     def as_stored(self, obs: Any) -> np.ndarray:
         """
-        :param obs: ``(n_envs, *obs_shape)``; of Discrete observations (n_envs,), of a single environment ``obs_shape``
-        :return: ``(n_envs, *obs_shape)`` in the data type of the store; not copied where it need not be
+        :param obs: ``(n_envs, *obs_shape)``; also (n_envs,) for Discrete observations, and ``obs_shape`` for a single
+            environment
+        :return: ``(n_envs, *obs_shape)`` in the data type of the store; copied only if necessary
         :raises ValueError: if it has another shape
         """
         array = np.asarray(obs, self.dtype)
         shape = (self.n_envs, *self.obs_shape)
         if array.shape == shape:
             return array
-        discrete = (*array.shape, 1) == shape  # such an observation is a number
+        discrete = (*array.shape, 1) == shape  # a Discrete observation is a number
         if not discrete and (1, *array.shape) != shape:
             raise ValueError(f"The {self.name} of a step has shape {array.shape}, it must be {shape}: nothing was stored.")
         return array.reshape(shape)
 
     def add(self, obs: np.ndarray, next_obs: np.ndarray, starts: np.ndarray) -> None:
         """
-        Store one step of every environment, which ``window.check`` accepted.
+        Store one step of every environment, after ``window.check`` accepted it.
 
         :param obs: ``(n_envs, *obs_shape)``
         :param next_obs: ``(n_envs, *obs_shape)``
-        :param starts: (n,) int64, environments whose observations do not continue the step before
+        :param starts: (n,) int64, environments whose observations do not continue the previous step
         """
         row = self.step % self.rows
         before = row - 1  # -1 is the last row
@@ -99,7 +100,7 @@ class FrameStore:
         self.step += 1
 
     def _keep_finals(self, before: int, announced: np.ndarray, envs: np.ndarray) -> None:
-        """The frames that ended a segment make room for the ones that start the next."""
+        """Move the final frames of segments to ``finals``; the first frames of the next segments take their rows."""
         while len(self._unused_finals) < len(envs):
             self._grow_finals()
         for env in envs:
@@ -116,7 +117,7 @@ class FrameStore:
     def _grow_finals(self) -> None:
         size = len(self._finals)
         grown = size + max(size // 8, 16)
-        # In place (no array looks into it for longer than a call): a copy would need the memory twice for a moment
+        # In place: a copy would briefly need the memory twice. No view of the array outlives a call
         self._finals.resize((grown, *self.frame_shape), refcheck=False)
         self._unused_finals.extend(range(grown - 1, size - 1, -1))
 
@@ -124,12 +125,12 @@ class FrameStore:
 
     def gather(self, steps: np.ndarray, envs: np.ndarray, spans: np.ndarray, n_steps: int) -> tuple[np.ndarray, int]:
         """
-        Put observations together. Where possible, observation and next observation share their frames in the result.
+        Assemble observations. Where possible, observation and next observation share frames in the result.
 
-        :param steps: (batch,) int64, which steps, of the last ``capacity``
-        :param envs: (batch,) int64, of which environments
+        :param steps: (batch,) int64, step numbers, among the last ``capacity``
+        :param envs: (batch,) int64, environments
         :param spans: (batch,) int64 in [1, n_steps], how many steps ahead the next observation lies
-        :param n_steps: the largest span there can be
+        :param n_steps: the largest possible span
         :return: ``block`` ``(batch, width, *obs_shape[1:])`` and ``ahead``: with C = obs_shape[0], the observations are
             ``block[:, :C]`` and the next observations are ``block[:, ahead : ahead + C]``
         """
@@ -137,18 +138,18 @@ class FrameStore:
         if n_steps < k and (n_steps == 1 or spans.min() == n_steps):
             ahead = n_steps
             offsets = np.arange(1 - k, n_steps + 1)[None, :]  # (1, k + n_steps)
-        else:  # a next observation nearer than n_steps needs other frames in the places to be shared
+        else:  # a next observation closer than n_steps needs other frames in the shared places
             ahead = k
             stack = np.arange(1 - k, 1)
             offsets = np.concatenate((np.broadcast_to(stack, (len(steps), k)), spans[:, None] + stack), axis=1)  # (batch, 2k)
         row = steps % self.rows  # (batch,)
         slots = row[:, None] + offsets  # (batch, width), places within a ring
-        if row.min() < k - 1 or row.max() + n_steps >= self.rows:  # around its end
+        if row.min() < k - 1 or row.max() + n_steps >= self.rows:  # wraps around the end of the ring
             slots %= self.rows
         slots += (envs * (self.rows + 1))[:, None]
         if k > 1:
             reach = self._reach[row, envs]  # (batch,)
-            np.putmask(slots, offsets < reach[:, None], self.rows)  # the zeros behind the first ring
+            np.putmask(slots, offsets < reach[:, None], self.rows)  # the frame of zeros after the first ring
         block = np.empty((*slots.shape, *self.frame_shape), self.dtype)
         # "clip" spares numpy a buffered copy; the slots are in range
         self._frames.reshape(-1, *self.frame_shape).take(slots, axis=0, out=block, mode="clip")
@@ -163,14 +164,14 @@ class FrameStore:
     # ---------------------------------------------------------------- bookkeeping
 
     def check_valid(self) -> None:
-        """Assert what must hold between two calls."""
+        """Assert the invariants that hold between two calls."""
         assert not self._frames[:, -1].any(), "a frame of zeros was written to"
         slots = [*self._final_slot[self._final_slot >= 0].tolist(), *self._unused_finals]
         assert sorted(slots) == list(range(len(self._finals))), "a final frame is lost or used twice"
         assert 1 - self.n_stack <= self._reach.min() and self._reach.max() <= 0
 
     def get_state(self) -> dict[str, Any]:
-        """:return: what is stored, for ``pickle``"""
+        """:return: the state, for ``pickle``"""
         used = min(self.step + 1, self.rows)
         return {
             "step": self.step,
@@ -178,17 +179,17 @@ class FrameStore:
             "finals": StreamedArray(self._finals, len(self._finals)),
             "unused_finals": self._unused_finals,
             "reach": StreamedArray(self._reach, used),
-            "final_slot": StreamedArray(self._final_slot + 1, used),  # beyond `used` a stream gives zeros
+            "final_slot": StreamedArray(self._final_slot + 1, used),  # rows beyond `used` are restored as 0: no slot
             "window": self.window.get_state(),
         }
 
     def _set_state(self, state: dict[str, Any]) -> None:
-        self.step: int = state["step"]  # how many steps were added
+        self.step: int = state["step"]  # number of steps added so far
         self._frames: np.ndarray = state["frames"]
         self._finals: np.ndarray = state["finals"]
         self._unused_finals: list[int] = state["unused_finals"]
-        # For each frame of the ring: how far back its stack reaches (0 at a start, down to 1 - k), and what comes after it in
-        # place of the next frame of the ring (a slot of `finals`, or -1)
+        # For each frame of the ring: how far back its stack reaches (0 at a start, down to 1 - k), and the slot of `finals`
+        # whose frame follows it (-1: the next frame of the ring follows)
         self._reach: np.ndarray = state["reach"]
         self._final_slot: np.ndarray = state["final_slot"]
         self._final_slot -= 1
@@ -209,8 +210,8 @@ class FrameStore:
 def frame_shape(obs_shape: tuple[int, ...], n_stack: int, name: str = "observation") -> tuple[int, ...]:
     """
     :param obs_shape: shape of one observation, the stack on its first axis
-    :param n_stack: number of frames in it
-    :param name: what to call it in messages
+    :param n_stack: number of frames in an observation
+    :param name: name of the observation in messages
     :return: shape of one frame
     :raises ValueError: if ``n_stack`` is less than 1 or does not divide the first axis
     """

@@ -1,4 +1,4 @@
-"""How much memory there is."""
+"""Checks of available memory."""
 
 import pathlib
 
@@ -9,7 +9,7 @@ CGROUP = pathlib.Path("/sys/fs/cgroup")
 
 def available_bytes() -> int:
     """
-    :return: memory this process may still take without swapping, a container's limit respected
+    :return: memory in bytes that this process can still take without swapping, within the limit of its container
     """
     free: int = psutil.virtual_memory().available
     limit = _available_in_cgroup()
@@ -17,7 +17,7 @@ def available_bytes() -> int:
 
 
 def _available_in_cgroup() -> int | None:
-    """A container's limit less what it uses, the file cache that can be dropped not counted as used."""
+    """:return: the container's limit minus its usage, in bytes, not counting reclaimable file cache; None without a limit"""
     try:
         limit = int((CGROUP / "memory.max").read_text())  # "max" where there is no limit: ValueError
         used = int((CGROUP / "memory.current").read_text())
@@ -28,14 +28,16 @@ def _available_in_cgroup() -> int | None:
 
 
 class NotEnoughMemoryError(ValueError):
-    """What was asked for does not fit into this machine's memory."""
+    """The requested size does not fit into the available memory."""
 
 
 def require_for_buffer(n_transitions: int, bytes_each: float) -> None:
     """
-    :param n_transitions: how many a replay buffer shall hold
-    :param bytes_each: memory for one of them
-    :raises NotEnoughMemoryError: if there is less, naming the size that fits
+    Check that a replay buffer fits into the available memory.
+
+    :param n_transitions: number of transitions that the replay buffer is to hold
+    :param bytes_each: bytes per transition
+    :raises NotEnoughMemoryError: if it does not fit, naming the buffer size that would
     """
     available = available_bytes()
     if n_transitions * bytes_each > available:
@@ -47,9 +49,11 @@ def require_for_buffer(n_transitions: int, bytes_each: float) -> None:
 
 def require(n_bytes: int, what: str) -> None:
     """
-    :param n_bytes: how much memory is about to be filled
+    Check that an allocation fits into the available memory.
+
+    :param n_bytes: number of bytes about to be filled
     :param what: what needs it, for the message
-    :raises NotEnoughMemoryError: if there is less
+    :raises NotEnoughMemoryError: if less is available
     """
     available = available_bytes()
     if n_bytes > available:

@@ -25,7 +25,7 @@ from sb3_breakout.replay.schedule import ProgressSchedule, ReplaySchedules
 from sb3_breakout.replay.transition_store import ARRAYS, FLOAT32_MAX, PrioritizedReplayBufferSamples, TransitionStore
 from sb3_breakout.replay.view import ReplayView
 
-FORMAT = 2  # of the state; others are refused
+FORMAT = 2  # version of the saved state; others are refused
 
 
 class PrioritizedReplayBuffer(ReplayBuffer):
@@ -34,18 +34,17 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     Paper: Prioritized Experience Replay, https://arxiv.org/abs/1511.05952
 
-    Drop-in for ``ReplayBuffer`` (and ``DictReplayBuffer``, ``NStepReplayBuffer``): where nobody calls ``update_priorities``
-    it samples uniformly. A new transition enters with the 0.9 quantile of the ``|TD errors|`` measured recently, or with what
-    the actor says (:meth:`set_initial_priorities`). Further learners (:meth:`learner`) share what is stored.
+    Drop-in for ``ReplayBuffer`` (and ``DictReplayBuffer``, ``NStepReplayBuffer``): without calls of ``update_priorities`` it
+    samples uniformly. A new transition enters with the 0.9 quantile of the ``|TD errors|`` measured recently, or with one from
+    the actor (:meth:`set_initial_priorities`). Further learners (:meth:`learner`) share the stored transitions.
 
-    Every transition has an index that is never used again, so an update that comes too late, for a transition overwritten
-    since, is recognized and ignored. A transition can be sampled as soon as its n-step return is known: n - 1 steps after
-    it was added, or when its episode ends.
+    Indices of transitions are never reused, so a late update, for a transition overwritten since, is recognized and ignored. A
+    transition can be sampled as soon as its n-step return is known: n - 1 steps after it was added, or when its episode ends.
 
     Attributes of a subclass are saved with the buffer.
 
-    Observations and next observations of a batch may share memory: do not write to them. Memory for the transitions is taken
-    on the first ``add``.
+    Observations and next observations of a batch may share memory: do not write to them. Memory for the transitions is
+    allocated on the first ``add``.
 
     :param buffer_size: max number of transitions, over all environments
     :param observation_space: observation space, also ``Dict``
@@ -54,18 +53,18 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     :param n_envs: number of parallel environments
     :param optimize_memory_usage: not supported, since every frame is stored once already
     :param handle_timeout_termination: bootstrap from the last observation of episodes that were cut by a time limit
-    :param n_stack: number of frames in an observation (of ``VecFrameStack``), on its first axis, newest last; 1 stores any
-        observation as it is
+    :param n_stack: number of frames in an observation (of ``VecFrameStack``), on its first axis, newest last; 1 stores
+        observations of any kind as they are
     :param n_steps: steps of the return, at least 1: a number, a pair (start, end), a triple (start, end, fraction of training
         by which the end is reached) or an SB3 ``Schedule``; SB3 does not pass its own ``n_steps`` on to a buffer class
     :param gamma: discount factor, the same as the algorithm's
-    :param alpha: how much prioritization, in [0, 1]: a number or a schedule, likewise
-    :param beta: how much importance sampling correction, likewise
-    :param eps: added to every ``|TD error|``, so that also transitions without any are replayed now and then
+    :param alpha: how much prioritization, in [0, 1]: a number or a schedule, as for ``n_steps``
+    :param beta: how much importance sampling correction, in [0, 1]: a number or a schedule, as for ``n_steps``
+    :param eps: added to every ``|TD error|``, so that transitions without error are still replayed now and then
     :raises ValueError: if an argument is out of its range
     """
 
-    intrinsic_rewards: np.ndarray  # (rows, n_envs) float32, where there are further learners
+    intrinsic_rewards: np.ndarray  # (rows, n_envs) float32, if there are further learners
 
     def __init__(
         self,
@@ -109,14 +108,14 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self._eligibility = Eligibility(capacity, n_envs, int(horizon(1.0)))
         exponents = ProgressSchedule("alpha", alpha), ProgressSchedule("beta", beta)
         self.schedules = ReplaySchedules(self._eligibility, horizon, *exponents)
-        self.num_timesteps: int | None = None  # agent steps of the training when it was saved, where somebody tells
+        self.num_timesteps: int | None = None  # environment steps of the training when it was saved, if set
         self._own = ReplayView(self.store, self.schedules, eps)
         self._learners: dict[str, ReplayView] = {}
         self._of_this_class = {"_of_this_class", *ARRAYS, *vars(self)}
 
     @property
     def device(self) -> th.device:
-        """Where samples go."""
+        """Device of the samples."""
         return self.store.device
 
     @device.setter
@@ -125,21 +124,21 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     @property
     def n_steps(self) -> int:
-        """Steps of a return now."""
+        """Current number of steps of a return."""
         return self.schedules.n_steps
 
     @property
     def alpha(self) -> float:
-        """How much prioritization now."""
+        """Current amount of prioritization."""
         return self.schedules.alpha
 
     @property
     def beta(self) -> float:
-        """How much importance sampling correction now."""
+        """Current amount of importance sampling correction."""
         return self.schedules.beta
 
     def reset(self) -> None:
-        """Empty the buffer and give its memory back."""
+        """Empty the buffer and release its memory."""
         self.store.forget()
         self._eligibility.reset(self.store.step)
         for view in self._views():
@@ -147,21 +146,21 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self._show()
 
     def _show(self) -> None:
-        """What SB3 looks at."""
+        """Set the attributes that SB3's ``ReplayBuffer`` has: ``pos``, ``full`` and the arrays."""
         self.pos, self.full = self.store.row, self.store.size() == self.buffer_size
         for name in ARRAYS:
             setattr(self, name, getattr(self.store, name))
 
     def learner(self, reward_mix: float, name: str = "explorer") -> ReplayView:
         """
-        A view for another learner of the same transitions, whose rewards are ``(1 - reward_mix) * extrinsic + reward_mix *
-        intrinsic``. From now on ``add`` wants an ``"intrinsic_reward"`` in each info.
+        Create a view of the same transitions for another learner, whose rewards are ``(1 - reward_mix) * extrinsic +
+        reward_mix * intrinsic``. From now on, ``add`` requires an ``"intrinsic_reward"`` in each info.
 
         :param reward_mix: alpha, in [0, 1]
-        :param name: tells learners apart; for a name known already (also from before the buffer was saved) it is the same
-            view, with the new ``reward_mix``
+        :param name: name of the learner; an existing name (also one from a loaded buffer) returns the same view, with the new
+            ``reward_mix``
         :return: the view, with its own priorities and random numbers
-        :raises ValueError: if ``reward_mix`` is not in [0, 1], or there are transitions that the learner has no priorities for
+        :raises ValueError: if ``reward_mix`` is not in [0, 1], or if transitions were already stored without this learner
         """
         if name not in self._learners:
             if self.store.allocated:
@@ -174,7 +173,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         return self._learners[name]
 
     def _views(self) -> list[ReplayView]:
-        """:return: the buffer's own first"""
+        """:return: all views, the buffer's own first"""
         return [self._own, *self._learners.values()]
 
     def _samplers(self) -> list[PrioritySampler]:
@@ -186,10 +185,10 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def check_memory(self) -> None:
         """
-        Check that the buffer, once full, fits into the memory there is. Done on the first ``add`` too; called before training
-        it tells early. Nothing is checked once memory was taken.
+        Check that the buffer, once full, fits into the available memory. The first ``add`` checks this too; a call before
+        training fails earlier. Nothing is checked once memory has been allocated.
 
-        :raises ValueError: naming the size that fits
+        :raises ValueError: if it does not fit, naming the size that would
         """
         if not self.store.allocated:
             memory.require_for_buffer(self.store.n_places, self.store.bytes_per_transition(len(self._learners)))
@@ -197,8 +196,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     def _allocate(self) -> None:
         self.check_memory()
         self.store.allocate(with_intrinsic_rewards=bool(self._learners))
-        # SB3 seeds numpy's global generator; drawing our own from it makes `seed` work. Spawned, the generators of further
-        # learners leave the buffer's own as it is without them
+        # SB3 seeds numpy's global generator; drawing our own from it makes `seed` work. The generators of further learners are
+        # spawned, so that the buffer's own does not depend on them
         rng = np.random.default_rng(np.random.randint(0, 2**32, size=4, dtype=np.uint32))
         for view, its_rng in zip(self._views(), [rng, *rng.spawn(len(self._learners))], strict=True):
             view.allocate(its_rng)
@@ -216,17 +215,17 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         """
         Store one step of every environment.
 
-        An observation that is not the next observation of the step before begins a new segment, also where the
-        step before was not done (the environment was reset by hand): that step then keeps its next observation and
-        bootstraps from it, as at a time limit.
+        An observation that is not the next observation of the previous step begins a new segment, even if the previous step
+        was not done (the environment was reset by hand): that step then keeps its next observation and bootstraps from it, as
+        at a time limit.
 
         :param obs: ``(n_envs, *obs_shape)``
         :param next_obs: ``(n_envs, *obs_shape)``, the terminal observation where the episode ended
         :param action: (n_envs, action_dim) or (n_envs,)
         :param reward: (n_envs,)
         :param done: (n_envs,) whether the episode ended, for whatever reason
-        :param infos: one per environment; ``TimeLimit.truncated`` tells that a time limit ended it, ``intrinsic_reward`` is
-            needed where there are further learners
+        :param infos: one per environment; ``TimeLimit.truncated`` marks an end by a time limit, ``intrinsic_reward`` is needed
+            if there are further learners
         :raises ValueError: if a stack is not a sliding window of what was added before, or an observation is NaN, or a reward
             not finite, or an intrinsic reward is missing; nothing is stored then
         """
@@ -237,7 +236,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         timeout = np.zeros(self.n_envs, bool)
         if self.handle_timeout_termination:
             timeout[:] = [info.get("TimeLimit.truncated", False) for info in infos]
-        with interrupts_postponed():  # a buffer that is saved after Ctrl-C has each step as a whole or not at all
+        with interrupts_postponed():  # in a buffer that is saved after Ctrl-C, each step is complete or missing
             if not self.store.allocated:
                 self._allocate()
                 self._show()
@@ -247,9 +246,9 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             self.full = self.full or self.pos == 0
 
     def _finite(self, rewards: Any, name: str) -> np.ndarray:
-        """:return: (n_envs,) the rewards of a step, which must be finite in float32"""
+        """:return: (n_envs,) the rewards of a step, checked to be finite in float32"""
         rewards = np.asarray(rewards).reshape(self.n_envs)
-        if not np.abs(rewards).max() <= FLOAT32_MAX:  # NaN is not either
+        if not np.abs(rewards).max() <= FLOAT32_MAX:  # refuses NaN too
             env = int((np.abs(rewards) <= FLOAT32_MAX).argmin())
             raise ValueError(
                 f"The {name} of environment {env} at step {self.store.step} is {rewards[env]}: nothing was stored."
@@ -257,7 +256,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         return rewards
 
     def n_eligible(self) -> int:
-        """:return: how many transitions, over all environments, can be sampled"""
+        """:return: number of transitions, over all environments, that can be sampled"""
         return self._own.n_eligible()
 
     def sample(  # type: ignore[override]
@@ -277,7 +276,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         return self.store.samples(batch_inds, self.n_steps, env)
 
     def set_initial_priorities(self, envs: np.ndarray, td_errors: np.ndarray) -> None:
-        """See :meth:`ReplayView.set_initial_priorities`. Further learners see other rewards; nothing changes for them."""
+        """See :meth:`ReplayView.set_initial_priorities`. Further learners see other rewards, so nothing changes for them."""
         self._own.set_initial_priorities(envs, td_errors)
 
     def update_priorities(self, indices: np.ndarray | th.Tensor, td_errors: np.ndarray | th.Tensor) -> None:
@@ -290,7 +289,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def diagnostics(self) -> dict[str, float]:
         """
-        :return: n_steps, alpha and beta, and what :meth:`PrioritySampler.diagnostics` tells
+        :return: n_steps, alpha and beta, and what :meth:`PrioritySampler.diagnostics` returns, by log name
         """
         facts = {"n_steps": float(self.n_steps), "alpha": self.alpha, "beta": self.beta}
         if self.store.allocated:
@@ -299,8 +298,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def get_state(self) -> dict[str, Any]:
         """
-        All there is, in plain values: a file that was written before an attribute was renamed can still be read. A change of
-        these names or of what they mean needs another ``FORMAT``.
+        The complete state in plain values, so that files remain readable after attributes are renamed. A change of these names
+        or of their meaning needs another ``FORMAT``.
 
         :return: the state, large arrays as :class:`~sb3_breakout.replay.streamed_pickle.StreamedArray` for ``pickle``
         """
@@ -318,7 +317,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
                 "gamma": self.gamma,
                 "eps": self.eps,
             },
-            # A function written on the spot (a lambda) has no name that pickle could refer to
+            # With cloudpickle, since pickle refers to functions by name and a lambda has none
             "schedules": cloudpickle.dumps(self.schedules.values()),
             "alpha": self.alpha,
             "beta": self.beta,
@@ -331,9 +330,9 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """
-        Become the buffer that the state is of, whatever this one was.
+        Replace everything in this buffer by the saved state.
 
-        :param state: what ``get_state`` gave, after it went through ``pickle``
+        :param state: what ``get_state`` returned, unpickled
         :raises ValueError: if it has another format
         """
         found = state.get("format")
@@ -343,7 +342,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
                 "Without the file, training continues with an empty buffer."
             )
         PrioritizedReplayBuffer.__init__(self, **state["arguments"], **cloudpickle.loads(state["schedules"]))
-        vars(self).update(state.get("of_subclass", {}))  # the first files of this format have none
+        vars(self).update(state.get("of_subclass", {}))  # missing in the first files of this format
         self.num_timesteps = state["num_timesteps"]
         self.schedules.alpha, self.schedules.beta = state["alpha"], state["beta"]
         self.store.set_state(state["store"])
@@ -362,10 +361,10 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def save(self, path: str | os.PathLike) -> None:
         """
-        Write the buffer to a file that also SB3's ``load_replay_buffer`` reads. It is written atomically, and writing it
+        Write the buffer to a file that SB3's ``load_replay_buffer`` can read too. The file is written atomically, and writing
         needs memory for a few chunks only.
 
-        :param path: the file; ``.pkl`` is added where there is no suffix
+        :param path: the file; ``.pkl`` is appended if it has no suffix
         """
         streamed_pickle.save(self, path)
 
@@ -374,14 +373,15 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         cls, path: str | os.PathLike | io.BufferedIOBase, device: th.device | str | None = None
     ) -> "PrioritizedReplayBuffer":
         """
-        Read a buffer that ``save`` (or SB3's ``save_replay_buffer``) wrote; it goes on exactly where it was.
+        Read a buffer that ``save`` (or SB3's ``save_replay_buffer``) wrote; it continues exactly where it was.
 
-        Like every pickle, only to be read from a source you trust.
+        Like every pickle, only load it from a source you trust.
 
-        :param path: the file; ``.pkl`` is added where there is no suffix; or a file-like object
-        :param device: where samples go; None for where they went
+        :param path: the file; ``.pkl`` is appended if it has no suffix; or a file-like object
+        :param device: device of the samples; None for the saved one
         :return: the buffer
-        :raises ValueError: if the file is truncated, damaged, of something else or another format, or too large for the memory
+        :raises ValueError: if the file is truncated or damaged, holds something else or another format, or does not fit into
+            memory
         :raises FileNotFoundError: if there is no such file
         """
         buffer = streamed_pickle.load(path, cls)
@@ -390,7 +390,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         return buffer
 
     def check_valid(self) -> None:
-        """Assert what must hold between two calls; for tests."""
+        """Assert the invariants that hold between two calls; for tests."""
         assert self.pos == self.store.step % self.buffer_size
         assert self.full == (self.size() >= self.buffer_size)
         assert self.size() == self.store.size()

@@ -1,4 +1,4 @@
-"""Which transitions to replay."""
+"""Draws the transitions to replay, by priority."""
 
 import math
 from typing import Any
@@ -9,25 +9,26 @@ from sb3_breakout.replay.formulas import importance_weights, priorities_from_err
 from sb3_breakout.replay.streamed_pickle import StreamedArray
 from sb3_breakout.replay.sum_tree import SumTree
 
-MOST_PENDING = 1024  # changes that may wait for the tree
+MOST_PENDING = 1024  # largest number of updates that wait for the tree
 RECENT_QUANTILE = 0.9
-RECENT_ERRORS = 10_000  # how many errors the recent error remembers
+RECENT_ERRORS = 10_000  # number of errors that the recent error averages over
 
 
 class PrioritySampler:
     """
-    The ``|TD error|`` of every place of a replay buffer, the sum tree made of them, and the source of randomness.
+    The ``|TD error|`` of every place of a replay buffer, the sum tree built from them, and the source of randomness.
 
     Paper: Prioritized Experience Replay, https://arxiv.org/abs/1511.05952
 
-    The errors are kept as they are, so that another ``alpha`` can derive every priority anew. A place whose transition
-    cannot be replayed (nothing there, or its return is not known yet) has the priority 0: it is never drawn, and
-    nothing needs to be drawn again. The tree learns of changes when it is next sampled from.
+    The raw errors are kept, so that all priorities can be recomputed for another ``alpha``. A place whose transition cannot be
+    replayed (empty, or its return is not known yet) has priority 0: it is never drawn, and no draw has to be repeated. Changes
+    reach the tree when it is next sampled from.
 
-    A new transition has no error yet. It enters with the 0.9 quantile of the errors that were measured recently (a running
-    mean over the quantiles of updates that forgets exponentially, by the last 10,000 errors). The paper's largest error
-    ever seen is for ever that of one outlier, mostly of early training: every new transition then outranks everything that
-    was learned about the old ones. A quantile follows the errors up and down, and leaves the really surprising ahead.
+    A new transition has no error yet. It enters with the 0.9 quantile of the errors that were measured recently (an
+    exponential running mean of the quantile of each update, over about the last 10,000 errors). The paper uses the largest
+    error ever seen. That is the error of a single outlier for ever, mostly from early training, so that every new transition
+    outranks all that was learned about the old ones. A quantile follows the errors up and down, and leaves truly surprising
+    transitions ahead.
 
     :param n_places: number of places
     :param alpha: how much prioritization, in [0, 1]
@@ -42,19 +43,19 @@ class PrioritySampler:
         self.errors = np.zeros(n_places, np.float32)
         self.eligible = np.zeros(n_places, bool)
         self.n_eligible = 0
-        self.recent_error = 1.0  # what new transitions enter with; 1 until an error was measured
-        self._errors_seen = 0  # how many of the recent ones
+        self.recent_error = 1.0  # the error that new transitions enter with; 1 until one was measured
+        self._errors_seen = 0  # number of errors in the recent error
         self._tree = SumTree(n_places)
         self._pending: list[np.ndarray] = []  # places whose priorities changed
         self._sampled = np.zeros(n_places, bool)
-        self._used = 0  # places that a transition was ever put into are those before this one
-        self._largest_weight = 0.0
+        self._used = 0  # places from this one on never held a transition
+        self._largest_weight = 0.0  # since the last diagnostics(), as the next one
         self._draws = 0
-        self._visited_before = 0  # places sampled already when the diagnostics were last asked for, less those entered anew
+        self._visited_before = 0  # places sampled before the last diagnostics(), less those that got a new transition since
 
     def enter(self, places: np.ndarray) -> None:
         """
-        New transitions. They cannot be replayed yet.
+        Register new transitions, which cannot be replayed yet.
 
         :param places: (n,) int64, ascending
         """
@@ -66,7 +67,7 @@ class PrioritySampler:
 
     def suggest(self, places: np.ndarray, errors: np.ndarray) -> None:
         """
-        Better errors for new transitions than what they entered with; those that were sampled meanwhile stay as they are.
+        Replace the errors that new transitions entered with; transitions that were sampled in the meantime keep theirs.
 
         :param places: (n,) int64, no place twice
         :param errors: (n,) float32, finite and not negative
@@ -77,7 +78,7 @@ class PrioritySampler:
 
     def admit(self, places: np.ndarray) -> None:
         """
-        Transitions can be replayed from now on.
+        Allow transitions to be replayed.
 
         :param places: (n,) int64, no place twice
         """
@@ -87,7 +88,7 @@ class PrioritySampler:
 
     def withdraw(self, places: np.ndarray) -> None:
         """
-        Transitions cannot be replayed until they are admitted (again); their errors stay.
+        Exclude transitions from replay until they are admitted (again); their errors stay.
 
         :param places: (n,) int64, no place twice
         """
@@ -97,7 +98,7 @@ class PrioritySampler:
 
     def update(self, places: np.ndarray, errors: np.ndarray) -> None:
         """
-        Replace errors; places that cannot be replayed stay as they are. Of a place that occurs more than once the last counts.
+        Replace errors; places that cannot be replayed keep theirs. If a place occurs more than once, its last error counts.
 
         :param places: (n,) int64
         :param errors: (n,) float32, finite and not negative
@@ -112,7 +113,7 @@ class PrioritySampler:
         self._changed(places)
 
     def _remember(self, errors: np.ndarray) -> None:
-        """Move the recent error: the mean of all quantiles at first, an exponentially forgetting one later."""
+        """Update the recent error: a mean of all quantiles at first, an exponential running mean later."""
         rank = math.ceil(RECENT_QUANTILE * (len(errors) - 1))
         self._errors_seen = min(self._errors_seen + len(errors), RECENT_ERRORS)
         rate = min(len(errors) / self._errors_seen, 1.0)
@@ -140,7 +141,7 @@ class PrioritySampler:
 
     def set_alpha(self, alpha: float) -> None:
         """
-        :param alpha: how much prioritization, in [0, 1], from now on and for all that is stored
+        :param alpha: how much prioritization, in [0, 1], from now on and for all stored transitions
         """
         self.alpha = alpha
         self._tree.rebuild(self._priorities(self.errors, self.eligible))
@@ -150,10 +151,10 @@ class PrioritySampler:
         if self._pending:
             places = np.concatenate(self._pending)
             self._tree.set(places, self._priorities(self.errors.take(places), self.eligible.take(places)))
-            self._pending.clear()  # afterwards: an interrupt in between loses nothing
+            self._pending.clear()  # last, so that an interrupt loses nothing
 
     def _priorities(self, errors: np.ndarray, eligible: np.ndarray) -> np.ndarray:
-        """:return: float64, 0 where the transition cannot be replayed"""
+        """:return: float64 priorities, 0 where the transition cannot be replayed"""
         return priorities_from_errors(errors, self.alpha, self.eps) * eligible.astype(np.float64)
 
     @property
@@ -163,9 +164,9 @@ class PrioritySampler:
 
     def diagnostics(self) -> dict[str, float]:
         """
-        :return: what new transitions enter with; quantiles of ``|TD error| + eps`` over the transitions that can be replayed,
-            the share of them that ever was; and since the last call the share of draws that were the first of their
-            transition, and the largest importance weight before its division by the largest of its batch
+        :return: the error that new transitions enter with; over the transitions that can be replayed, quantiles of ``|TD
+            error| + eps`` and the share that was sampled at least once; since the last call, the share of draws that were the
+            first of their transition, and the largest importance weight before the division by the largest of its batch
         """
         facts = {"recent_error": self.recent_error, "largest_weight": self._largest_weight}
         if self._draws:
@@ -190,7 +191,7 @@ class PrioritySampler:
         assert np.allclose(self._tree.leaves, expected, rtol=1e-6, atol=0.0), "a priority differs from its error"
 
     def get_state(self) -> dict[str, Any]:
-        """:return: all there is, for ``pickle``"""
+        """:return: the state, for ``pickle``"""
         self._update_tree()
         return {
             "alpha": self.alpha,
@@ -211,7 +212,7 @@ class PrioritySampler:
 
     def set_state(self, state: dict[str, Any]) -> None:
         """
-        :param state: what ``get_state`` gave, after it went through ``pickle``
+        :param state: what ``get_state`` returned, unpickled
         """
         self.alpha, self.eps = state["alpha"], state["eps"]
         self.rng = np.random.Generator(getattr(np.random, state["rng"]["bit_generator"])())

@@ -9,20 +9,20 @@ from stable_baselines3.common.type_aliases import Schedule
 
 from sb3_breakout.replay.eligibility import Eligibility
 
-ALPHA_STEP = 0.01  # all priorities are derived anew when alpha has moved this far
+ALPHA_STEP = 0.01  # all priorities are recomputed when alpha has moved this far
 
 
 class ProgressSchedule:
     """
-    A value in [0, 1] or [0, ``largest``], or a whole number of at least 1, over the course of training.
+    A value over the course of training: in [0, ``largest``], or a whole number of at least 1.
 
-    :param name: what it is called, for messages
-    :param value: a number; a pair (at the start, at the end) for a straight line between them; a triple (at the start, at the
-        end, fraction of training by which the end is reached); or SB3's ``Schedule``: a function of the remaining progress,
-        which falls from 1 to 0
-    :param whole: values are whole numbers of at least 1, to which a line or function is rounded
-    :param largest: the largest value, where they need not be whole: 1, or infinity for any finite one
-    :raises ValueError: if a value is out of its range at the start or the end; also later, when a function returns one
+    :param name: name of the value, for messages
+    :param value: a number; a pair (at the start, at the end) for a linear change; a triple (at the start, at the end, fraction
+        of training by which the end is reached); or SB3's ``Schedule``: a function of the remaining progress, which falls from
+        1 to 0
+    :param whole: values are whole numbers of at least 1; those of a line or function are rounded
+    :param largest: upper bound of values that need not be whole: 1, or infinity for any finite value
+    :raises ValueError: if a value is out of range at the start or the end, or later when a function returns one
     """
 
     def __init__(self, name: str, value: float | Sequence[float] | Schedule, whole: bool = False, largest: float = 1.0):
@@ -35,8 +35,8 @@ class ProgressSchedule:
 
     def __call__(self, progress_remaining: float) -> float:
         """
-        :param progress_remaining: 1 at the start of training, 0 at its end; held to [0, 1]
-        :return: the value then
+        :param progress_remaining: 1 at the start of training, 0 at its end; clipped to [0, 1]
+        :return: the value at that progress
         """
         remaining = min(max(float(progress_remaining), 0.0), 1.0)
         if callable(self.value):
@@ -73,13 +73,13 @@ class ProgressSchedule:
 
 class ReplaySchedules:
     """
-    n_steps, alpha and beta as of now, the same for all that sample one buffer.
+    The current n_steps, alpha and beta, shared by all views of a buffer.
 
-    :param eligibility: what n_steps and alpha act on
+    :param eligibility: where changes of n_steps and alpha take effect
     :param n_steps: schedule of the steps of a return
     :param alpha: schedule of how much prioritization
     :param beta: schedule of how much importance sampling correction
-    :raises ValueError: if the buffer cannot hold as many steps as the schedule says
+    :raises ValueError: if the buffer cannot hold the scheduled ``n_steps``
     """
 
     def __init__(self, eligibility: Eligibility, n_steps: ProgressSchedule, alpha: ProgressSchedule, beta: ProgressSchedule):
@@ -92,28 +92,28 @@ class ReplaySchedules:
 
     @property
     def n_steps(self) -> int:
-        """Steps of a return."""
+        """Current number of steps of a return."""
         return self._eligibility.n_steps
 
     def values(self) -> dict[str, Any]:
-        """:return: what the schedules were made of, by name"""
+        """:return: the values that the schedules were built from, by name"""
         return {schedule.name: schedule.value for schedule in self._schedules}
 
     def follow(self, other: "ReplaySchedules") -> None:
         """
-        Go by the schedules of another buffer from the next update on.
+        Use the schedules of another buffer from the next update on.
 
-        :param other: those of the other buffer
+        :param other: schedules of the other buffer
         """
         self._schedules = other._schedules
 
     def update(self, progress_remaining: float) -> None:
         """
-        Set n_steps, alpha and beta to what their schedules say.
+        Set n_steps, alpha and beta by their schedules.
 
-        A new ``n_steps`` holds for every return sampled from now on. Transitions whose longer return is not known yet wait for
-        it, with the priority they have; those that waited only for the rest of a longer one can be sampled at once.
-        A new alpha changes every priority, so it is taken over in steps of at least ``ALPHA_STEP``, and at the end.
+        A new ``n_steps`` applies to every return sampled from now on. Transitions whose longer return is not known yet wait
+        for it and keep their priority; those whose shorter return is already known can be sampled at once. A new alpha changes
+        every priority, so it is applied in steps of at least ``ALPHA_STEP``, and at the end of training.
 
         :param progress_remaining: 1 at the start of training, 0 at its end
         :raises ValueError: if a schedule leaves its range

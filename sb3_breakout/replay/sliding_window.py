@@ -1,4 +1,4 @@
-"""Whether stacked observations are what a frame store can give back."""
+"""Checks that a frame store can reproduce stacked observations."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ NOWHERE = np.zeros(0, np.int64)
 
 class SlidingWindow:
     """
-    Knows what the next observations of each environment must be: every pixel of every frame is compared.
+    Compares every pixel of every frame with what the previous step implies.
 
-    An observation either is the one announced by the step before, or starts anew: one frame behind k - 1 frames of zeros, as
-    VecFrameStack makes it. Its next observation is the same stack moved on by one frame.
+    An observation is either the one announced by the previous step, or it starts a segment: k - 1 frames of zeros and one new
+    frame, as VecFrameStack makes it. Its next observation is the same stack moved on by one frame.
 
     :param n_envs: number of environments
     :param obs_shape: shape of one observation, the stack on its first axis, newest frame last
     :param dtype: data type of the observations
-    :param n_stack: k, number of frames in an observation; 1 for observations which are no stacks
-    :param name: what to call the observations in messages
+    :param n_stack: k, number of frames in an observation; 1 for observations that are not stacked
+    :param name: name of the observations in messages
     """
 
     def __init__(self, n_envs: int, obs_shape: tuple[int, ...], dtype: np.dtype, n_stack: int, name: str):
@@ -28,12 +28,13 @@ class SlidingWindow:
         self.name = name
         self.moved = obs_shape[0] // n_stack  # channels of one frame
         self._announced: np.ndarray | None = None  # the next observations of the newest step
-        self._checked: np.ndarray | None = None  # those of the step being checked, in memory laid out like theirs
+        self._checked: np.ndarray | None = None  # those of the step being checked, in the same memory layout
 
     def starts(self, obs: np.ndarray) -> np.ndarray:
         """
         :param obs: ``(n_envs, *obs_shape)`` observations about to be added
-        :return: (n,) int64, the environments where it is not the next observation of the step before: a segment starts
+        :return: (n,) int64, environments where a segment starts: the observation is not the next observation of the previous
+            step
         """
         if self._announced is None:
             return np.arange(self.n_envs)
@@ -42,15 +43,15 @@ class SlidingWindow:
 
     def check(self, obs: np.ndarray, next_obs: np.ndarray, starts: np.ndarray, ended: np.ndarray, step: int) -> None:
         """
-        Refuse what could not be given back as it is.
+        Refuse observations that could not be reproduced.
 
         :param obs: ``(n_envs, *obs_shape)`` observations about to be added
-        :param next_obs: ``(n_envs, *obs_shape)`` what followed them, the last observation of an episode where it ended
-        :param starts: (n,) int64, environments whose observations do not continue the step before
+        :param next_obs: ``(n_envs, *obs_shape)`` the next observations, the terminal observation where an episode ended
+        :param starts: (n,) int64, environments whose observations do not continue the previous step
         :param ended: (n_envs,) bool, where the episode ended
         :param step: number of the step, for messages
-        :raises ValueError: if an observation is NaN, if one that starts anew is not padded with zeros, or if
-            a next observation is not its observation moved on by one frame
+        :raises ValueError: if an observation is NaN, if the first of a segment is not padded with zeros, or if a next
+            observation is not its observation moved on by one frame
         """
         if self.dtype.kind == "f":
             self._check_numbers(self.name, obs, step)
@@ -66,24 +67,24 @@ class SlidingWindow:
         same = self._checked == next_obs
         if not same.all():
             if self.dtype.kind == "f":
-                # VecNormalize scales terminal observations there and back: up to rounding, and without what it clipped. Zeros
-                # in the older frames are neither, but the first observation of the next episode
+                # VecNormalize normalizes terminal observations and reverts that, which rounds them and loses what was clipped.
+                # Zeros in the older frames come from neither: they mark the first observation of the next episode
                 same = np.isclose(self._checked, next_obs, rtol=1e-4, atol=1e-4)
                 terminal = np.asarray(ended, bool) & self._per_env(next_obs[:, : -self.moved]).any(axis=1)
                 same |= terminal.reshape(-1, *[1] * (same.ndim - 1))
             self._check_moved_on(same, step)
 
     def advance(self) -> None:
-        """What was checked has been stored."""
+        """Take over the checked next observations, after they were stored."""
         self._announced, self._checked = self._checked, self._announced
 
     def _move_on(self, obs: np.ndarray, next_obs: np.ndarray) -> None:
-        """Make what the next observations must be: the older frames out of ``obs``, the newest out of ``next_obs``."""
+        """Build the expected next observations: the older frames from ``obs``, the newest from ``next_obs``."""
         moved, checked = self.moved, self._checked
         assert checked is not None
         if obs.strides == checked.strides:
-            # Both lie in memory alike and without gaps, where moving on is a shift by a constant number of elements.
-            # What it carries from one stack into another is just where the newest frames go.
+            # Both have the same memory layout without gaps, so moving on is a shift by a constant number of elements. Elements
+            # that it carries into another stack land where the newest frames are written afterwards.
             shift = moved * checked.strides[1] // checked.itemsize
             checked.ravel(order="K")[:-shift] = obs.ravel(order="K")[shift:]
         else:
@@ -119,12 +120,12 @@ class SlidingWindow:
             )
 
     def get_state(self) -> dict[str, Any]:
-        """:return: what was announced, for ``pickle``"""
+        """:return: the announced observations, for ``pickle``"""
         return {"announced": self._announced}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """
-        :param state: what ``get_state`` gave
+        :param state: what ``get_state`` returned
         """
         self._announced = state["announced"]
         self._checked = None

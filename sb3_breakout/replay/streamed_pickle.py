@@ -1,4 +1,4 @@
-"""Large arrays, filled in part, in a pickle. Saved files name ``_allocate``, ``_fill`` and ``_join``."""
+"""Pickling of large, partly filled arrays. Saved files refer to ``_allocate``, ``_fill`` and ``_join`` by name."""
 
 import io
 import os
@@ -21,13 +21,13 @@ class StreamedArray:
     """
     Stands for an array in a pickled state; unpickled, it *is* the array.
 
-    Rows beyond ``used`` are neither written nor touched: they come back as zeros which take no memory until they are used.
-    The others are written in chunks, each with its checksum, straight out of the array; reading them needs memory for one
-    chunk beside the array.
+    Rows beyond ``used`` are neither written nor touched: they are restored as zeros that take no memory until they are used.
+    The others are written in chunks, each with its checksum, directly from the array; reading them needs memory for one chunk
+    besides the array.
 
     :param array: C-contiguous
-    :param used: how many leading rows carry something
-    :param axis: 0, or 1 for an array of arrays with as many such rows each
+    :param used: number of leading rows to save
+    :param axis: axis of the rows: 0, or 1 for an array of arrays that have ``used`` such rows each
     """
 
     def __init__(self, array: np.ndarray, used: int, axis: int = 0):
@@ -92,7 +92,7 @@ def _join(target: np.ndarray, sizes: list[int], n_bytes: int) -> np.ndarray:
 
 
 class FormatError(ValueError):
-    """What was pickled is in a format that this version does not read."""
+    """The pickled state has a format that this version does not read."""
 
 
 def save(value: Any, path: str | os.PathLike) -> None:
@@ -100,7 +100,7 @@ def save(value: Any, path: str | os.PathLike) -> None:
     Pickle a value to a file, written atomically.
 
     :param value: what to save
-    :param path: the file; ``.pkl`` is added where there is no suffix
+    :param path: the file; ``.pkl`` is appended if it has no suffix
     """
     with atomic_write(_with_suffix(path)) as aside, open(aside, "wb") as file:
         pickle.dump(value, file, protocol=pickle.HIGHEST_PROTOCOL)
@@ -108,10 +108,11 @@ def save(value: Any, path: str | os.PathLike) -> None:
 
 def load(path: str | os.PathLike | io.BufferedIOBase, cls: type[T]) -> T:
     """
-    :param path: the file; ``.pkl`` is added where there is no suffix; or a file-like object
-    :param cls: what it should hold
-    :return: what it holds
-    :raises ValueError: if it is truncated, damaged, of something else, in another format, or too large for the memory there is
+    :param path: the file; ``.pkl`` is appended if it has no suffix; or a file-like object
+    :param cls: expected class of the content
+    :return: the unpickled content
+    :raises ValueError: if the file is truncated or damaged, holds something else or another format, or does not fit into
+        memory
     :raises FileNotFoundError: if there is no such file
     """
     path = path if isinstance(path, io.BufferedIOBase) else _with_suffix(path)
@@ -135,6 +136,6 @@ def load(path: str | os.PathLike | io.BufferedIOBase, cls: type[T]) -> T:
 
 
 def _with_suffix(path: str | os.PathLike) -> pathlib.Path:
-    """As SB3 does: ``.pkl`` where there is none."""
+    """Append ``.pkl`` if there is no suffix, as SB3 does."""
     path = pathlib.Path(path)
     return path if path.suffix else path.with_suffix(".pkl")

@@ -1,4 +1,4 @@
-"""A sum tree whose every operation works on whole batches."""
+"""A sum tree whose operations all work on batches."""
 
 import numpy as np
 
@@ -14,8 +14,8 @@ class SumTree:
     Paper: Prioritized Experience Replay, https://arxiv.org/abs/1511.05952 (section 3.3 and appendix B.2.1)
 
     ``_levels[0]`` holds the priorities in blocks of ``FAN_OUT``; an entry of ``_levels[i + 1]`` is the sum of one block of
-    ``_levels[i]``, always summed anew and never adjusted by a difference, so rounding errors cannot accumulate.
-    The last level is short and flat. Python loops run over levels only::
+    ``_levels[i]``, always recomputed and never adjusted by a difference, so rounding errors cannot accumulate. The last level
+    is short and flat. Python loops run over levels only::
 
         top           [ s0 | s1 | ... ]
         _levels[1]    [ b0 b1 ... b15 ] [ b16 ... ] ...       s0 = b0 + ... + b15
@@ -35,7 +35,7 @@ class SumTree:
             size = -(-size // FAN_OUT)
             self._levels.append(np.zeros((size, FAN_OUT)))
         self._top = np.zeros(size)
-        self._running_top: np.ndarray | None = None  # running sums of the top, made when they are asked for
+        self._running_top: np.ndarray | None = None  # running sums of the top, computed on demand
 
     @property
     def leaves(self) -> np.ndarray:
@@ -56,11 +56,11 @@ class SumTree:
 
     def set(self, indices: np.ndarray, priorities: np.ndarray) -> None:
         """
-        Write priorities; of an index that occurs more than once the last value stays.
+        Write priorities; if an index occurs more than once, its last value stays.
 
         :param indices: (n,) integers in ``[0, capacity)``
         :param priorities: (n,) finite, not negative
-        :raises ValueError: if an index or a priority is out of its range, nothing is written then
+        :raises ValueError: if an index or a priority is out of range; nothing is written then
         """
         indices = np.ascontiguousarray(indices, dtype=np.int64)
         priorities = np.ascontiguousarray(priorities, dtype=np.float64)
@@ -74,10 +74,10 @@ class SumTree:
 
     def rebuild(self, priorities: np.ndarray) -> None:
         """
-        Write the first priorities at once; those beyond become 0.
+        Replace all priorities; those beyond the given ones become 0.
 
         :param priorities: (n,) with n at most ``capacity``, finite, not negative
-        :raises ValueError: if a priority is out of its range, nothing is written then
+        :raises ValueError: if a priority is out of range; nothing is written then
         """
         priorities = np.ascontiguousarray(priorities, dtype=np.float64)
         self._check_priorities(priorities)
@@ -90,7 +90,7 @@ class SumTree:
 
     def find(self, prefix_sums: np.ndarray) -> np.ndarray:
         """
-        For each value the leaf in whose share of ``[0, total)`` it lies; never a leaf with priority 0.
+        Find for each value the leaf whose share of ``[0, total)`` it lies in; never a leaf with priority 0.
 
         :param prefix_sums: (n,) float64 in ``[0, total]``
         :return: (n,) int64 leaf indices
@@ -99,8 +99,8 @@ class SumTree:
         running = self._top_sums()
         if not running[-1] > 0.0:
             raise ValueError("Nothing to find in a sum tree whose priorities are all 0.")
-        # A leaf is the first whose running sum exceeds the value. An empty one never is: it does not raise the sum.
-        # Rounding may put a value at or above its block's own sum, so it is held just below at every level.
+        # The result is the first leaf whose running sum exceeds the value. A leaf of 0 never is: it does not raise the sum.
+        # Rounding may put a value at or above the sum of its block, so it is clipped to just below at every level.
         rest = np.minimum(prefix_sums, running[-1] * JUST_BELOW_ONE)  # (n,)
         node = running[1:].searchsorted(rest, side="right")  # (n,)
         rest -= running.take(node)
@@ -125,7 +125,7 @@ class SumTree:
         return self.find(strata * (self.total / batch_size))
 
     def check_valid(self) -> None:
-        """Assert that every sum is exactly what its children give."""
+        """Assert that every entry is exactly the sum of its children."""
         self._check_priorities(self.leaves)
         copy = SumTree(self.capacity)
         copy.rebuild(self.leaves)

@@ -1,4 +1,4 @@
-"""The steps of an environment as they come in, and n-step transitions as they go out."""
+"""Stores single steps and assembles n-step transitions from them."""
 
 from typing import Any, NamedTuple
 
@@ -22,41 +22,42 @@ ARRAYS = ("actions", "rewards", "dones", "timeouts", "intrinsic_rewards")
 
 
 class PrioritizedReplayBufferSamples(NamedTuple):
-    """What ``sample`` gives: SB3's fields first, in SB3's order."""
+    """A batch from ``sample``: SB3's fields first, in SB3's order."""
 
     observations: th.Tensor | dict[str, th.Tensor]
     actions: th.Tensor
     next_observations: th.Tensor | dict[str, th.Tensor]
     dones: th.Tensor
     rewards: th.Tensor
-    discounts: th.Tensor  # (batch, 1) float32, gamma^k of the value that is bootstrapped from
+    discounts: th.Tensor  # (batch, 1) float32, gamma^k, the discount of the bootstrapped value
     weights: th.Tensor  # (batch, 1) float32 importance weights
     indices: np.ndarray  # (batch,) int64, for update_priorities
 
 
 class TransitionStore:
     """
-    The last ``capacity`` steps of several environments, every frame once.
+    The last ``capacity`` steps of several environments, with every frame stored once.
 
-    Every transition has an index that is never used again, ``step * n_envs + env`` with all steps ever stored counted. Its
-    place in the arrays, ``index % n_places``, it shares with the transition that it overwrote and the one that overwrites it.
+    The index of a transition is ``step * n_envs + env``, counting all steps ever stored; it is never reused. The place of a
+    transition in the arrays is ``index % n_places``, so a later transition overwrites it.
 
-    :param capacity: steps to hold of each environment
+    :param capacity: number of steps to hold per environment
     :param n_envs: number of environments
     :param observation_space: observation space, also ``Dict``
-    :param action_dim: number of entries of an action
-    :param action_dtype: their data type
-    :param n_stack: number of frames in an observation, on its first axis, newest last; 1 stores any observation as it is
+    :param action_dim: number of components of an action
+    :param action_dtype: data type of actions
+    :param n_stack: number of frames in an observation, on its first axis, newest last; 1 stores observations of any kind as
+        they are
     :param gamma: discount factor
     :raises ValueError: if ``n_stack`` does not fit the observations
     """
 
-    device: th.device  # where samples go
+    device: th.device  # of the samples
     actions: np.ndarray  # (capacity, n_envs, action_dim)
     rewards: np.ndarray  # (capacity, n_envs) float32
     dones: np.ndarray  # (capacity, n_envs) bool
-    timeouts: np.ndarray  # (capacity, n_envs) bool: the episode was cut here, the value of what followed still counts
-    intrinsic_rewards: np.ndarray  # (capacity, n_envs) float32, empty where they are not wanted
+    timeouts: np.ndarray  # (capacity, n_envs) bool: the episode was cut here, but its return still bootstraps
+    intrinsic_rewards: np.ndarray  # (capacity, n_envs) float32, empty without further learners
 
     def __init__(
         self,
@@ -80,12 +81,12 @@ class TransitionStore:
             if n_stack != 1 and not isinstance(space, spaces.Box):
                 raise ValueError(f"n_stack={n_stack} needs Box observations, but {name} is {space}: use n_stack=1.")
             frame_shape(_array_shape(space), n_stack, name)
-        self.step = 0  # number of the step to come
+        self.step = 0  # number of the next step
         self.forget()
 
     def forget(self) -> None:
-        """Nothing is stored and no memory taken."""
-        self.step = -(-self.step // self.capacity) * self.capacity  # indices given out before stay out of date
+        """Forget all steps and release the memory."""
+        self.step = -(-self.step // self.capacity) * self.capacity  # so that old indices stay out of date
         self.first_step = self.step
         self.frames: dict[str, FrameStore] = {}
         for name in ARRAYS:
@@ -100,13 +101,13 @@ class TransitionStore:
 
     @property
     def allocated(self) -> bool:
-        """Whether memory was taken."""
+        """Whether memory has been allocated."""
         return bool(self.frames)
 
     def bytes_per_transition(self, n_learners: int) -> float:
         """
-        :param n_learners: how many further learners there are
-        :return: memory for a transition, once the store is full
+        :param n_learners: number of further learners
+        :return: memory in bytes per transition, once the store is full
         """
         frames = sum(
             int(np.prod(frame_shape(_array_shape(space), self.n_stack))) * np.dtype(space.dtype).itemsize
@@ -117,9 +118,9 @@ class TransitionStore:
 
     def allocate(self, with_intrinsic_rewards: bool) -> None:
         """
-        Take memory.
+        Allocate memory.
 
-        :param with_intrinsic_rewards: whether each step comes with one
+        :param with_intrinsic_rewards: whether each step has an intrinsic reward
         """
         shape = (self.capacity, self.n_envs)
         self.actions = np.zeros((*shape, self.action_dim), self.action_dtype)
@@ -142,7 +143,7 @@ class TransitionStore:
 
     @property
     def row(self) -> int:
-        """Where the step to come will be stored."""
+        """Row of the arrays where the next step will be stored."""
         return self.step % self.capacity
 
     @property
@@ -157,7 +158,7 @@ class TransitionStore:
 
     @property
     def end(self) -> int:
-        """The first index that was not given out yet."""
+        """The first index that has not been given out yet."""
         return self.step * self.n_envs
 
     def places_of(self, indices: np.ndarray) -> np.ndarray:
@@ -173,7 +174,7 @@ class TransitionStore:
         :return: (n,) int64 their indices
         """
         row = self.row
-        lap = self.end - row * self.n_envs  # index of place 0 in this lap; places from the row to come on are one lap behind
+        lap = self.end - row * self.n_envs  # index of place 0 in this lap; places from the next row on are one lap behind
         return places + np.where(places < row * self.n_envs, lap, lap - self.n_places)
 
     # ---------------------------------------------------------------- adding
@@ -197,10 +198,10 @@ class TransitionStore:
         :param reward: (n_envs,) finite
         :param done: (n_envs,) bool, whether the episode ended, for whatever reason
         :param timeout: (n_envs,) bool, whether a time limit ended it
-        :param intrinsic_reward: (n_envs,) finite; None where they are not stored
-        :return: (n,) int64, environments whose episode was cut: it had not ended with the step before, and something else
-            follows than that step announced. It bootstraps from what it announced
-        :raises ValueError: if observations cannot be given back as they are; nothing is stored then
+        :param intrinsic_reward: (n_envs,) finite; None if they are not stored
+        :return: (n,) int64, environments whose episode was cut: it had not ended with the previous step, but the new
+            observation is not the one that step announced. The previous step then bootstraps from its announced observation
+        :raises ValueError: if observations could not be reproduced; nothing is stored then
         """
         cut = self._cut(self._add_observations(obs, next_obs, done))
         row = self.row
@@ -216,7 +217,7 @@ class TransitionStore:
     def _add_observations(
         self, obs: np.ndarray | dict[str, np.ndarray], next_obs: np.ndarray | dict[str, np.ndarray], ended: np.ndarray
     ) -> np.ndarray:
-        """:return: (n,) int64, environments whose observations are not the next observations of the step before"""
+        """:return: (n,) int64, environments whose observations are not the next observations of the previous step"""
         steps = [
             (store, store.as_stored(_of(obs, name)), store.as_stored(_of(next_obs, name)))
             for name, store in self.frames.items()
@@ -237,7 +238,7 @@ class TransitionStore:
         self.timeouts[before, cut] = True
         return cut
 
-    # ---------------------------------------------------------------- putting together
+    # ---------------------------------------------------------------- sampling
 
     def samples(
         self,
@@ -251,13 +252,13 @@ class TransitionStore:
         :param indices: (batch,) int64 indices of transitions whose return over ``n_steps`` is known
         :param n_steps: steps of the return
         :param env: normalizes observations and extrinsic rewards
-        :param weights: (batch,) importance weights; 1 where not given
+        :param weights: (batch,) importance weights; None for 1
         :param reward_mix: share of the intrinsic reward, in [0, 1]; None for extrinsic rewards as they are
         :return: the transitions
         """
         places = self.places_of(indices)
         rewards, spans, last = self._returns(places, n_steps, env, reward_mix)
-        # A time limit is no end of the task: only true ends stop the bootstrap
+        # A time limit does not end the task: only true ends stop the bootstrap
         dones = self.dones.reshape(-1).take(last) & ~self.timeouts.reshape(-1).take(last)
         discounts = self.gamma ** spans.astype(np.float32)
         observations, next_observations = self._observations(indices, spans, n_steps, env)
@@ -275,7 +276,7 @@ class TransitionStore:
         )
 
     def _to_tensor(self, array: np.ndarray) -> th.Tensor:
-        """Without a copy on the CPU."""
+        """Convert without a copy on the CPU."""
         tensor = th.from_numpy(array)
         return tensor if self.device.type == "cpu" else tensor.to(self.device)
 
@@ -283,7 +284,8 @@ class TransitionStore:
         self, places: np.ndarray, n_steps: int, env: VecNormalize | None, reward_mix: float | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """
-        :return: (batch,) float32 n-step returns, (batch,) int64 steps that each spans, (batch,) int64 place of its last step
+        :return: (batch,) float32 n-step returns, (batch,) int64 number of steps that each spans, (batch,) int64 place of its
+            last step
         """
         if n_steps == 1:
             return self._rewards_at(places, env, reward_mix), np.ones_like(places), places
@@ -312,7 +314,7 @@ class TransitionStore:
             size = store.obs_shape[0]
             whole: Any = self._to_tensor(block) if env is None else block
             parts = whole[:, :size], whole[:, ahead : ahead + size]
-            if isinstance(whole, th.Tensor) and whole.dtype != th.uint8:  # an extractor of the user's may take views of them
+            if isinstance(whole, th.Tensor) and whole.dtype != th.uint8:  # a user's own extractor may call view()
                 parts = parts[0].contiguous(), parts[1].contiguous()
             now[name], after[name] = parts
         return self._as_observations(now, env), self._as_observations(after, env)
@@ -326,10 +328,10 @@ class TransitionStore:
             return {name: th.tensor(array, device=self.device) for name, array in normalized.items()}
         return th.tensor(normalized, device=self.device)
 
-    # ---------------------------------------------------------------- keeping
+    # ---------------------------------------------------------------- saving
 
     def get_state(self) -> dict[str, Any]:
-        """:return: what is stored, for ``pickle``"""
+        """:return: the state, for ``pickle``"""
         return {
             "step": self.step,
             "first_step": self.first_step,
@@ -339,7 +341,7 @@ class TransitionStore:
 
     def set_state(self, state: dict[str, Any]) -> None:
         """
-        :param state: what ``get_state`` gave, after it went through ``pickle``
+        :param state: what ``get_state`` returned, unpickled
         """
         self.step, self.first_step = state["step"], state["first_step"]
         for name in ARRAYS:
@@ -347,7 +349,7 @@ class TransitionStore:
         self.frames = {name: self._frame_store(name, frames) for name, frames in state["frames"].items()}
 
     def check_valid(self) -> None:
-        """Assert what must hold between two calls."""
+        """Assert the invariants that hold between two calls."""
         for store in self.frames.values():
             store.check_valid()
             assert store.step == self.step - self.first_step

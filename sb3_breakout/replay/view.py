@@ -1,4 +1,4 @@
-"""How one learner sees what a buffer stores."""
+"""A learner's view of the transitions in a replay buffer."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ from sb3_breakout.replay.transition_store import FLOAT32_MAX, PrioritizedReplayB
 
 class ReplayView:
     """
-    The transitions of a :class:`PrioritizedReplayBuffer`, stored once for all views, drawn by priorities and random numbers of
-    this view's own, and with its own mix of rewards.
+    A learner's view of a :class:`PrioritizedReplayBuffer`. The transitions are stored once for all views; each view has its
+    own priorities, random numbers and mix of rewards.
 
-    The buffer samples through a view like any other; ``PrioritizedReplayBuffer.learner`` makes further ones.
+    The buffer samples through a view like any other; ``PrioritizedReplayBuffer.learner`` creates further ones.
 
-    :param store: where the transitions are
+    :param store: holds the transitions
     :param schedules: n_steps, alpha and beta, the same for all views
     :param eps: added to every ``|TD error|``
-    :param reward_mix: alpha of ``(1 - alpha) * extrinsic + alpha * intrinsic``, the rewards that this view samples; may be set
-        anew at any time, and then holds for all transitions, whenever they were recorded. None: the rewards as they are
+    :param reward_mix: alpha of ``(1 - alpha) * extrinsic + alpha * intrinsic``, the rewards that this view samples; can be
+        changed at any time, and applies to all transitions, whenever they were stored. None for the extrinsic rewards
     :raises ValueError: if ``reward_mix`` is not in [0, 1]
     """
 
@@ -38,7 +38,7 @@ class ReplayView:
 
     @property
     def reward_mix(self) -> float | None:
-        """alpha: the share of the intrinsic reward, in [0, 1]; None: the rewards as they are."""
+        """Alpha, the share of the intrinsic reward, in [0, 1]; None for the extrinsic rewards."""
         return self._reward_mix
 
     @reward_mix.setter
@@ -49,7 +49,7 @@ class ReplayView:
 
     @property
     def buffer_size(self) -> int:
-        """Steps that the buffer holds of each environment."""
+        """Number of steps that the buffer holds per environment."""
         return self.store.capacity
 
     @property
@@ -62,16 +62,16 @@ class ReplayView:
         return self.store.size()
 
     def n_eligible(self) -> int:
-        """:return: how many transitions, over all environments, can be sampled"""
+        """:return: number of transitions, over all environments, that can be sampled"""
         return self.sampler.n_eligible
 
     def forget(self) -> None:
-        """Nothing is stored: a sampler of one place with nothing in it, until there is a transition."""
+        """Discard the priorities. Until ``allocate``, an empty sampler with one place takes their place."""
         self.sampler = PrioritySampler(1, self.schedules.alpha, self.eps, np.random.default_rng(0))
 
     def allocate(self, rng: np.random.Generator) -> None:
         """
-        Take memory for the priorities.
+        Allocate memory for the priorities.
 
         :param rng: source of randomness
         """
@@ -96,11 +96,12 @@ class ReplayView:
 
     def set_initial_priorities(self, envs: np.ndarray, td_errors: np.ndarray) -> None:
         """
-        What the actor knows of the newest step: ``|TD errors|`` in place of the recent ones that its transitions entered with
-        (Ape-X, https://arxiv.org/abs/1803.00933). A transition that was sampled meanwhile keeps its priority.
+        Set ``|TD errors|`` that the actor computed for the newest step, in place of the recent error that its transitions
+        entered with (Ape-X, https://arxiv.org/abs/1803.00933). A transition that was sampled in the meantime keeps its
+        priority.
 
-        :param envs: (n,) int64 environments that it knows the error of, none twice
-        :param td_errors: (n,) their ``|TD errors|``
+        :param envs: (n,) int64 environments whose error is known, none twice
+        :param td_errors: (n,) ``|TD errors|`` of these environments
         :raises ValueError: if an error is negative or not finite, an environment does not exist or the lengths differ; nothing
             is changed then
         """
@@ -120,12 +121,12 @@ class ReplayView:
 
     def update_priorities(self, indices: np.ndarray | th.Tensor, td_errors: np.ndarray | th.Tensor) -> None:
         """
-        Replace the priorities of sampled transitions; those overwritten since are left out.
+        Replace the priorities of sampled transitions; transitions overwritten since are skipped.
 
-        Of an index that occurs more than once the last error counts.
+        If an index occurs more than once, its last error counts.
 
-        :param indices: (batch,) as ``sample`` gave them
-        :param td_errors: (batch,) or (batch, 1) TD errors, of which the magnitude counts
+        :param indices: (batch,) as returned by ``sample``
+        :param td_errors: (batch,) or (batch, 1) TD errors, whose magnitude counts
         :raises ValueError: if an error is not finite, an index was never given out or the lengths differ;
             nothing is changed then
         """
@@ -135,7 +136,7 @@ class ReplayView:
             raise ValueError(f"{len(indices)} indices and {len(errors)} TD errors: there must be one error per index.")
         if not len(indices):
             return
-        if not errors.max() <= FLOAT32_MAX:  # NaN is not either
+        if not errors.max() <= FLOAT32_MAX:  # refuses NaN too
             wrong = int((errors <= FLOAT32_MAX).argmin())
             raise ValueError(
                 f"TD error {errors[wrong]} (position {wrong} of the batch) is not finite: no priority was changed. "
@@ -153,7 +154,7 @@ class ReplayView:
 
     def update_schedules(self, progress_remaining: float) -> None:
         """
-        As the buffer's ``update_schedules``: the schedules are the same for all views.
+        The same as the buffer's ``update_schedules``: all views share the schedules.
 
         :param progress_remaining: 1 at the start of training, 0 at its end
         :raises ValueError: if a schedule leaves its range
@@ -161,12 +162,12 @@ class ReplayView:
         self.schedules.update(progress_remaining)
 
     def get_state(self) -> dict[str, Any]:
-        """:return: mix, priorities and random numbers, for ``pickle``"""
+        """:return: the state (mix of rewards, priorities, random numbers), for ``pickle``"""
         return {"reward_mix": self.reward_mix, "sampler": self.sampler.get_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """
-        :param state: what ``get_state`` gave, after it went through ``pickle``
+        :param state: what ``get_state`` returned, unpickled
         """
         self.reward_mix = state["reward_mix"]
         self.sampler.set_state(state["sampler"])

@@ -12,7 +12,7 @@ from stable_baselines3.common.type_aliases import TensorDict
 from sb3_breakout.ddqn import DDQN, QLearner
 from sb3_breakout.rnd.distillation import RND
 
-# What of `explorer` and `rnd` is saved, under these names in the model file
+# The parts of `explorer` and `rnd` that are saved, by their names in the model file
 MODULES = ("explorer.policy", "explorer.policy.optimizer", "rnd", "rnd.optimizer")
 RULE = "explorer.policy.exploration"
 EXPLORATION = (*MODULES, RULE)
@@ -20,11 +20,12 @@ EXPLORATION = (*MODULES, RULE)
 
 class DDQNRND(DDQN):
     """
-    ``ddqn_rnd`` in RL Zoo: the exploitation agent of a training with two (:class:`~sb3_breakout.rnd.DualAgentCallback`).
+    ``ddqn_rnd`` in RL Zoo: the exploitation agent in a training with two agents (see
+    :class:`~sb3_breakout.rnd.DualAgentCallback`).
 
-    It learns and plays as ``DDQN`` does. What it adds: every model file (final, best, checkpoint) also holds the explorer
-    (policy, optimizer) and the bonus (networks, optimizer, statistics), and a resumed training continues with
-    them. A model that is loaded for evaluation keeps them as tensors and builds no networks.
+    It learns and plays as ``DDQN`` does. In addition, every model file (final, best, checkpoint) holds the explorer (policy,
+    optimizer) and the bonus (networks, optimizer, statistics), and a resumed training continues with them. A model that is
+    loaded for evaluation keeps them as tensors and builds no networks.
 
     All parameters are those of :class:`~sb3_breakout.ddqn.DDQN`.
 
@@ -33,15 +34,15 @@ class DDQNRND(DDQN):
 
     explorer: QLearner | None = None
     rnd: RND | None = None
-    _saved_exploration: dict[str, Any] | None = None  # by the names in EXPLORATION; of a loaded model, until it learns again
+    _saved_exploration: dict[str, Any] | None = None  # of a loaded model until it learns again, by the names in EXPLORATION
 
     def attach(self, explorer: QLearner, rnd: RND) -> None:
         """
-        Save these with the model from now on. State that was attached or loaded before is loaded into them.
+        Save explorer and bonus with the model from now on. State that was attached or loaded earlier is loaded into them.
 
         :param explorer: the exploration agent
-        :param rnd: its bonus
-        :raises ValueError: if the earlier bonus was for frames of another size
+        :param rnd: the bonus of the explorer
+        :raises ValueError: if the earlier bonus belongs to frames of another size
         """
         before = self._exploration_parameters()
         self.explorer, self.rnd, self._saved_exploration = explorer, rnd, None
@@ -50,7 +51,7 @@ class DDQNRND(DDQN):
             recursive_getattr(self, name).load_state_dict(state)
 
     def forget_exploration(self) -> None:
-        """From now on the model is saved without explorer and bonus."""
+        """Save the model without explorer and bonus from now on."""
         self.explorer, self.rnd, self._saved_exploration = None, None, None
 
     def _exploration_parameters(self) -> dict[str, Any]:
@@ -58,14 +59,14 @@ class DDQNRND(DDQN):
             return dict(self._saved_exploration or {})
         parameters = {name: recursive_getattr(self, name).state_dict() for name in MODULES}
         state = recursive_getattr(self, RULE).get_state()
-        # Parameters are read as plain numbers and tensors only
+        # Plain numbers, since parameters are loaded as numbers and tensors only
         return parameters | {
             RULE: {key: value.item() if isinstance(value, np.generic) else value for key, value in state.items()}
         }
 
     def get_parameters(self) -> dict[str, dict]:
         """
-        :return: as in SB3, those of the explorer and the bonus included
+        :return: parameters as in SB3, including those of the explorer and the bonus
         """
         return {**super().get_parameters(), **self._exploration_parameters()}
 
@@ -76,12 +77,12 @@ class DDQNRND(DDQN):
         device: th.device | str = "auto",
     ) -> None:
         """
-        As in SB3, those of the explorer and the bonus included where there are any.
+        Set parameters as in SB3, including those of the explorer and the bonus if there are any.
 
         :param load_path_or_dict: a model file, or what ``get_parameters`` returned
         :param exact_match: whether all parameters of the model itself must be given
-        :param device: where to load them
-        :raises ValueError: if they do not belong to such a model
+        :param device: device to load the parameters to
+        :raises ValueError: if the parameters do not belong to such a model
         """
         params: Any = load_path_or_dict
         if not isinstance(params, dict):

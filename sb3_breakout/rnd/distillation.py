@@ -13,8 +13,8 @@ from torch import nn
 from sb3_breakout.common.arguments import check_at_least, check_positive, check_unit_interval
 from sb3_breakout.rnd.networks import make_predictor, make_target, prediction_errors
 
-CLIP = 5.0  # of whitened frames
-RETURN_WINDOW = 10_000  # collected frames that the scale of the bonus is computed from
+CLIP = 5.0  # bound of the absolute values of whitened frames
+RETURN_WINDOW = 10_000  # number of collected frames that the scale of the bonus is averaged over
 EXTRA_STATE = "_extra_state"  # PyTorch's key for the result of get_extra_state()
 
 
@@ -25,14 +25,14 @@ class RND(nn.Module):
 
     Paper: https://arxiv.org/abs/1810.12894
 
-    Frames are whitened and clipped to [-5, 5]; the bonus is divided by the running standard deviation of its discounted
-    return (section 2.4). Unlike the paper's, that deviation covers the recent past only: raw bonuses fall by orders of
-    magnitude while the predictor learns, and a deviation over the whole past would stay at the scale of the beginning. The
-    ``state_dict`` holds networks and statistics.
+    Frames are whitened and clipped to [-5, 5]; the bonus is divided by the running standard deviation of its discounted return
+    (section 2.4). Unlike in the paper, that deviation covers the recent past only: raw bonuses fall by orders of magnitude
+    while the predictor learns, and a deviation over the whole past would stay on their initial scale. The ``state_dict`` holds
+    networks and statistics.
 
-    :param observation_space: single frames: an image of 1 or 3 channels (first or last), or a vector
+    :param observation_space: space of single frames: images of 1 or 3 channels (first or last), or vectors
     :param n_envs: number of environments
-    :param learning_rate: of the predictor (Adam)
+    :param learning_rate: learning rate of the predictor (Adam)
     :param update_proportion: share of the collected frames that the predictor is trained on
     :param batch_size: frames per update of the predictor: one update per ``batch_size / update_proportion`` collected frames,
         whatever the number of environments
@@ -67,10 +67,10 @@ class RND(nn.Module):
         self.optimizer = th.optim.Adam(self.predictor.parameters(), lr=learning_rate, fused=True)
         self.frame_statistics = RunningMeanStd(shape=self.frame_shape)
         self.return_statistics = RunningMeanStd()
-        self.n_frames = 0  # collected so far
+        self.n_frames = 0  # number of frames collected so far
         self.last_loss: float | None = None  # of the predictor's latest update
         self._returns = np.zeros(n_envs)  # discounted return of the raw bonus
-        self._kept: list[np.ndarray] = []  # frames that wait for the predictor's next update
+        self._kept: list[np.ndarray] = []  # frames collected for the predictor's next update
 
     def observe(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """
@@ -119,7 +119,7 @@ class RND(nn.Module):
         return ((frames - mean) / std).clip(-CLIP, CLIP).astype(np.float32, copy=False)
 
     def _keep(self, frames: np.ndarray) -> None:
-        """Draw which frames to train on; a full batch is trained on at once."""
+        """Draw the frames to train on, and update the predictor as soon as they fill a batch."""
         self._kept += list(frames[np.random.random(len(frames)) < self.update_proportion])
         while len(self._kept) >= self.batch_size:
             batch, self._kept = self._kept[: self.batch_size], self._kept[self.batch_size :]
@@ -150,17 +150,17 @@ class RND(nn.Module):
             each.var = state[f"{name}_var"].cpu().numpy().copy()
             each.count = float(state[f"{name}_count"])
         self.n_frames = state["n_frames"]
-        if len(state["returns"]) == len(self._returns):  # else there are more or fewer environments now
+        if len(state["returns"]) == len(self._returns):  # otherwise the number of environments has changed
             self._returns = state["returns"].cpu().numpy().copy()
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """
-        As PyTorch's, for frames of the same size only.
+        Load the state as PyTorch does, for frames of the same size only.
 
         :param state_dict: what ``state_dict`` returned
         :param strict: see PyTorch
         :param assign: see PyTorch
-        :raises ValueError: if it belongs to frames of another shape
+        :raises ValueError: if the state belongs to frames of another shape
         """
         saved = tuple(state_dict[EXTRA_STATE]["frame_mean"].shape)
         if saved != self.frame_shape:
@@ -170,9 +170,9 @@ class RND(nn.Module):
 
 def check_single_frames(space: spaces.Space) -> tuple[tuple[int, ...], bool]:
     """
-    :param space: observations of an environment
+    :param space: observation space of an environment
     :return: shape of a frame, (channels, height, width) or (features,), and whether observations have channels last
-    :raises ValueError: if they are a stack of frames, or neither an image nor a vector
+    :raises ValueError: if observations are stacked frames, or neither images nor vectors
     """
     if not isinstance(space, spaces.Box):
         raise ValueError(f"RND takes images or vectors (Box observations), not {space}.")

@@ -50,29 +50,29 @@ class RNDCallback(BaseCallback):
 
 class DualAgentCallback(RNDCallback):
     """
-    An exploration agent beside the model, which is the exploitation agent. The explorer chooses the training actions. Both
-    learn from the same stored transitions, each by its own priorities: the model from the extrinsic reward, the
+    Trains an exploration agent beside the model, which is the exploitation agent. The explorer chooses the training actions.
+    Both learn from the same stored transitions, each with its own priorities: the model from the extrinsic reward, the
     explorer from ``(1 - alpha) * extrinsic + alpha * intrinsic`` with the current alpha.
 
-    The explorer has the model's hyperparameters. :class:`~sb3_breakout.rnd.DDQNRND` (``ddqn_rnd`` in RL Zoo)
-    saves it inside the model; under a plain ``DDQN`` it is only exported.
+    The explorer has the model's hyperparameters. :class:`~sb3_breakout.rnd.DDQNRND` (``ddqn_rnd`` in RL Zoo) saves it in the
+    model file; with a plain ``DDQN`` it is only exported.
 
-    Alpha changes from the first update on: steps before (``learning_starts``) are not counted.
+    Alpha starts to change at the first update: the steps before it (``learning_starts``) are not counted.
 
     :param alpha_initial: share of the intrinsic reward when learning starts, in [0, 1]
-    :param alpha_final: share from ``alpha_fraction`` of the learning on
-    :param alpha_fraction: fraction of the learning over which alpha changes, linearly, in (0, 1]
-    :param save_path: folder where ``exploration_agent.zip`` is written at the end of training: a ``DDQN`` model for those who
-        want to watch the explorer; None writes none (RL Zoo: the folder of the run)
+    :param alpha_final: share after ``alpha_fraction`` of the learning
+    :param alpha_fraction: fraction of the learning over which alpha changes linearly, in (0, 1]
+    :param save_path: folder where ``exploration_agent.zip`` is written at the end of training: the explorer as a ``DDQN``
+        model, for instance to watch it; None writes no file (RL Zoo: the folder of the run)
     :param verbose: see SB3
-    :raises ValueError: if an argument is out of its range; at the start of training, if wrapper, buffer or model do not fit,
-        or if the training would end before learning starts
+    :raises ValueError: if an argument is out of its range; at the start of training, if wrapper, buffer or model are
+        unsuitable, or if the training would end before learning starts
     """
 
     AGREEMENT_INTERVAL = 1000  # environment steps between two measurements of the agents' agreement
 
     model: DDQN
-    view: ReplayView  # the explorer's
+    view: ReplayView  # of the explorer
 
     def __init__(
         self,
@@ -92,8 +92,8 @@ class DualAgentCallback(RNDCallback):
         self.alpha_fraction = alpha_fraction
         self.save_path = save_path
         self.explorer: QLearner | None = None
-        self._beside: DDQN | None = None  # the model that the explorer belongs to
-        self._episodes: deque[np.ndarray] = deque(maxlen=10)  # extrinsic and combined reward of the last episodes
+        self._beside: DDQN | None = None  # the model that the explorer was created for
+        self._episodes: deque[np.ndarray] = deque(maxlen=10)  # (extrinsic, combined) rewards of the last episodes
 
     @property
     def alpha(self) -> float:
@@ -126,7 +126,7 @@ class DualAgentCallback(RNDCallback):
             assert self.wrapper.rnd is not None
             self.model.attach(self.explorer, self.wrapper.rnd)
         self.model.behaviour = self.explorer.policy
-        self._rewards = np.zeros((self.training_env.num_envs, 2))  # extrinsic and combined, of the running episodes
+        self._rewards = np.zeros((self.training_env.num_envs, 2))  # (extrinsic, combined) rewards of the running episodes
         self._compared = self.num_timesteps
 
     def _check_model(self) -> None:
@@ -190,7 +190,7 @@ class DualAgentCallback(RNDCallback):
 
     def agreement(self) -> float:
         """
-        :return: share of a batch of the explorer's in which both agents are greedy for the same action
+        :return: share of a batch, sampled with the explorer's priorities, in which both agents have the same greedy action
         """
         assert self.explorer is not None
         observations = self.view.sample(self.model.batch_size, self.model._vec_normalize_env).observations
@@ -200,7 +200,7 @@ class DualAgentCallback(RNDCallback):
 
     def _on_training_end(self) -> None:
         if self.save_path is not None and self.explorer is not None:
-            exported = copy.copy(self.model)  # except for its policy
+            exported = copy.copy(self.model)  # a shallow copy with another policy
             exported.policy = self.explorer.policy
             if isinstance(exported, DDQNRND):
                 exported.explorer, exported.rnd = None, None

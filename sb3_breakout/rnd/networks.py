@@ -5,9 +5,9 @@ import math
 import torch as th
 from torch import nn
 
-IMAGE_WIDTH = 512  # of the linear layers and the embedding, as in the paper
+IMAGE_WIDTH = 512  # width of the linear layers and the embedding, as in the paper
 VECTOR_WIDTH = 128
-SMALLEST_IMAGE = 36  # pixels; below that nothing is left after the three convolutions
+SMALLEST_IMAGE = 36  # pixels; smaller images leave nothing after the three convolutions
 
 
 def make_target(frame_shape: tuple[int, ...]) -> nn.Module:
@@ -15,7 +15,7 @@ def make_target(frame_shape: tuple[int, ...]) -> nn.Module:
     The fixed, randomly initialised network (https://arxiv.org/abs/1810.12894, appendix A.2): a trunk and a linear layer.
 
     :param frame_shape: (channels, height, width) of an image, or (features,)
-    :return: frames ``(batch, *frame_shape)`` float32 to embeddings (batch, width)
+    :return: network from frames ``(batch, *frame_shape)`` float32 to embeddings (batch, width)
     :raises ValueError: if an image is smaller than ``SMALLEST_IMAGE`` pixels
     """
     trunk, size, width = _trunk(frame_shape)
@@ -29,7 +29,7 @@ def make_predictor(frame_shape: tuple[int, ...]) -> nn.Module:
     errors stem from novelty and not from a lack of capacity.
 
     :param frame_shape: (channels, height, width) of an image, or (features,)
-    :return: frames ``(batch, *frame_shape)`` float32 to embeddings (batch, width)
+    :return: network from frames ``(batch, *frame_shape)`` float32 to embeddings (batch, width)
     :raises ValueError: if an image is smaller than ``SMALLEST_IMAGE`` pixels
     """
     trunk, size, width = _trunk(frame_shape)
@@ -52,13 +52,13 @@ def prediction_errors(target: nn.Module, predictor: nn.Module, frames: th.Tensor
     :param target: see :func:`make_target`
     :param predictor: see :func:`make_predictor`
     :param frames: ``(batch, *frame_shape)`` float32, whitened
-    :return: (batch,) differentiable in the predictor
+    :return: (batch,) errors, differentiable with respect to the predictor
     """
     return (predictor(frames) - target(frames)).square().mean(dim=1)
 
 
 def _trunk(frame_shape: tuple[int, ...]) -> tuple[nn.Module, int, int]:
-    """:return: the layers below the last ones, how many features they give, and the width of the last ones"""
+    """:return: the layers below the last linear ones, their number of features, and the width of the last ones"""
     if len(frame_shape) == 1:
         layers = nn.Linear(frame_shape[0], VECTOR_WIDTH), nn.LeakyReLU(), nn.Linear(VECTOR_WIDTH, VECTOR_WIDTH), nn.LeakyReLU()
         return nn.Sequential(*layers), VECTOR_WIDTH, VECTOR_WIDTH

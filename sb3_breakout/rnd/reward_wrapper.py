@@ -1,4 +1,4 @@
-"""The intrinsic reward of each step, as a wrapper of vectorised environments."""
+"""A wrapper of vectorised environments that adds the intrinsic reward of each step."""
 
 import numpy as np
 import torch as th
@@ -21,14 +21,14 @@ class RNDRewardWrapper(VecEnvWrapper):
     and ``enjoy`` environments too. In training, :class:`~sb3_breakout.rnd.RNDCallback` or
     :class:`~sb3_breakout.rnd.DualAgentCallback` activates it.
 
-    The bonus of a step is that of the resulting frame, at the end of an episode its last frame.
+    The bonus of a step is that of the resulting frame; at the end of an episode, that of the last frame.
 
     :param venv: environments whose observations are single frames: images of 1 or 3 channels, or vectors
     :param reward: ``"extrinsic"`` leaves the reward unchanged and puts the bonus into ``infos[i]["intrinsic_reward"]``;
         ``"combined"`` also makes the reward ``(1 - alpha) * reward + alpha * bonus``, for algorithms with one reward
     :param alpha: share of the bonus in the combined reward, in [0, 1]
-    :param active: activate it at once
-    :param learning_rate: see :class:`~sb3_breakout.rnd.RND`, as for the following
+    :param active: activate the wrapper at once
+    :param learning_rate: learning rate of the predictor, see :class:`~sb3_breakout.rnd.RND`
     :param update_proportion: share of the collected frames that the predictor is trained on
     :param batch_size: frames per update of the predictor
     :param gamma: discount of the return that the bonus is scaled by
@@ -79,8 +79,8 @@ class RNDRewardWrapper(VecEnvWrapper):
         """
         Compute the bonus from now on. The networks are created at the first call.
 
-        :param device: where the networks are
-        :return: networks and statistics
+        :param device: device of the networks
+        :return: the bonus: networks and statistics
         :raises ValueError: if an argument of the bonus is out of its range, or images are too small
         """
         if self.rnd is None:
@@ -97,7 +97,7 @@ class RNDRewardWrapper(VecEnvWrapper):
             return observations, rewards, dones, infos
         assert isinstance(observations, np.ndarray)
         frames = observations.copy()
-        for env in np.flatnonzero(dones):  # the observation there is the next episode's first
+        for env in np.flatnonzero(dones):  # the observation is already the first of the next episode
             frames[env] = infos[env].get("terminal_observation", frames[env])
         raw, bonus = self.rnd.observe(frames)
         for info, value in zip(infos, bonus.tolist(), strict=True):

@@ -1,1 +1,1 @@
-"""Games as videos."""
+"""Recording games as videos."""

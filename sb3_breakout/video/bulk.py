@@ -15,19 +15,21 @@ from sb3_breakout.evaluation import load_player
 from sb3_breakout.protocol import ENV_ID
 from sb3_breakout.video.record import record_video
 
-SETTINGS = "bulk_videos.json"  # in the output folder: what its videos were recorded with
+SETTINGS = "bulk_videos.json"  # file in the output folder with the settings of its videos
 
 
 def record_one(agent: Any, path: Path, seed: int, **how: Any) -> str:
     """
-    :param agent: who plays
-    :param path: of the video
-    :param seed: of the game and the agent
+    Record one video.
+
+    :param agent: the agent that plays
+    :param path: path of the video
+    :param seed: seed of the game and the agent
     :param how: further arguments of :func:`~sb3_breakout.video.record.record_video`
     :return: a line that describes the recording
     """
     set_random_seed(seed)
-    agent.action_space.seed(seed)  # a RandomAgent's
+    agent.action_space.seed(seed)  # used by RandomAgent
     last = record_video(agent, path, seed=seed, **how)
     return f"{path}: {last.number + 1} frames, score {last.score:g}, seed {seed}"
 
@@ -46,17 +48,18 @@ def record_bulk(
     """
     Record the videos that are missing, each with a folder of its frames. Game k of each agent has the seed ``seed + k - 1``.
 
-    :param folder: of the videos
-    :param total: number of videos, those already there included
-    :param percent_random: of them that the random agent plays, 0 to 100; a half is rounded up
-    :param checkpoint: the trained agent, as :func:`~sb3_breakout.agents.find_agent` takes it; sought if it has a video
-    :param algo: its algorithm; None to take it from its file
-    :param env_id: its game; None to take it from the settings beside its file
-    :param device: of the trained agent
+    :param folder: folder of the videos
+    :param total: number of videos, including existing ones
+    :param percent_random: percentage of the videos that the random agent plays, 0 to 100; a half is rounded up
+    :param checkpoint: the trained agent, a name for :func:`~sb3_breakout.agents.find_agent`; not needed if all videos are of
+        the random agent
+    :param algo: algorithm of the trained agent; None to take it from its file
+    :param env_id: game of the trained agent; None to take it from the settings beside its file
+    :param device: device of the trained agent
     :param say: called with a line about each video
     :param how: ``seed``, ``max_steps`` and ``protocol`` of the games; ``scale``, ``with_q_values`` and ``with_td_error`` of
         the videos
-    :raises FileExistsError: if there is a video that was recorded with other settings or by another program
+    :raises FileExistsError: if the folder has a video that was recorded with other settings or by another program
     """
     n_random = number_random(total, percent_random)
     counts = {RANDOM: n_random, TRAINED: total - n_random}
@@ -70,7 +73,7 @@ def record_bulk(
         frames = path.with_suffix("")
         if path.exists() and frames.exists():
             done = f"{path}: recorded before"
-        else:  # one of them may be there, from a process that was killed between the two
+        else:  # one of them may exist, if a process was killed between the two
             path.unlink(missing_ok=True)
             shutil.rmtree(frames, ignore_errors=True)
             agent, seen = agents[kind]
@@ -81,21 +84,21 @@ def record_bulk(
 def number_random(total: int, percent: float) -> int:
     """
     :param total: number of videos
-    :param percent: of them that the random agent plays, 0 to 100
-    :return: how many that is, a half rounded up
+    :param percent: percentage of the videos that the random agent plays, 0 to 100
+    :return: number of videos that the random agent plays, a half rounded up
     """
     return int(total * percent / 100 + 0.5)
 
 
 def keep_settings(folder: Path, settings: dict[str, dict[str, Any]], plan: list[tuple[str, int, Path]]) -> None:
     """
-    Save the settings of an agent's videos, or check that they are those of the existing videos.
+    Save the settings of the agents' videos, or check that existing videos have the same settings.
 
-    :param folder: of the videos
-    :param settings: of each agent
+    :param folder: folder of the videos
+    :param settings: settings of each agent's videos
     :param plan: agent, number and path of each video that will be recorded
-    :raises FileExistsError: if it holds videos that were recorded with other settings, by another program, or that are not in
-        the plan
+    :raises FileExistsError: if the folder has videos that were recorded with other settings or by another program, or that are
+        not in the plan
     """
     file = folder / SETTINGS
     known = json.loads(file.read_text()) if file.exists() else {}

@@ -1,9 +1,9 @@
 """
 Films whole games.
 
-Every action that reaches the emulator's frame skipping makes a picture, presses by the wrappers (FIRE, the NOOP after a
-lost life) included. A game of T such actions has T + 1 pictures: picture t is the screen that action t answered, its text
-says which action that was and how many points had been scored before it; the last one shows how the game ended::
+Every action that reaches the emulator's frame skipping gives a picture, including presses by the wrappers (FIRE, the NOOP
+after a lost life). A game of T such actions has T + 1 pictures: picture t is the screen before action t, and its text shows
+this action and the score before it; the last one shows the end of the game::
 
     text of picture     0: FIRE      1: RIGHT     2: NOTHING            T: END
                         screen ----> screen ----> screen ----> ... ---> screen
@@ -21,9 +21,9 @@ from sb3_breakout.ddqn import DDQNPolicy
 from sb3_breakout.evaluation import env_for
 from sb3_breakout.video.td_error import td_error
 
-ACTION_NAMES = {"NOOP": "NOTHING"}  # the others keep the emulator's
+ACTION_NAMES = {"NOOP": "NOTHING"}  # other actions keep the emulator's names
 END = "END"
-REMEMBERED = 80  # TD errors
+REMEMBERED = 80  # number of TD errors shown
 
 
 class Moment(NamedTuple):
@@ -31,13 +31,13 @@ class Moment(NamedTuple):
     One picture of a game.
 
     :param number: 0 for the first picture
-    :param screen: (210, 160, 3) uint8 RGB, the emulator's
+    :param screen: (210, 160, 3) uint8 RGB, the emulator's screen
     :param action: the next action that was executed: LEFT, RIGHT, NOTHING or FIRE; END on the last picture
     :param score: raw points before that action
-    :param lives: left before that action
-    :param q_values: Q-value of each action by its name; None where there are none
-    :param td_errors: absolute TD error of that action, last, and of those before it; nan where the agent chose none; None
-        without TD errors
+    :param lives: lives left before that action
+    :param q_values: Q-value of each action by its name; None if there are none
+    :param td_errors: absolute TD errors of the latest actions, that action's last; nan for actions that the agent did not
+        choose; None without TD errors
     """
 
     number: int
@@ -51,15 +51,15 @@ class Moment(NamedTuple):
 
 class Camera(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
-    Films the first game that is played below it; sits directly above frame skipping.
+    Films the first game that is played. The wrapper belongs directly above frame skipping.
 
-    :param env: a game that skips frames and clips no reward
+    :param env: a game that skips frames and does not clip rewards
     """
 
     def __init__(self, env: gym.Env) -> None:
         super().__init__(env)
         self.game_over = False
-        self._q_values: dict[str, float] | None = None  # of the next action
+        self._q_values: dict[str, float] | None = None  # for the next action
         self._names = [ACTION_NAMES.get(name, name) for name in env.unwrapped.get_action_meanings()]  # type: ignore[attr-defined]
         self._moments: list[Moment] = []
         self._number = 0
@@ -106,15 +106,15 @@ def play_game(
     agent: Any, deterministic: bool = False, with_q_values: bool = False, with_td_error: bool = False, **env_arguments: Any
 ) -> Iterator[Moment]:
     """
-    Play one whole game, all its lives, under the protocol of an evaluation, picture by picture.
+    Play one whole game (all lives) under the protocol of an evaluation, and yield its pictures.
 
     :param agent: anything with SB3's ``predict`` and spaces: a model, a ``RandomAgent``
     :param deterministic: passed to ``predict``
-    :param with_q_values: whether to ask a trained agent (a DDQN) for its Q-values of each state in which it chooses an action
-    :param with_td_error: whether to compute a trained agent's TD error of each action, see
+    :param with_q_values: whether to add the Q-values of a trained agent (a DDQN) for each state in which it chooses an action
+    :param with_td_error: whether to add a trained agent's TD error of each action, see
         :func:`~sb3_breakout.video.td_error.td_error`
-    :param env_arguments: of :func:`sb3_breakout.evaluation.evaluation_env`: seed, max_steps, protocol, ...
-    :return: the game's moments; no more than one step of the agent is held in memory
+    :param env_arguments: arguments of :func:`sb3_breakout.evaluation.evaluation_env`: seed, max_steps, protocol, ...
+    :return: the game's moments; only those of one agent step are held in memory
     :raises ValueError: if the agent does not fit the game
     """
     env = env_for(agent, n_envs=1, **env_arguments)
@@ -143,9 +143,9 @@ def play_game(
 
 def _with_error(moments: list[Moment], error: float, recent: deque[float] | None) -> Iterator[Moment]:
     """
-    :param moments: of one step of the agent: its own action, then what the wrappers pressed
-    :param error: of that action
-    :param recent: errors of the moments before, to be continued; None without TD errors
+    :param moments: moments of one agent step: the agent's own action, then those of wrappers
+    :param error: TD error of the agent's action
+    :param recent: errors of the moments before, to be extended; None without TD errors
     """
     for moment in moments:
         if recent is not None:

@@ -1,4 +1,4 @@
-"""MP4 files for videos and exports, written atomically and checked to contain every picture."""
+"""Writes MP4 files for videos and exports, atomically, and checks that they contain every picture."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import numpy as np
 
 from sb3_breakout.common.files import atomic_write
 
-# Colours as in standard-definition television, and tagged so: players that read the tags and players that guess agree
+# Colours as in standard-definition television, with tags: players that read the tags and players that guess agree
 TAGS = "setparams=color_primaries=smpte170m:color_trc=smpte170m"
 FOR_BROWSERS = (
     f"-colorspace smpte170m -vf scale=out_color_matrix=bt601:out_range=tv,{TAGS} -c:v libx264 -crf 18 -pix_fmt yuv420p"
@@ -26,15 +26,15 @@ def open_video(
     path: str | os.PathLike[str], width: int, height: int, fps: float, lossless: bool = False
 ) -> Iterator["VideoEncoder"]:
     """
-    Write a video atomically: it gets its name when the block ends, and is removed when the block fails.
+    Write a video atomically: the file gets its name when the block ends, and is removed if the block fails.
 
     :param path: the MP4 file, replaced if it exists; its folder is created if needed
-    :param width: of the pictures in pixels, even unless lossless
-    :param height: of the pictures in pixels, even unless lossless
+    :param width: width of the pictures in pixels, even unless lossless
+    :param height: height of the pictures in pixels, even unless lossless
     :param fps: pictures per second
-    :param lossless: keep every pixel, in RGB, which few players show; otherwise browsers play it
+    :param lossless: keep every pixel exactly, in RGB, which few players support; otherwise browsers can play the video
     :raises ValueError: if the format does not support the size
-    :raises OSError: if the file cannot be written, with what ffmpeg said
+    :raises OSError: if the file cannot be written, with ffmpeg's message
     """
     with atomic_write(path) as aside:
         encoder = VideoEncoder(aside, width, height, fps, lossless)
@@ -47,13 +47,13 @@ def open_video(
 
 class VideoEncoder:
     """
-    An ffmpeg process that makes an MP4 file of H.264, its index first, so that it plays while it loads.
+    An ffmpeg process that writes an MP4 file with H.264. The index comes first, so that the video plays while it loads.
 
     :param path: the file, overwritten if it exists
-    :param width: of the pictures in pixels
-    :param height: of the pictures in pixels
+    :param width: width of the pictures in pixels
+    :param height: height of the pictures in pixels
     :param fps: pictures per second
-    :param lossless: RGB and exact instead of yuv420p
+    :param lossless: lossless RGB instead of yuv420p
     :raises ValueError: if width or height is not positive, or odd in yuv420p
     :raises OSError: if there is no ffmpeg, or it does not start
     """
@@ -81,7 +81,7 @@ class VideoEncoder:
 
         :param picture: (height, width, 3) uint8 RGB
         :raises ValueError: if it has another shape or type
-        :raises OSError: if ffmpeg has stopped, with what it said
+        :raises OSError: if ffmpeg has stopped, with its message
         """
         if picture.shape != self.shape or picture.dtype != np.uint8:
             raise ValueError(f"A picture must be {self.shape} uint8, received {picture.shape} {picture.dtype}.")
@@ -96,7 +96,7 @@ class VideoEncoder:
         """
         Finish the file and check that it is complete.
 
-        :raises OSError: if ffmpeg failed, with what it said, or the file has fewer pictures than were written
+        :raises OSError: if ffmpeg failed, with its message, or the file has fewer pictures than were written
         """
         self._close_input()
         if self._process.wait() != 0:
@@ -116,7 +116,7 @@ class VideoEncoder:
     def _close_input(self) -> None:
         try:
             self._input.close()
-        except BrokenPipeError:  # what it did not read; its exit code says why
+        except BrokenPipeError:  # ffmpeg stopped reading; its exit code shows why
             pass
 
 
@@ -133,8 +133,8 @@ def count_pictures(path: Path) -> int:
 
 def _ffmpeg() -> str:
     """
-    :return: path of the program
-    :raises FileNotFoundError: if there is none
+    :return: path of the ffmpeg program
+    :raises FileNotFoundError: if ffmpeg is not found
     """
     try:
         return imageio_ffmpeg.get_ffmpeg_exe()

@@ -18,23 +18,24 @@ from sb3_breakout.video.encoder import open_video
 
 FPS = 30
 WIDTH = 160  # of the screen
-LINE_HEIGHT = 15  # of the text; as all lengths here in pixels of the screen
+LINE_HEIGHT = 15  # of the text; like all lengths here, in pixels of the screen
 TEXT_HEIGHT = 46  # three lines; with the screen 256 rows, which H.264's blocks of 16 divide evenly
 BARS_AT, BAR_HEIGHT = 92, 30  # column and height of the Q-values
 STRIP_AT, STRIP_HEIGHT = 76, 16  # column and height of the TD errors
 TEXT_COLOUR = (255, 255, 255)
-BAR_COLOUR, BEST_COLOUR = (86, 180, 233), (230, 159, 0)  # blue and orange, which everybody can tell apart (Okabe and Ito)
+BAR_COLOUR, BEST_COLOUR = (86, 180, 233), (230, 159, 0)  # blue and orange, safe for colour-blindness (Okabe and Ito)
 
 
 def annotate(moment: Moment, scale: int = VIDEO_SCALE) -> np.ndarray:
     """
-    Put the text area below the screen.
+    Add the text area below the screen.
 
     :param moment: a picture of a game
-    :param scale: pixels of the video per pixel of the screen, a whole number, so that each stays a sharp square
+    :param scale: pixels of the video per pixel of the screen, a whole number, so that pixels stay sharp squares
     :return: (256 * scale, 160 * scale, 3) uint8 RGB: the screen, then frame number and lives, action, score, and a bar for
-        each Q-value, from the lowest (no bar) to the highest (orange); with TD errors, 16 * scale more rows: the number, and
-        a bar for each recent one (as high as its square root, 1 and more are full), this one orange at the right
+        each Q-value, from the lowest (no bar) to the highest (orange); with TD errors, 16 * scale more rows: the current error
+        as a number, and a bar for each recent one (its height is the square root, full from 1 on), the current one orange at
+        the right
     """
     text = np.zeros((TEXT_HEIGHT * scale, WIDTH * scale, 3), dtype=np.uint8)
     lines = (f"frame {moment.number}", f"{moment.action}", f"score {moment.score:g}")
@@ -87,14 +88,14 @@ def record_video(
 
     :param agent: anything with SB3's ``predict`` and spaces
     :param path: the MP4 file, at 30 pictures per second; its folder is created if needed
-    :param with_frames: whether to write every screen as well, without text and lossless: ``0.png``, ``1.png``, ... in a
-        folder named like the video, which is written atomically after the video.
+    :param with_frames: whether to write every screen as well, lossless and without text: ``0.png``, ``1.png``, ... in a folder
+        named like the video, which is written atomically after the video
     :param scale: pixels of the video per pixel of the screen
-    :param game: of :func:`~sb3_breakout.video.camera.play_game`
-    :return: the last moment: number of pictures less one, final score
-    :raises FileExistsError: if there is such a file or folder already; nothing is overwritten
-    :raises ValueError: if the agent does not fit the game, or the file is not called ``.mp4``
-    :raises OSError: if something cannot be written
+    :param game: arguments of :func:`~sb3_breakout.video.camera.play_game`
+    :return: the last moment, with the number of pictures minus one and the final score
+    :raises FileExistsError: if the file or folder exists already; nothing is overwritten
+    :raises ValueError: if the agent does not fit the game, or the file name does not end in ``.mp4``
+    :raises OSError: if a file cannot be written
     """
     scale = check_at_least("scale", scale, 1)
     path = Path(path)

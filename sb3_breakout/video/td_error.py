@@ -1,4 +1,4 @@
-"""How surprising a step is to the agent that played it."""
+"""The TD error of a step."""
 
 from typing import Any
 
@@ -10,15 +10,16 @@ def td_error(
     model: Any, obs: np.ndarray, actions: np.ndarray, rewards: np.ndarray, next_obs: np.ndarray, terminated: bool
 ) -> float:
     """
-    What the priority of a step in the replay buffer is made of, with one-step returns and the online network as target
-    network: ``|r + gamma * max_a Q(s', a) - Q(s, a)|``, or for a categorical network the KL divergence that it learns by.
+    The absolute TD error that the priority of a step in the replay buffer derives from, here with one-step returns and the
+    online network as target network: ``|r + gamma * max_a Q(s', a) - Q(s, a)|``, or for a categorical network the KL
+    divergence that it minimizes.
 
     :param model: a ``DDQN``
-    :param obs: (1, ...), before the step
+    :param obs: (1, ...), observation before the step
     :param actions: (1,) int64
-    :param rewards: (1,) as the learner sees them
-    :param next_obs: (1, ...), after it
-    :param terminated: whether it ended the episode, other than by a time limit
+    :param rewards: (1,) reward as the learner sees it
+    :param next_obs: (1, ...), observation after the step
+    :param terminated: whether the step ended the episode, other than by a time limit
     :return: the absolute TD error
     """
     policy = model.policy

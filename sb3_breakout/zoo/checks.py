@@ -1,4 +1,4 @@
-"""Checks before training of what RL Zoo would pass on, silently ignore or fail on later; errors name what would be right."""
+"""Checks before training of input that RL Zoo would pass on, silently ignore or fail on later. Errors name a correct value."""
 
 import inspect
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from sb3_breakout.common.arguments import (
 )
 from sb3_breakout.registry import presets
 
-# Read by ExperimentManager itself, and by create_test_env when the saved config.yml is loaded
+# Keys read by ExperimentManager itself, and by create_test_env when the saved config.yml is loaded
 ZOO_KEYS = frozenset(
     {
         "callback",
@@ -33,7 +33,7 @@ ZOO_KEYS = frozenset(
     }
 )
 COUNTS = frozenset({"frame_stack", "n_envs", "n_timesteps"})
-# Constructor arguments that RL Zoo passes itself, and the option that sets each
+# Constructor arguments that RL Zoo passes itself, with the option that sets each
 COMMAND_LINE_ONLY = {"env": "--env", "tensorboard_log": "-tb", "verbose": "--verbose", "seed": "--seed", "device": "--device"}
 # Constructor arguments of a policy or buffer that the algorithm passes itself
 PASSED_BY_ALGORITHM = {
@@ -47,7 +47,7 @@ def check_hyperparameters(algo: str, algorithm_class: type[BaseAlgorithm], given
     :param algo: name of the algorithm in RL Zoo
     :param algorithm_class: its class
     :param given: keys of the hyperparameters, from YAML and ``-params`` together
-    :raises ValueError: if nothing reads a key (naming the nearest right one), or it has its place elsewhere
+    :raises ValueError: if nothing reads a key (naming the most similar valid one), or it belongs elsewhere
     """
     given = list(given)
     for key in given:
@@ -63,9 +63,9 @@ def check_hyperparameters(algo: str, algorithm_class: type[BaseAlgorithm], given
 
 def check_command_line(n_timesteps: int, save_freq: int) -> None:
     """
-    :param n_timesteps: what ``-n`` gives, -1 where it was not given
-    :param save_freq: what ``--save-freq`` gives
-    :raises ValueError: if RL Zoo would read it as not given
+    :param n_timesteps: value of ``-n``, -1 if it was not given
+    :param save_freq: value of ``--save-freq``
+    :raises ValueError: if RL Zoo would treat a value as not given
     """
     if n_timesteps != -1:
         check_at_least("-n", n_timesteps, 1)
@@ -75,7 +75,7 @@ def check_command_line(n_timesteps: int, save_freq: int) -> None:
 
 def check_config(config: str) -> None:
     """
-    :param config: what ``-conf`` names, see :func:`~sb3_breakout.registry.hyperparameter_file`
+    :param config: value of ``-conf``, see :func:`~sb3_breakout.registry.hyperparameter_file`
     :raises ValueError: if there is no such file or Python package, naming our presets
     """
     names_a_file = config.endswith((".yml", ".yaml", ".py"))
@@ -92,7 +92,7 @@ def check_config(config: str) -> None:
 def _is_module(name: str) -> bool:
     try:
         return find_spec(name) is not None
-    except (ImportError, ValueError):  # of a package that is not there
+    except (ImportError, ValueError):  # the parent package does not exist
         return False
 
 
@@ -104,7 +104,7 @@ def check_learning_starts(
     :param algorithm_class: its class, with a default for ``learning_starts``
     :param hyperparams: hyperparameters as RL Zoo passes them to the constructor
     :param n_timesteps: environment steps of a training that starts from scratch
-    :raises ValueError: if it would end before the first update
+    :raises ValueError: if the training would end before the first update
     """
     signatures = (inspect.signature(base).parameters for base in algorithm_class.__mro__)
     default = next(parameters["learning_starts"].default for parameters in signatures if "learning_starts" in parameters)
@@ -121,7 +121,7 @@ def check_values(algo: str, hyperparams: dict[str, Any]) -> None:
     """
     :param algo: name of the algorithm in RL Zoo
     :param hyperparams: hyperparameters, from YAML and ``-params`` together; counts given as ``2.0`` become ``2``
-    :raises ValueError: for an invalid count, and for a number that YAML has read as text
+    :raises ValueError: for an invalid count, or a number that YAML has read as text
     """
     for key in COUNTS & hyperparams.keys():
         if hyperparams[key] is not None:
@@ -156,7 +156,7 @@ def check_nested_arguments(algo: str, algorithm_class: type[BaseAlgorithm], hype
     :param algo: name of the algorithm in RL Zoo
     :param algorithm_class: its class
     :param hyperparams: hyperparameters as RL Zoo passes them to the constructor
-    :raises ValueError: if nothing reads a key, naming the nearest right one
+    :raises ValueError: if nothing reads a key, naming the most similar valid one
     """
     for key, receiver in _receivers(algorithm_class, hyperparams).items():
         given = hyperparams.get(key)
@@ -168,7 +168,7 @@ def _receivers(algorithm_class: type[BaseAlgorithm], hyperparams: dict[str, Any]
     """
     :param algorithm_class: the algorithm
     :param hyperparams: its hyperparameters
-    :return: hyperparameters that are arguments themselves, and the class that takes them
+    :return: names of the hyperparameters that hold nested arguments, with the class that receives these
     """
     from sb3_breakout.replay import PrioritizedReplayBuffer
 

@@ -1,8 +1,8 @@
 """
 RL Zoo's experiment manager, extended for our algorithms.
 
-``patches.py`` imports this file while ``rl_zoo3.exp_manager`` is imported, and puts the class in the place of the original:
-import it from there, ``from rl_zoo3.exp_manager import ExperimentManager``.
+``patches.py`` imports this module while ``rl_zoo3.exp_manager`` is being imported, and replaces the original class with this
+one. Import it from there: ``from rl_zoo3.exp_manager import ExperimentManager``.
 """
 
 import argparse
@@ -55,14 +55,14 @@ from sb3_breakout.zoo.resuming import (
 
 class Manager(ExperimentManager):
     """
-    Our algorithms find their YAML file, refuse misspelt hyperparameters, have their own callbacks, train in the class of
-    vectorised environment that ``vec_env_class`` names, save when a cluster ends them (SIGTERM), and resume
-    with ``-i``. For every other algorithm, each method is RL Zoo's.
+    RL Zoo's experiment manager, extended for our algorithms: it finds their YAML file, refuses misspelt hyperparameters, adds
+    callbacks, trains in the vectorised environment that ``vec_env_class`` names, saves when a cluster stops the training
+    (SIGTERM), and resumes with ``-i``. For other algorithms, each method is RL Zoo's.
 
-    :param args: the command line
+    :param args: the parsed command line
     :param algo: name of the algorithm in RL Zoo
     :param others: see RL Zoo
-    :param config: what ``-conf`` names, see :func:`~sb3_breakout.registry.hyperparameter_file`
+    :param config: value of ``-conf``, see :func:`~sb3_breakout.registry.hyperparameter_file`
     :param options: see RL Zoo
     """
 
@@ -79,8 +79,8 @@ class Manager(ExperimentManager):
     def setup_experiment(self) -> tuple[BaseAlgorithm, dict[str, Any]] | None:
         """
         :return: as in RL Zoo
-        :raises SystemExit: with the message alone, if a given value is invalid (with ``--verbose 2``: the
-            ``ValueError`` itself)
+        :raises SystemExit: with only the message, if a value is invalid (with ``--verbose 2``, the ``ValueError`` itself is
+            raised)
         """
         if not self.ours:
             return super().setup_experiment()
@@ -107,7 +107,7 @@ class Manager(ExperimentManager):
             check_hyperparameters(self.algo, self._algorithm_class(), hyperparams)
             for each in (hyperparams, saved_hyperparams):
                 check_values(self.algo, each)
-                if self.storage and self.study_name and self.trial_id:  # then RL Zoo has loaded the trial
+                if self.storage and self.study_name and self.trial_id:  # RL Zoo has loaded a trial
                     each["replay_buffer_kwargs"] = self._buffer_arguments(each)
             self._use_env_kwargs_everywhere(hyperparams)
         return hyperparams, saved_hyperparams
@@ -125,7 +125,7 @@ class Manager(ExperimentManager):
         processed = super()._preprocess_hyperparams(hyperparams)
         processed[0].update(line)
         check_nested_arguments(self.algo, self._algorithm_class(), processed[0])
-        check_values(self.algo, processed[0])  # again, now that what was Python code is evaluated
+        check_values(self.algo, processed[0])  # again, after RL Zoo has evaluated values given as Python code
         if not self.continue_training:
             check_learning_starts(self.algo, self._algorithm_class(), processed[0], self.n_timesteps)
         return processed
@@ -145,7 +145,7 @@ class Manager(ExperimentManager):
             return
         given = [each for each in self.callbacks if not (self.show_progress and type(each) is ProgressBarCallback)]
         stop = next((each for each in given if isinstance(each, StopTrainingOnMaxEpisodes)), None)
-        # First, as RL Zoo ends the first callback also of a training that is interrupted
+        # First, since RL Zoo ends the first callback even when a training is interrupted
         self.callbacks = [TrainingProgressCallback(stop=stop), *given] if self.show_progress else given
         for each in list(self.callbacks):
             if isinstance(each, CheckpointCallback) and each not in of_the_user:
@@ -158,7 +158,7 @@ class Manager(ExperimentManager):
     @override
     def create_envs(self, n_envs: int, eval_env: bool = False, no_log: bool = False) -> VecEnv:
         name = self.training_vec_env_class
-        if name is None or eval_env or self.vec_env_class is not DummyVecEnv:  # --vec-env subproc was asked for
+        if name is None or eval_env or self.vec_env_class is not DummyVecEnv:  # --vec-env subproc was given
             return super().create_envs(n_envs, eval_env, no_log)
         training = copy.copy(self)
         training.training_vec_env_class = None
@@ -185,7 +185,7 @@ class Manager(ExperimentManager):
             with self.termination:
                 super().learn(ContinuedLearning(model) if self.continue_training else model)  # type: ignore[arg-type]
         except (KeyboardInterrupt, EOFError, ConnectionError):
-            if not self.termination.received:  # else it reached the workers of --vec-env subproc as well, and first
+            if not self.termination.received:  # otherwise SIGTERM reached the workers of --vec-env subproc too, and first
                 raise
 
     @override
@@ -207,10 +207,10 @@ class Manager(ExperimentManager):
 
     def _buffer_arguments(self, of_trial: dict[str, Any]) -> dict[str, Any]:
         """
-        A trial varies some of the ``replay_buffer_kwargs`` and leaves the others as the YAML file has them; loading the trial
-        does the same, where RL Zoo would replace them all.
+        Merge the ``replay_buffer_kwargs`` of a loaded trial with those of the YAML file. A trial varies only some of them, but
+        RL Zoo would replace them all.
 
-        :param of_trial: hyperparameters with those of the trial in them
+        :param of_trial: hyperparameters, including those of the trial
         :return: the arguments of the buffer
         """
         given = of_trial["replay_buffer_kwargs"]
@@ -223,10 +223,10 @@ class Manager(ExperimentManager):
 
     def _use_env_kwargs_everywhere(self, hyperparams: dict[str, Any]) -> None:
         """
-        Evaluate and record in the environment of the training: RL Zoo hands the ``env_kwargs`` of the YAML file neither to
-        the evaluation environment nor (through args.yml) to ``record_video``.
+        Use the training's ``env_kwargs`` for evaluation and recording too: RL Zoo passes those of the YAML file neither to the
+        evaluation environment nor (through args.yml) to ``record_video``.
 
-        :param hyperparams: what has been read
+        :param hyperparams: the hyperparameters that were read
         """
         env_kwargs = hyperparams.get("env_kwargs")
         if not env_kwargs:
@@ -238,7 +238,7 @@ class Manager(ExperimentManager):
 
     def _maker_of_single_games(self) -> Callable[[], VecEnv]:
         """
-        :return: makes an environment with one game, played as in the training, that can be recorded
+        :return: function that creates an environment with one game, played as in the training, that can be recorded
         """
         single = copy.copy(self)
         single.vec_env_class, single.verbose, single.eval_env_kwargs = DummyVecEnv, 0, self.env_kwargs
@@ -248,9 +248,9 @@ class Manager(ExperimentManager):
 @contextlib.contextmanager
 def _removed_if_refused(run: Path) -> Iterator[None]:
     """
-    A training that cannot start leaves no folder: RL Zoo would take it for the latest run.
+    Remove the folder of a training that cannot start, which RL Zoo would take for the latest run.
 
-    :param run: the folder that RL Zoo makes for it
+    :param run: the folder that RL Zoo creates for the training
     """
     existed = run.exists()
     try:

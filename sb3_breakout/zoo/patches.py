@@ -1,8 +1,8 @@
 """
-The patches of RL Zoo's modules, applied by ``sb3_breakout/_hook.py`` right after each has been imported.
+Patches of RL Zoo's modules, applied by ``sb3_breakout/_hook.py`` right after each module has been imported.
 
-Each one changes as little as possible, does nothing for other algorithms than ours, and looks up everything it needs before
-it changes anything: on an rl_zoo3 where something is missing it changes nothing, and the hook warns.
+Each patch changes as little as possible, has no effect on other algorithms, and looks up everything it needs before it changes
+anything: if something is missing in the installed rl_zoo3, it changes nothing, and the hook warns.
 """
 
 import inspect
@@ -20,7 +20,7 @@ RECORD_VIDEO = "record_video"
 
 def patch_utils(module: ModuleType) -> None:
     """
-    ``--algo`` knows our algorithms, and ``enjoy`` and ``record_video`` find our agents.
+    Add our algorithms to ``--algo``, and let ``enjoy`` and ``record_video`` find our agents.
 
     :param module: ``rl_zoo3.utils``
     """
@@ -32,7 +32,7 @@ def patch_utils(module: ModuleType) -> None:
 
 def patch_hyperparams_opt(module: ModuleType) -> None:
     """
-    ``-optimize`` and ``--trial-id`` know our search spaces.
+    Add our search spaces to ``-optimize`` and ``--trial-id``.
 
     :param module: ``rl_zoo3.hyperparams_opt``
     """
@@ -45,10 +45,10 @@ def patch_hyperparams_opt(module: ModuleType) -> None:
 
 def patch_exp_manager(module: ModuleType) -> None:
     """
-    :class:`~sb3_breakout.zoo.manager.Manager` takes the place of ``ExperimentManager``, also where RL Zoo has imported it.
+    :class:`~sb3_breakout.zoo.manager.Manager` replaces ``ExperimentManager``, also in modules of RL Zoo that have imported it.
 
     :param module: ``rl_zoo3.exp_manager``
-    :raises AttributeError: if the class has lost something that ours extends
+    :raises AttributeError: if ``ExperimentManager`` lacks something that ours extends
     """
     original = module.ExperimentManager
     from sb3_breakout.zoo.manager import Manager
@@ -66,11 +66,11 @@ def patch_exp_manager(module: ModuleType) -> None:
 
 def patch_cli(module: ModuleType) -> None:
     """
-    ``rl_zoo3 record_video`` works like ``python -m rl_zoo3.record_video``.
+    Make ``rl_zoo3 record_video`` work like ``python -m rl_zoo3.record_video``.
 
     :param module: ``rl_zoo3.cli``
     """
-    if hasattr(module, RECORD_VIDEO):  # it has learnt the command itself
+    if hasattr(module, RECORD_VIDEO):  # this version of RL Zoo has the command
         return
     original = module.main
 

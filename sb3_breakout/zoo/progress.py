@@ -1,4 +1,4 @@
-"""The progress of ``-P`` and of the trials of ``-optimize``: how well the agent plays, what it gets wrong, how it explores."""
+"""Progress display of ``-P`` and of the trials of ``-optimize``: score, loss and exploration."""
 
 import sys
 import time
@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from stable_baselines3.common.callbacks import BaseCallback, StopTrainingOnMaxEpisodes
 from stable_baselines3.common.utils import safe_mean
 
-NARROW = 80  # characters that all parts of a bar need
+NARROW = 80  # columns that the complete bar needs
 
 
 class Position(NamedTuple):
-    """How far a training is."""
+    """The progress of a training."""
 
     done: int
     total: int
@@ -23,12 +23,15 @@ class Position(NamedTuple):
 
     @property
     def share(self) -> float:
-        """In [0, 1]."""
+        """Share of the training that is done, in [0, 1]."""
         return min(self.done / max(self.total, 1), 1.0)
 
 
 class ProgressBar:
-    """SB3's bar (rich, which keeps printed text above the bar) with a postfix, which is all that narrow terminals show."""
+    """
+    Like SB3's bar (rich, which keeps printed text above the bar), with a postfix; narrow terminals show percentage and postfix
+    only.
+    """
 
     def __init__(self) -> None:
         columns: list[ProgressColumn | str] = ["{task.percentage:>3.0f}%", "{task.fields[postfix]}"]
@@ -42,9 +45,9 @@ class ProgressBar:
 
     def update(self, position: Position, speed: float, postfix: str) -> None:
         """
-        :param position: how far the training is
+        :param position: progress of the training
         :param speed: environment steps per second
-        :param postfix: the training's key figures
+        :param postfix: key figures of the training
         """
         self.progress.update(self.task_id, completed=position.done, total=position.total, speed=speed, postfix=postfix)
 
@@ -63,9 +66,9 @@ class TrainingProgressCallback(BaseCallback):
     - ``temp`` or ``eps``: temperature of Boltzmann exploration, or epsilon of epsilon-greedy
     - what the model has in ``figures`` (``ddqn_rnd``: ``alpha``, ``extrinsic`` and ``combined`` reward of the last episodes)
 
-    :param window: how many games or episodes the figures are averaged over
-    :param stop: what ends the training after so many episodes, if anything does: then the progress is that of the episodes
-        or of the steps, whichever is nearer its end
+    :param window: number of games or episodes that the figures are averaged over
+    :param stop: callback that ends the training after a number of episodes, if any: the progress is then that of episodes or
+        steps, whichever is further
     """
 
     REFRESH_INTERVAL = 0.2  # seconds between two updates of the bar
@@ -110,7 +113,7 @@ class TrainingProgressCallback(BaseCallback):
         return True
 
     def _on_training_end(self) -> None:
-        if self._finished:  # RL Zoo ends its first callback a second time
+        if self._finished:  # RL Zoo calls it a second time for its first callback
             return
         self._finished = True
         self._show()
@@ -119,8 +122,8 @@ class TrainingProgressCallback(BaseCallback):
 
     def figures(self) -> dict[str, float]:
         """
-        :return: what the bar shows, without the figures that do not exist yet (``reward`` before the first whole game,
-            ``loss`` before the first update)
+        :return: figures of the bar, without those that do not exist yet (``reward`` before the first whole game, ``loss``
+            before the first update)
         """
         figures: dict[str, float] = {}
         games = [game["r"] for game in self.model.ep_info_buffer or ()][-self.window :]
@@ -165,7 +168,7 @@ class TrainingProgressCallback(BaseCallback):
         steps = Position(self.model.num_timesteps - self._first_step, self._total, "steps")
         if self.stop is None:
             return steps
-        # SB3 counts the episodes of all environments, up to max_episodes of each
+        # SB3 counts the episodes of all environments, and stops at max_episodes times their number
         episodes = Position(self.stop.n_episodes, self.stop.max_episodes * self.training_env.num_envs, "episodes")
         return max(episodes, steps, key=lambda position: position.share)
 
@@ -178,7 +181,7 @@ class TrainingProgressCallback(BaseCallback):
 
 class TrialProgressCallback(TrainingProgressCallback):
     """
-    Prints what a trial of ``-optimize`` tries, and its progress; in lines, as several trials may run at once.
+    Prints the hyperparameters of a trial of ``-optimize``, and its progress in lines, since several trials may run at once.
 
     :param trial: the trial
     """

@@ -1,4 +1,4 @@
-"""``-i``: resume a training."""
+"""Resuming a training with ``-i``."""
 
 import warnings
 from pathlib import Path
@@ -8,17 +8,17 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_breakout.ddqn import DDQN
 
-REPLAY_BUFFER = "replay_buffer.pkl"  # what -i looks for beside the model
+REPLAY_BUFFER = "replay_buffer.pkl"  # the file that -i looks for beside the model
 
 
 class ReplayBufferCheckpoint(BaseCallback):
     """
-    Keeps the replay buffer beside the checkpoints of the model: one file, replaced each time (RL Zoo's checkpoints have none).
+    Saves the replay buffer beside the model's checkpoints: one file, replaced each time (RL Zoo's own checkpoints have none).
 
-    A buffer that cannot be written does not end the training: there is a warning, and the previous file remains.
+    If the buffer cannot be written, training continues with a warning, and the previous file remains.
 
     :param save_freq: steps of the vectorised environment between two checkpoints
-    :param folder: where the model's checkpoints are
+    :param folder: folder of the model's checkpoints
     """
 
     model: DDQN
@@ -39,9 +39,9 @@ class ReplayBufferCheckpoint(BaseCallback):
 
 class ContinuedLearning:
     """
-    A loaded model as RL Zoo should see it: ``learn(n)`` ends at n steps in total, those from before included.
+    Wraps a loaded model for RL Zoo: ``learn(n)`` ends at n steps in total, including earlier ones.
 
-    :param model: a model that was loaded to be trained on
+    :param model: a loaded model whose training continues
     """
 
     def __init__(self, model: DDQN) -> None:
@@ -58,9 +58,9 @@ class ContinuedLearning:
 def check_steps_left(model: DDQN, total_timesteps: int, path: str) -> None:
     """
     :param model: the loaded model
-    :param total_timesteps: agent steps in total
-    :param path: where it was loaded from
-    :raises ValueError: if it has already learned as long
+    :param total_timesteps: total number of agent steps
+    :param path: file it was loaded from
+    :raises ValueError: if the model has already been trained for that long
     """
     if model.num_timesteps >= total_timesteps:
         raise ValueError(
@@ -74,7 +74,7 @@ def check_buffer_beside(model: DDQN, path: str) -> None:
     Warn if there is no replay buffer to resume with.
 
     :param model: the loaded model
-    :param path: where it was loaded from
+    :param path: file it was loaded from
     """
     if not (Path(path).parent / REPLAY_BUFFER).exists():
         warnings.warn(
@@ -86,11 +86,11 @@ def check_buffer_beside(model: DDQN, path: str) -> None:
 
 def check_same_network(model: DDQN, policy_kwargs: Any, path: str) -> None:
     """
-    Warn if the network of a loaded model is not the one that is asked for.
+    Warn if the network of a loaded model is not the requested one.
 
     :param model: the loaded model
     :param policy_kwargs: from the YAML file or ``-params``
-    :param path: where it was loaded from
+    :param path: file it was loaded from
     """
     other = [name for name, value in (policy_kwargs or {}).items() if model.policy_kwargs.get(name) != value]
     if other:

@@ -1,4 +1,4 @@
-"""What ``-optimize`` varies for our algorithms, and how a finished trial becomes hyperparameters again."""
+"""The search space of ``-optimize`` for our algorithms, and the conversion of a finished trial to hyperparameters."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ import optuna
 
 def convert_ddqn_per_params(sampled_params: dict[str, Any]) -> dict[str, Any]:
     """
-    :param sampled_params: parameters of a trial, under the names that :func:`sample_ddqn_per_params` gave them
+    :param sampled_params: parameters of a trial, with the names used in :func:`sample_ddqn_per_params`
     :return: arguments of :class:`~sb3_breakout.ddqn.ddqn.DDQN`
     """
     hyperparams = sampled_params.copy()
     hyperparams["gamma"] = 1 - hyperparams.pop("one_minus_gamma")
-    # beta ends at 1, where the importance weights correct the whole bias (Schaul et al. 2016, section 3.4)
+    # beta ends at 1, where importance weights correct the bias fully (Schaul et al. 2016, section 3.4)
     hyperparams["replay_buffer_kwargs"] = {
         "alpha": hyperparams.pop("alpha"),
         "beta": (hyperparams.pop("beta_initial"), 1.0),
@@ -42,7 +42,7 @@ def sample_ddqn_per_params(
     trial: optuna.Trial, n_actions: int, n_envs: int, additional_args: dict[str, Any]
 ) -> dict[str, Any]:
     """
-    Sampler for DDQN hyperparams. The network is not varied: vectors and images need different ones. Neither are
+    Sampler for DDQN hyperparams. The network is not varied, since vectors and images need different ones. Neither are
     ``batch_size``, ``train_freq`` and ``gradient_steps``: a step of each trial costs as much as with the settings of the YAML
     file, so that no trial wins by computing more.
 

@@ -1,4 +1,4 @@
-"""``rl_zoo3 enjoy`` and ``record_video`` find the agents that come with the package, in any folder and without a network."""
+"""Lets ``rl_zoo3 enjoy`` and ``record_video`` find the agents that come with the package, from any folder and offline."""
 
 import inspect
 import shutil
@@ -16,13 +16,14 @@ DEFAULT_FOLDER = "rl-trained-agents"
 
 def with_shipped_agents(get_model_path: Callable[..., Any]) -> Callable[..., Any]:
     """
-    If RL Zoo's default folder has no run of an algorithm on a game and we ship one, ours is copied there, as RL Zoo copies
-    its downloads: videos are written beside an agent. RL Zoo would download agents that are missing from the organization
-    ``sb3``, which has none of our algorithms: that is an error.
+    Extend RL Zoo's ``get_model_path``. If RL Zoo's default folder has no run of an algorithm on a game and the package ships
+    one, it is copied there, as RL Zoo does with downloads, since videos are written beside the agent. For other missing
+    agents, RL Zoo would try a download from the organization ``sb3``, which has none of our algorithms: an error is raised
+    instead.
 
-    :param get_model_path: RL Zoo's
-    :return: the same, which copies first
-    :raises AttributeError: if it has other arguments than expected
+    :param get_model_path: RL Zoo's function
+    :return: the function, which now copies first
+    :raises AttributeError: if the function does not have the expected arguments
     """
     signature = inspect.signature(get_model_path)
     if not {"folder", "algo", "env_name"} <= signature.parameters.keys():
@@ -40,7 +41,7 @@ def with_shipped_agents(get_model_path: Callable[..., Any]) -> Callable[..., Any
                     shutil.copytree(run, aside, dirs_exist_ok=True)
         try:
             return get_model_path(*args, **kwargs)
-        except (AssertionError, ValueError) as error:  # upon which RL Zoo downloads
+        except (AssertionError, ValueError) as error:  # on which RL Zoo starts a download
             if given["folder"] != DEFAULT_FOLDER or given["algo"] not in ALGORITHMS:
                 raise
             message = f"{error}. Shipped are {', '.join(shipped_agents())}; -f FOLDER looks in another folder."

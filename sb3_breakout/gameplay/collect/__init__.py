@@ -1,1 +1,1 @@
-"""Agents play the games of a dataset: here, on a cluster, or during training."""
+"""Collecting the games of a dataset: on this machine, on a cluster, or during training."""

@@ -1,4 +1,4 @@
-"""Agents that play: ``random``, an agent trained by RL Zoo, or a zip file, each with its share of the games."""
+"""The agents of a collection: ``random``, an agent trained by RL Zoo, or a zip file, each with its share of the games."""
 
 import hashlib
 import re
@@ -23,9 +23,9 @@ class Agent:
     An agent before it is loaded.
 
     :param name: its name in the dataset
-    :param share: of the games, in (0, 1]
-    :param game: what it plays, with its preprocessing
-    :param trained: None for the random agent
+    :param share: share of the games, in (0, 1]
+    :param game: the game it plays, with its preprocessing
+    :param trained: files and settings of the trained agent; None for the random agent
     """
 
     name: str
@@ -36,20 +36,20 @@ class Agent:
     def load(self, env: VecEnv) -> Any:
         """
         :param env: the environment it will play in
-        :return: the agent, with SB3's ``predict``
+        :return: the loaded agent, with SB3's ``predict``
         """
         return RandomAgent(env) if self.trained is None else self.trained.load()
 
 
 def parse_agents(texts: Sequence[str], logs: Path, algo: str | None = None, env_id: str | None = None) -> list[Agent]:
     """
-    Parse command-line arguments of the form ``NAME`` or ``NAME:SHARE``, the name being ``random`` or one that
+    Parse command-line arguments of the form ``NAME`` or ``NAME:SHARE``, where the name is ``random`` or one that
     :func:`~sb3_breakout.agents.find_agent` takes. Agents without a share split the remainder equally.
 
-    :param texts: for instance ``["random:0.3", "ddqn_per:best"]``
+    :param texts: the arguments, for instance ``["random:0.3", "ddqn_per:best"]``
     :param logs: the Zoo's folder of logs
-    :param algo: of the trained agents; None to take it from their files
-    :param env_id: the game; None for that of the trained agents, or Breakout
+    :param algo: algorithm of the trained agents; None to take it from their files
+    :param env_id: the game; None for that of the trained agents, or Breakout if there are none
     :raises ValueError: if a share is not above 0 and at most 1, the shares do not sum to 1, or the agents differ in game or
         preprocessing
     :raises FileNotFoundError: if there is no such agent
@@ -73,9 +73,9 @@ def parse_agents(texts: Sequence[str], logs: Path, algo: str | None = None, env_
 
 def _short_names(typed: Sequence[str]) -> dict[str, str]:
     """
-    :param typed: different agents, as they were typed
-    :return: their names in the dataset, all different: as typed, but for a zip file its own name and as many of the folders
-        above it as tell it from the others
+    :param typed: different agents, as given on the command line
+    :return: their names in the dataset, all different: as given, except that a zip file has its own name and as many of its
+        parent folders as are needed to distinguish it
     """
     paths = {name: Path(name).resolve().with_suffix("") for name in typed if name.endswith(".zip")}
     depth = 1
@@ -99,12 +99,14 @@ def _common_game(trained: dict[str, TrainedAgent], env_id: str | None) -> Game:
 
 
 def _in_words(game: Game) -> str:
-    """:return: a game as one types it: ``PongNoFrameskip-v4 frame_skip=2``"""
+    """:return: a game and its settings as text, for example ``PongNoFrameskip-v4 frame_skip=2``"""
     return " ".join([game.env_id, *(f"{key}={value}" for key, value in {**game.wrapper_kwargs, **game.env_kwargs}.items())])
 
 
 def agents_in_turn(agents: Sequence[Agent]) -> Iterator[Agent]:
-    """:return: endless: the agent of each next game; after any number of games each has about its share"""
+    """
+    :return: endless iterator over the agents of consecutive games; after any number of games, each agent has about its share
+    """
     played = [0] * len(agents)
     games = 0
     while True:
@@ -117,15 +119,15 @@ def agents_in_turn(agents: Sequence[Agent]) -> Iterator[Agent]:
 
 @cache
 def file_sha256(path: Path) -> str:
-    """:return: hash of a file's content (cached: the file does not change while games are collected)"""
+    """:return: SHA-256 of a file's content (cached: the file does not change while games are collected)"""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def describe(agent: Agent, model: Any) -> dict[str, Any]:
     """
     :param agent: the agent
-    :param model: the loaded agent
-    :return: its metadata in the dataset
+    :param model: what ``agent.load`` returned
+    :return: metadata of the agent in the dataset
     """
     if agent.trained is None:
         return {"name": agent.name}
@@ -139,8 +141,8 @@ def describe(agent: Agent, model: Any) -> dict[str, Any]:
 
 def describe_model(model: BaseAlgorithm) -> dict[str, Any]:
     """
-    :return: metadata of a model in its current state: steps it was trained for, a hash of its weights, and how often it plays
-        at random outside of training
+    :return: metadata of a model in its current state: number of training steps, a hash of the weights, and the probability of
+        random actions outside of training
     """
     weights = hashlib.sha256()
     for name, weight in model.policy.named_parameters():
@@ -161,6 +163,6 @@ def _split_share(text: str) -> tuple[str, float | None]:
         return text, None
     if 0 < float(last) <= 1:
         return name, float(last)
-    if name in ALGORITHMS:  # a checkpoint
+    if name in ALGORITHMS:  # the last part names a checkpoint
         return text, None
     raise ValueError(f"A share is above 0 and at most 1 (0.3 is 30 %), received {text!r}.")

@@ -20,19 +20,19 @@ from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
 class RecordGameplayCallback(BaseCallback):
     """
-    At a fixed interval, plays one whole game with the current policy (as ``predict`` plays it in an evaluation) in a
-    separate environment, and adds it to a dataset of gameplay. Training is not affected: the state of the random number
-    generators is restored.
+    Plays one whole game at a fixed interval with the current policy (with ``predict``, as in an evaluation) in a separate
+    environment, and adds it to a dataset of gameplay. Training is not affected: the state of the random number generators is
+    restored.
 
-    RL Zoo's YAML files name it under ``callback:``, and the games go into the run's log folder, under ``gameplay``.
-    Otherwise, give it a folder and an environment; without them (as in the Zoo's search for hyperparameters) it does
+    In RL Zoo, add it to the YAML file under ``callback:``; games are then written to ``gameplay`` in the run's log folder.
+    Otherwise, pass a folder and an environment; without them (as in the Zoo's search for hyperparameters) the callback does
     nothing. A game that cannot be written, or a dataset that is damaged, causes a warning and does not stop the training.
 
-    Before the training starts, a ValueError says if these games do not fit the model or cannot be recorded.
+    Before the training starts, a ``ValueError`` is raised if these games do not fit the model or cannot be recorded.
 
     :param every: agent steps between two games
-    :param folder: of the dataset, new, empty or an existing dataset to extend
-    :param make_env: makes the environment to play in: one game in a ``DummyVecEnv``, with observations as the model sees them
+    :param folder: folder of the dataset: new, empty, or an existing dataset to extend
+    :param make_env: creates the environment to play in: one game in a ``DummyVecEnv``, with the observations of the model
     """
 
     def __init__(
@@ -48,8 +48,10 @@ class RecordGameplayCallback(BaseCallback):
 
     def connect(self, folder: str | os.PathLike[str] | None, make_env: Callable[[], VecEnv] | None) -> None:
         """
-        :param folder: of the dataset
-        :param make_env: makes the environment to play in
+        Set where games are recorded and how they are played.
+
+        :param folder: folder of the dataset
+        :param make_env: creates the environment to play in
         """
         self._folder = None if folder is None else GameplayFolder(folder)
         self._make_env = make_env

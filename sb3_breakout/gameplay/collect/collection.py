@@ -1,4 +1,4 @@
-"""Collects a dataset of whole games, sequentially or in parallel; games that exist already are skipped."""
+"""Collects a dataset of whole games, sequentially or in parallel. Existing games are skipped."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
@@ -33,7 +33,7 @@ class Conditions:
     :param sticky: probability, per emulator frame, that the last action is repeated
     :param native: whether the emulator's screen is saved as well
     :param with_q_values: whether the Q-values of trained agents are saved
-    :param seed: of the collection; the seed of each game is derived from it and the game's number
+    :param seed: seed of the collection; the seed of each game is derived from it and the game's number
     """
 
     sticky: float = 0.0
@@ -53,24 +53,25 @@ class Job:
 
     @property
     def seed(self) -> int:
-        """Of the game."""
+        """Seed of the game."""
         return int(np.random.SeedSequence([self.conditions.seed, self.number]).generate_state(1)[0] // 2)
 
     @property
     def with_q_values(self) -> bool:
-        """Whether the agent has Q-values and they are saved."""
+        """Whether Q-values are saved: they are requested and the agent has them."""
         return self.conditions.with_q_values and self.agent.trained is not None
 
 
 def missing_games(folder: GameplayFolder, agents: Sequence[Agent], episodes: int, conditions: Conditions) -> list[Job]:
     """
     :param folder: the dataset
-    :param agents: who plays
+    :param agents: the agents that play
     :param episodes: number of episodes in the finished dataset
-    :param conditions: how they are played
-    :return: the games that are still missing. Agent and seed of each game depend on these arguments alone.
-    :raises ValueError: if there are others, or an existing one was played by another agent or under other conditions
-    :raises DamagedDataset: if an existing one is damaged, naming file and fault
+    :param conditions: how games are played
+    :return: the games that are still missing. Agent and seed of each game depend on these arguments only
+    :raises ValueError: if the dataset has more episodes, or an existing one was played by another agent or under other
+        conditions
+    :raises DamagedDataset: if an existing episode is damaged, naming file and fault
     """
     there = set(folder.numbers())
     if max(there, default=0) > episodes:
@@ -92,7 +93,7 @@ def collect(jobs: Sequence[Job], workers: int = 1) -> Iterator[int]:
 
     :param jobs: the games
     :param workers: number of processes; the dataset does not depend on it
-    :return: yields the number of each game once it is saved
+    :return: the number of each game, as soon as it is saved
     :raises OSError: if a game cannot be written; all games before it are complete
     """
     if workers == 1:
@@ -107,9 +108,9 @@ def play(job: Job) -> int:
     """
     Play one game. Deterministic: the same job gives the same game.
 
-    :return: its number
+    :return: number of the game
     """
-    with number_of_threads(1):  # sums of floats depend on it
+    with number_of_threads(1):  # floating-point sums depend on the number of threads
         model, env, about = load_agent(job.agent, job.conditions.sticky)
         set_random_seed(job.seed)
         model.action_space.seed(job.seed)
@@ -119,13 +120,14 @@ def play(job: Job) -> int:
 
 def collection_env(game: Game, sticky: float = 0.0) -> VecEnv:
     """
-    One game under the protocol of the Zoo's evaluation: start no-ops, FIRE at each life's start, the agent's observations.
+    Create an environment with one game under the protocol of the Zoo's evaluation: start no-ops, FIRE at the start of each
+    life, the agent's observations.
 
     :param game: the game and its preprocessing
     :param sticky: probability, per emulator frame, that the last action is repeated
     """
     wrapper_kwargs = {**game.wrapper_kwargs, "action_repeat_probability": sticky}
-    env_kwargs = {**game.env_kwargs, "repeat_action_probability": 0.0}  # the emulator's do not tell what they execute
+    env_kwargs = {**game.env_kwargs, "repeat_action_probability": 0.0}  # its executed actions cannot be read
     return make_games(game.env_id, 1, game.n_stack, wrapper_kwargs, env_kwargs)
 
 
@@ -137,7 +139,7 @@ def load_agent(agent: Agent, sticky: float) -> tuple[Any, VecEnv, dict[str, Any]
     :param agent: the agent
     :param sticky: probability, per emulator frame, that the last action is repeated
     :return: the agent, an environment that fits it, and the agent's metadata in the dataset
-    :raises ValueError: if its observation or action space differs from the game's
+    :raises ValueError: if the agent's observation or action space differs from the game's
     """
     env = collection_env(agent.game, sticky)
     model = agent.load(env)
@@ -151,7 +153,7 @@ def load_agent(agent: Agent, sticky: float) -> tuple[Any, VecEnv, dict[str, Any]
 
 def _check_played_alike(job: Job, episode: Episode) -> None:
     """
-    :raises ValueError: if an existing episode is of another game than the one that would be played now
+    :raises ValueError: if an existing episode differs from the one that would be played now
     """
     facts, conditions = episode.facts, job.conditions
     was = {
@@ -172,7 +174,7 @@ def _check_played_alike(job: Job, episode: Episode) -> None:
     )
     for (name, before), now in zip(was.items(), wanted, strict=True):
         _check_same(episode, name, before, now)
-    if facts.get("seed") != job.seed:  # which follows from it
+    if facts.get("seed") != job.seed:  # game seeds are derived from the collection's seed
         raise ValueError(_differs(episode, "another --seed", conditions.seed))
     _, env, _ = load_agent(job.agent, conditions.sticky)
     for name, now in recorder_of(env).facts.items():

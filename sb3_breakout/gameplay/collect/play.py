@@ -15,7 +15,7 @@ def recorder_of(env: VecEnv) -> GameRecorder:
     Return the recorder of an environment; insert one if there is none.
 
     :param env: one game in a ``DummyVecEnv``, under any wrappers
-    :raises ValueError: if the environment is of another kind, or its games cannot be recorded
+    :raises ValueError: if the environment is of another kind, or its game cannot be recorded
     """
     games = env.unwrapped
     if not isinstance(games, DummyVecEnv) or isinstance(games, AleVecEnv) or games.num_envs != 1:
@@ -35,12 +35,12 @@ def play_game(
 
     :param model: anything with SB3's ``predict``
     :param env: one game in a ``DummyVecEnv``
-    :param writer: where the episode is written to
+    :param writer: writes the episode
     :param agent: metadata of the model, serializable as JSON; at least its ``name``
-    :param seed: of the game
-    :param with_q_values: whether to save a DDQN's Q-values of each state in which it chose an action
+    :param seed: seed of the game
+    :param with_q_values: whether to save the Q-values of a DDQN for each state in which it chose an action
     :return: the episode
-    :raises OSError: if it cannot be written; nothing of it is kept
+    :raises OSError: if the episode cannot be written; nothing of it is kept
     """
     recorder = recorder_of(env)
     recorder.record(writer, agent=agent, seed=seed)

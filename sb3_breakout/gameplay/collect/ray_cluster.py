@@ -17,10 +17,8 @@ from sb3_breakout.gameplay.collect.agents import Agent
 from sb3_breakout.gameplay.collect.collection import Job, load_agent, play
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
-GAMES_PER_CPU = 2  # one being played and one waiting: no CPU is idle, and memory does not grow with the collection
-LOST_AT_MOST = (
-    20  # times: losing a node is an accident, but a game that crashes its process each time would be retried for ever
-)
+GAMES_PER_CPU = 2  # one in play and one waiting: no CPU is idle, and memory does not grow with the collection
+LOST_AT_MOST = 20  # losses of a game: nodes fail by chance, but a game that always crashes would be retried for ever
 
 
 def collect_on_ray(jobs: Sequence[Job], address: str) -> Iterator[int]:
@@ -29,22 +27,21 @@ def collect_on_ray(jobs: Sequence[Job], address: str) -> Iterator[int]:
     machine.
 
     :param jobs: the games
-    :param address: as ``ray.init`` takes it: ``auto``, ``local``, ``HOST:PORT`` or ``ray://HOST:PORT``
-    :return: the number of each game when it is done
-    :raises ClusterError: if there is no such cluster, or a game fails by itself or is lost repeatedly; all games before it
-        are complete
+    :param address: address of the cluster, as for ``ray.init``: ``auto``, ``local``, ``HOST:PORT`` or ``ray://HOST:PORT``
+    :return: the number of each game, as soon as it is saved
+    :raises ClusterError: if there is no such cluster, or a game fails or is lost repeatedly; all games before it are complete
     :raises OSError: if a game cannot be written or an agent cannot be read; all games before it are complete
     """
     connect(address)
     try:
         play_there = ray.remote(max_retries=LOST_AT_MOST)(_play)
         agents = {job.agent for job in jobs}
-        # Each is sent once
+        # Each checkpoint is sent once
         checkpoints = {agent: agent.trained and ray.put(agent.trained.path.read_bytes()) for agent in agents}
         waiting = iter(jobs)
         running: dict[ray.ObjectRef, Job] = {}
         while True:
-            room = GAMES_PER_CPU * max(int(ray.cluster_resources().get("CPU", 0)), 1)  # nodes come and go
+            room = GAMES_PER_CPU * max(int(ray.cluster_resources().get("CPU", 0)), 1)  # nodes may join or leave
             for job in islice(waiting, max(room - len(running), 0)):
                 running[play_there.remote(job, checkpoints[job.agent])] = job
             if not running:
@@ -59,10 +56,10 @@ def collect_on_ray(jobs: Sequence[Job], address: str) -> Iterator[int]:
 
 
 def _fetch(reference: "ray.ObjectRef", job: Job) -> dict[str, bytes]:
-    """:return: content of each of the episode's files"""
+    """:return: content of each file of the episode, by name"""
     try:
         return ray.get(reference)
-    except ray.exceptions.RayError as error:  # raised on the node, and would be again; or lost too often
+    except ray.exceptions.RayError as error:  # the game failed on the node, and would fail again, or it was lost too often
         raise ClusterError(
             f"Game {job.number} cannot be played on this cluster: {first_line(error)} {SAME_EVERYWHERE}"
         ) from error
@@ -70,12 +67,12 @@ def _fetch(reference: "ray.ObjectRef", job: Job) -> dict[str, bytes]:
 
 def _play(job: Job, checkpoint: bytes | None) -> dict[str, bytes]:
     """
-    On a node: play a game.
+    Play a game on a node.
 
     :param job: the game; its paths are those of the collector's machine
-    :param checkpoint: content of the agent's file, if it has one
-    :return: content of each of the episode's files
-    :raises RuntimeError: if it fails, naming the node
+    :param checkpoint: content of the agent's file, if any
+    :return: content of each file of the episode, by name
+    :raises RuntimeError: if the game fails, naming the node
     """
     try:
         agent = job.agent if checkpoint is None else _load_here(job.agent, checkpoint, job.conditions.sticky)
@@ -89,7 +86,7 @@ def _play(job: Job, checkpoint: bytes | None) -> dict[str, bytes]:
 
 @cache
 def _load_here(agent: Agent, checkpoint: bytes, sticky: float) -> Agent:
-    """:return: the agent as ``play`` finds it loaded already; its file, which has the name it has at the collector, is gone"""
+    """:return: the agent, already loaded for ``play`` (cached); its temporary file, named as at the collector, is deleted"""
     assert agent.trained is not None
     with TemporaryDirectory() as aside:
         path = Path(aside) / agent.trained.path.name

@@ -1,4 +1,4 @@
-"""Records a game directly above frame skipping, where all actions pass: those of the agent and those of wrappers."""
+"""Records a game directly above frame skipping, where all actions pass through: those of the agent and those of wrappers."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
 class ExecutedActions(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
-    Notes the action of each emulator frame, below the wrapper that makes actions sticky.
+    Records the action of each emulator frame, below the wrapper that makes actions sticky.
 
     :param env: an Atari game without frame skip
     """
@@ -43,12 +43,12 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
     Records whole games without changing them.
 
-    ``GameRecorder.put_into(env)`` inserts it into an environment; each call of ``record`` then records the next game.
-    A recorded game begins with its first picture after the start no-ops, and has one frame more than steps.
+    ``GameRecorder.put_into(env)`` inserts it into an environment; each call of ``record`` then records the next game. A
+    recorded game begins with the first picture after the start no-ops, and has one more frame than steps.
 
-    :param game: the game below the handling of lives: skips frames, returns pictures (height, width, 1 or 3) uint8
-    :param wrapper: the one above that handles them, and acts at the start of each life
-    :param facts: how it is played (see :func:`~sb3_breakout.gameplay.dataset.provenance.game_facts`)
+    :param game: the game below the handling of lives; it skips frames and returns pictures (height, width, 1 or 3) uint8
+    :param wrapper: the wrapper above, which handles lives and acts at the start of each life
+    :param facts: how the game is played (see :func:`~sb3_breakout.gameplay.dataset.provenance.game_facts`)
     """
 
     def __init__(self, game: gym.Env, wrapper: AtariPreprocessing, facts: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         self._steps: dict[str, list[Any]] | None = None  # None if no game is being recorded
         self._start = ""
         self._q_values: list[float] | None = None
-        self._executed: ExecutedActions | None = None  # None if they are the agent's
+        self._executed: ExecutedActions | None = None  # None without sticky actions
         sticky = unwrap_wrapper(game, StickyActionEnv)
         if sticky is not None:
             self._executed = sticky.env = ExecutedActions(sticky.env)
@@ -73,9 +73,9 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         """
         Place a recorder inside an environment.
 
-        :param env: a game under :class:`~sb3_breakout.envs.AtariPreprocessing` and whatever is above it
+        :param env: a game with :class:`~sb3_breakout.envs.AtariPreprocessing` and any wrappers above it
         :return: the recorder
-        :raises ValueError: if a game of this environment could not be played again
+        :raises ValueError: if games of this environment could not be replayed
         """
         wrapper = AtariPreprocessing.of(env)
         shaping = unwrap_wrapper(env, RewardShapingWrapper)
@@ -87,26 +87,26 @@ class GameRecorder(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
         """
         Record the game that the next reset starts.
 
-        :param writer: where to write it
+        :param writer: writes the episode
         :param about: metadata of the episode, for instance ``agent`` and ``seed``; serializable as JSON
         """
         self.stop()
         self._writer, self._about = writer, about
 
     def stop(self) -> None:
-        """Discard the game that is being recorded or was about to be."""
+        """Discard the recording in progress, or the request for one."""
         if self._writer is not None:
             self._writer.give_up()
         self._writer = self._steps = self._q_values = None
 
     @property
     def recording(self) -> bool:
-        """Whether a game is being recorded or about to be."""
+        """Whether a game is being recorded or will be at the next reset."""
         return self._writer is not None
 
     def note(self, q_values: np.ndarray) -> None:
         """
-        Record the agent's Q-values with the next step.
+        Record the agent's Q-values along with the next step.
 
         :param q_values: (n_actions,)
         """

@@ -1,1 +1,1 @@
-"""The dataset on disk: written, validated, loaded, verified, exported, displayed."""
+"""The dataset on disk: writing, validation, loading, verification, export and display."""

@@ -1,4 +1,4 @@
-"""An episode on disk, validated when it is opened. All code that reads episodes reads them through this module."""
+"""An episode on disk, validated when it is opened. All code reads episodes through this module."""
 
 import os
 import re
@@ -19,8 +19,8 @@ class Episode:
     """
     One game of T steps and T + 1 frames.
 
-    :param folder: where it is
-    :param facts: the content of its ``episode.json``
+    :param folder: folder of the episode
+    :param facts: content of its ``episode.json``
     """
 
     folder: Path
@@ -30,8 +30,8 @@ class Episode:
     def open(cls, folder: Path) -> "Episode":
         """
         :param folder: the episode's folder
-        :return: the episode; of its pictures only the names are checked
-        :raises DamagedDataset: naming file and fault
+        :return: the episode; its pictures are only checked by name
+        :raises DamagedDataset: if the episode is damaged, naming file and fault
         """
         if not re.fullmatch(EPISODE_NAME, folder.name):
             raise DamagedDataset(f"{folder} is not an episode: episodes are named like {episode_name(1)}.")
@@ -80,7 +80,7 @@ class Episode:
         return png.read(f"{self.folder}/{native_name(0)}").shape
 
     def frames(self) -> np.ndarray:
-        """:return: all of them, (T + 1, height, width, 1 or 3) uint8"""
+        """:return: all frames that the agent saw, (T + 1, height, width, 1 or 3) uint8"""
         return np.stack([self.frame(step) for step in range(len(self) + 1)])
 
     def _check_pictures(self) -> None:

@@ -36,11 +36,11 @@ def export(folder: GameplayFolder, form: str, target: Path, progress_bar: bool =
     :param form: a key of ``EXPORTERS``
     :param target: folder to write, which must not exist
     :param progress_bar: show how many episodes are written, on stderr
-    :raises FileExistsError: if it exists
+    :raises FileExistsError: if the target exists
     :raises FileNotFoundError: if there is no dataset
-    :raises OSError: if something cannot be written
+    :raises OSError: if the target cannot be written
     :raises ImportError: if the format's library is not installed
-    :raises DamagedDataset: naming file and fault
+    :raises DamagedDataset: if the dataset is damaged, naming file and fault
     """
     check_choice("format", form, tuple(EXPORTERS))
     splits = read_splits(folder)
@@ -53,8 +53,8 @@ def export(folder: GameplayFolder, form: str, target: Path, progress_bar: bool =
 def _opened(folder: GameplayFolder, names: Iterable[str], written: Callable[[int], None]) -> Iterator[Episode]:
     """
     :param folder: the dataset
-    :param names: of episodes
-    :param written: is called with 1 when the next episode, or the end, is asked for
+    :param names: names of the episodes
+    :param written: called with 1 after each episode, when the next one or the end is requested
     """
     for name in names:
         yield Episode.open(folder.episodes / name)
@@ -63,9 +63,9 @@ def _opened(folder: GameplayFolder, names: Iterable[str], written: Callable[[int
 
 def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
-    ``SPLIT/episode_000001.npz``: frames (T + 1, height, width, channels) uint8, actions (T,) int64 (0 LEFT, 1 NOTHING,
-    2 RIGHT), ale_actions (T,) int64, rewards and shaped_rewards (T,) float32, pressed (by a wrapper) and life_lost (T,) bool,
-    lives (T + 1,) int64, of games with sticky actions executed_actions (T, frame_skip) int64, -1 after the game's end, and
+    ``SPLIT/episode_000001.npz``: frames (T + 1, height, width, channels) uint8, actions (T,) int64 (0 LEFT, 1 NOTHING, 2
+    RIGHT), ale_actions (T,) int64, rewards and shaped_rewards (T,) float32, pressed (by a wrapper) and life_lost (T,) bool,
+    lives (T + 1,) int64; in games with sticky actions, executed_actions (T, frame_skip) int64, -1 after the game's end; and
     facts, everything else as JSON text.
     """
     (root / split).mkdir()
@@ -89,15 +89,15 @@ def export_npz(episodes: Iterable[Episode], root: Path, split: str) -> None:
 
 
 def _padded(rows: list[list[int]], length: int) -> np.ndarray:
-    """:return: (number of rows, length) int64, filled up with -1"""
+    """:return: (number of rows, length) int64, padded with -1"""
     return np.array([row + [-1] * (length - len(row)) for row in rows], dtype=np.int64)
 
 
 def export_mp4(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
-    ``SPLIT/episode_000001.mp4``, T + 1 frames of lossless H.264 in RGB (in the usual YUV, readers disagree by a step of
-    brightness), ``episode_000001_native.mp4`` of the emulator's screens where there are any, and ``episode_000001.json``, a
-    copy of the episode's own.
+    ``SPLIT/episode_000001.mp4``, T + 1 frames of lossless H.264 in RGB (with the usual YUV, decoders differ by one level of
+    brightness), ``episode_000001_native.mp4`` with the emulator's screens if there are any, and ``episode_000001.json``, a
+    copy of ``episode.json``.
     """
     (root / split).mkdir()
     for episode in episodes:
@@ -112,10 +112,10 @@ def export_mp4(episodes: Iterable[Episode], root: Path, split: str) -> None:
 
 def _write_mp4(path: Path, pictures: Iterator[np.ndarray], fps: float) -> None:
     """
-    :param path: the file
+    :param path: the file to write
     :param pictures: one or more, (height, width, 1 or 3) uint8
     :param fps: pictures per second
-    :raises OSError: if it cannot be written, with what ffmpeg said
+    :raises OSError: if it cannot be written, with ffmpeg's message
     """
     first = next(pictures)
     height, width, channels = first.shape
@@ -127,9 +127,9 @@ def _write_mp4(path: Path, pictures: Iterator[np.ndarray], fps: float) -> None:
 def export_minari(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
     Dataset ``breakout/SPLIT-v0`` of Minari, for ``MINARI_DATASETS_PATH=root``: observations (T + 1, height, width, channels)
-    without JPEG, actions 0 LEFT, 1 NOTHING, 2 RIGHT, raw rewards; in ``infos``, where the first entry is the reset's,
-    ``lives``, ``ale_action`` (first -1) and ``pressed`` (by a wrapper; first False). The environment that Minari recovers
-    shows the same observations, and has the emulator's actions.
+    without JPEG, actions 0 LEFT, 1 NOTHING, 2 RIGHT, raw rewards; in ``infos``, whose first entry is the reset's, ``lives``,
+    ``ale_action`` (first -1) and ``pressed`` (by a wrapper; first False). The environment that Minari recovers has the same
+    observations, but the emulator's actions.
     """
     import minari
     from gymnasium import spaces
@@ -158,7 +158,7 @@ def export_minari(episodes: Iterable[Episode], root: Path, split: str) -> None:
             dataset.update_dataset_from_buffer([buffer])
             continue
         with warnings.catch_warnings(), _environment_variable("MINARI_DATASETS_PATH", str(root)):
-            warnings.simplefilter("ignore")  # it misses an e-mail address and the like
+            warnings.simplefilter("ignore")  # about a missing e-mail address and the like
             dataset = minari.create_dataset_from_buffers(
                 f"breakout/{split}-v0",
                 [buffer],
@@ -175,7 +175,7 @@ def export_minari(episodes: Iterable[Episode], root: Path, split: str) -> None:
 
 def export_arrayrecord(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
-    ``SPLIT/episode_000001.array_record``, one pickled record each, as Jasmine reads them: ``raw_video`` (the bytes of
+    ``SPLIT/episode_000001.array_record``, one pickled record per episode, as Jasmine reads them: ``raw_video`` (the bytes of
     (T + 1, height, width, channels) uint8), ``sequence_length`` T + 1, ``actions`` (T + 1,) int64, the last of which (NOTHING)
     has no meaning; and ``rewards`` (T,) float32, ``frame_shape`` and ``ale_actions`` (T,) int64 besides.
     """
@@ -201,8 +201,8 @@ def export_huggingface(episodes: Iterable[Episode], root: Path, split: str) -> N
     """
     ``data/SPLIT-00000-of-00001.parquet`` for ``datasets.load_dataset``, a row for each frame: ``frame`` (a PNG picture),
     ``action`` (a ``ClassLabel``: 0 LEFT, 1 NOTHING, 2 RIGHT), ``ale_action``, ``pressed`` (by a wrapper), ``reward`` and
-    ``life_lost`` of the step that answered it (None for a game's last frame), ``lives``, ``episode``, ``step``, ``agent``,
-    and ``native``, the emulator's screen, where the first episode has one.
+    ``life_lost`` of the step taken at that frame (None for a game's last frame), ``lives``, ``episode``, ``step``, ``agent``,
+    and ``native``, the emulator's screen, if the first episode has screens.
     """
     from datasets import ClassLabel, Features, Image, Value
     from pyarrow import Table
@@ -233,7 +233,7 @@ def export_huggingface(episodes: Iterable[Episode], root: Path, split: str) -> N
 
 
 def _columns(episode: Episode, native: bool) -> dict[str, list[Any]]:
-    """:return: what :func:`export_huggingface` writes of an episode, T + 1 entries each"""
+    """:return: the columns of :func:`export_huggingface` for one episode, T + 1 entries each"""
     facts, frames = episode.facts, range(len(episode) + 1)
     columns = {
         "episode": [episode.name for _ in frames],

@@ -1,4 +1,4 @@
-"""The files that are derived from the episodes and can be rebuilt at any time: labels, splits, and the dataset's card."""
+"""Files that are derived from the episodes and can be rebuilt at any time: labels, splits, and the dataset's card."""
 
 import random
 from collections import Counter
@@ -11,16 +11,17 @@ from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.layout import FORMAT, LABELS, GameplayFolder, write_json
 from sb3_breakout.gameplay.dataset.schema import CARD, SPLITS_FILE, read_json
 
-BLOCK = 10  # one episode in each ten is for validation
+BLOCK = 10  # one of each ten episodes is for validation
 SPLITS = ("train", "validation")
 
 
 def split_of(number: int, seed: int) -> str:
     """
-    Of each ten consecutive episodes, the seed chooses one for validation, independently of all other episodes.
+    Assign an episode to a split. Of each ten consecutive episodes, the seed selects one for validation, independently of all
+    other episodes.
 
-    :param number: of the episode, from 1
-    :param seed: of the split
+    :param number: number of the episode, from 1
+    :param seed: seed of the split
     :return: ``"train"`` or ``"validation"``
     """
     block, place = divmod(number - 1, BLOCK)
@@ -32,7 +33,7 @@ def rebuild_indexes(folder: GameplayFolder, split_seed: int = 0) -> dict[str, An
     Rebuild ``actions/actions.json``, ``splits.json`` and ``dataset.json`` from the episodes.
 
     :param folder: the dataset
-    :param split_seed: seed of the split; ignored if the dataset has one already
+    :param split_seed: seed of the split; ignored if the dataset already has one
     :return: the card, as in ``dataset.json``
     :raises DamagedDataset: if an episode is damaged, naming file and fault
     """

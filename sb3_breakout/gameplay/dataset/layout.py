@@ -25,13 +25,13 @@ from typing import Any
 from sb3_breakout.common.files import atomic_write, remove_abandoned
 
 EPISODE_NAME = "episode_([0-9]{6}|[1-9][0-9]{6,8})"
-FORMAT = 1  # of episode.json; other versions are refused
+FORMAT = 1  # version of episode.json; others are refused
 LABELS = ("LEFT", "NOTHING", "RIGHT")  # the index of a label here is its number in tensors and exports
 
 EMULATOR_FRAMES_PER_SECOND = 60
 
 LARGEST_FILE = 2**30  # bytes
-LARGEST_SIDE = 1024  # of a picture, in pixels
+LARGEST_SIDE = 1024  # pixels, of a picture
 
 
 class DamagedDataset(ValueError):
@@ -57,7 +57,7 @@ class GameplayFolder:
     """
     The paths of one dataset.
 
-    :param root: its folder, which need not exist
+    :param root: folder of the dataset, which need not exist
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
@@ -69,10 +69,10 @@ class GameplayFolder:
 
     def claim(self) -> None:
         """
-        Create an empty dataset in the folder, or continue the one that is there.
+        Create an empty dataset in the folder, or continue the existing one.
 
-        :raises FileExistsError: if it holds something else, which is left unchanged
-        :raises OSError: if it cannot be written to
+        :raises FileExistsError: if the folder holds something else, which is left unchanged
+        :raises OSError: if the folder cannot be written to
         :raises DamagedDataset: if one of its folders is a symbolic link
         """
         if self.root.is_file():
@@ -91,7 +91,7 @@ class GameplayFolder:
     def check(self) -> None:
         """
         :raises FileNotFoundError: if there is no dataset
-        :raises DamagedDataset: if one of its folders is a symbolic link, which could lead out of it
+        :raises DamagedDataset: if one of its folders is a symbolic link, which could lead out of the dataset
         """
         if not self.card.is_file():
             raise FileNotFoundError(f"{self.root} is not a dataset of gameplay: there is no {self.card}.")
@@ -112,7 +112,7 @@ class GameplayFolder:
         return sorted(int(name.removeprefix("episode_")) for name in self.names() if re.fullmatch(EPISODE_NAME, name))
 
     def _foreign_file(self) -> Path | None:
-        """:return: a file other than those of a failed start, if there is one"""
+        """:return: a file that is not left over from a failed ``claim``, if there is one"""
         files = (path for path in self.root.rglob("*") if path.is_symlink() or not path.is_dir())
         return next((file.relative_to(self.root) for file in files if not file.name.startswith(f".{self.card.name}.")), None)
 
@@ -126,10 +126,10 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """
-    :param path: of a dataset's file
+    :param path: a file of a dataset
     :return: its content
-    :raises DamagedDataset: if it is missing, unreadable, very large, or not a regular file of the dataset itself but a link,
-        a folder, a device
+    :raises DamagedDataset: if it is missing, unreadable, larger than ``LARGEST_FILE``, or not a regular file but a link, a
+        folder or a device
     """
     try:
         status = os.lstat(path)

@@ -1,5 +1,5 @@
 """
-A dataset of LeRobot, version 3.0 of its format (https://huggingface.co/docs/lerobot/lerobot-dataset-v3)::
+Export to LeRobot datasets, version 3.0 of the format (https://huggingface.co/docs/lerobot/lerobot-dataset-v3)::
 
     meta/info.json                              features, frames per second, numbers of episodes and frames
     meta/stats.json                             of each feature: min, max, mean, std, count and quantiles
@@ -7,7 +7,7 @@ A dataset of LeRobot, version 3.0 of its format (https://huggingface.co/docs/ler
     meta/episodes/chunk-000/file-000.parquet    a row for each episode: its rows in the data, its own statistics
     data/chunk-000/file-000.parquet             a row for each frame, with the picture as PNG
 
-It is written without LeRobot, which cannot be installed beside RL Zoo.
+It is written without LeRobot, which cannot be installed together with RL Zoo.
 """
 
 import json
@@ -24,7 +24,7 @@ from sb3_breakout.gameplay.dataset.episode import Episode
 from sb3_breakout.gameplay.dataset.layout import EMULATOR_FRAMES_PER_SECOND, LABELS
 
 IMAGE = "observation.image"
-NUMBERS = {  # of each frame, as LeRobot names and types them
+NUMBERS = {  # columns of each frame, with LeRobot's names and types
     "action": "int64",
     "ale_action": "int64",
     "pressed": "bool",
@@ -37,16 +37,16 @@ INDEXES = {"timestamp": "float32", "frame_index": "int64", "episode_index": "int
 FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 FIRST_FILE = FILE.format(chunk_index=0, file_index=0)
 QUANTILES = (0.01, 0.10, 0.50, 0.90, 0.99)
-Distribution = list[Counter[float]]  # of each channel: how often each value occurs
+Distribution = list[Counter[float]]  # for each channel, how often each value occurs
 
 
 def export_lerobot(episodes: Iterable[Episode], root: Path, split: str) -> None:
     """
     ``LeRobotDataset("breakout", root=root / split)``, a row for each frame: ``observation.image`` (a PNG picture in RGB, in
     which a grey frame has three equal channels, as LeRobot expects them), ``action`` (0 LEFT, 1 NOTHING, 2 RIGHT),
-    ``ale_action``, ``pressed`` (by a wrapper), ``next.reward`` (raw), ``next.done`` and ``next.truncated`` of the step that
-    answered it, ``lives`` and ``agent``. A game of T steps has T + 1 rows; the last has its last frame, and the action and
-    reward of no step: NOTHING, 0.
+    ``ale_action``, ``pressed`` (by a wrapper), ``next.reward`` (raw), ``next.done`` and ``next.truncated`` of the step taken
+    at that frame, ``lives`` and ``agent``. A game of T steps has T + 1 rows; the last has the last frame, and as no step
+    follows, action NOTHING and reward 0.
     """
     from datasets import Features, Image, Value
     from pyarrow import Table, parquet
@@ -84,8 +84,8 @@ def export_lerobot(episodes: Iterable[Episode], root: Path, split: str) -> None:
 
 def _columns(episode: Episode) -> tuple[dict[str, Any], dict[str, Distribution]]:
     """
-    :param episode: of T steps
-    :return: everything of it but the indexes, T + 1 entries each; and the distributions of what is no text
+    :param episode: an episode of T steps
+    :return: its columns except the indexes, T + 1 entries each; and the distributions of all columns that are not text
     """
     facts, length = episode.facts, len(episode) + 1
     pictures, pixels = [], np.zeros((3, 256), dtype=np.int64)
@@ -106,7 +106,7 @@ def _columns(episode: Episode) -> tuple[dict[str, Any], dict[str, Distribution]]
     }
     columns = {IMAGE: pictures, "agent": [facts["agent"]["name"]] * length, **numbers}
     distributions = {name: [Counter(values.astype(float).tolist())] for name, values in numbers.items()}
-    values = np.arange(256) / 255  # LeRobot's pictures have values from 0 to 1
+    values = np.arange(256) / 255  # LeRobot scales pictures to [0, 1]
     distributions[IMAGE] = [Counter(dict(zip(values.tolist(), counts.tolist(), strict=True))) for counts in pixels]
     return columns, distributions
 
@@ -114,7 +114,7 @@ def _columns(episode: Episode) -> tuple[dict[str, Any], dict[str, Distribution]]
 def _episode_row(
     number: int, task: str, length: int, first_row: int, distributions: dict[str, Distribution]
 ) -> dict[str, Any]:
-    """:return: what ``meta/episodes`` says of an episode"""
+    """:return: the row of an episode in ``meta/episodes``"""
     place = {f"{of}/{kind}_index": 0 for of in ("data", "meta/episodes") for kind in ("chunk", "file")}
     statistics = {
         f"stats/{feature}/{name}": value
@@ -127,9 +127,9 @@ def _episode_row(
 
 def _statistics(distributions: dict[str, Distribution], frames: int) -> dict[str, dict[str, Any]]:
     """
-    :param distributions: of each feature
+    :param distributions: distribution of each feature
     :param frames: number of frames
-    :return: the statistics of each feature in LeRobot's shapes, (1,), or (3, 1, 1) of pictures
+    :return: the statistics of each feature in LeRobot's shapes: (1,), or (3, 1, 1) for pictures
     """
     statistics: dict[str, dict[str, Any]] = {}
     for feature, channels in distributions.items():
@@ -144,7 +144,7 @@ def _statistics(distributions: dict[str, Distribution], frames: int) -> dict[str
 def _of_channel(counts: Counter[float]) -> dict[str, float]:
     """
     :param counts: how often each value occurs
-    :return: exact statistics; a quantile is a value that occurs
+    :return: exact statistics; quantiles are values that occur
     """
     values = np.array(sorted(value for value, count in counts.items() if count))
     weights = np.array([counts[value] for value in values])
@@ -156,7 +156,7 @@ def _of_channel(counts: Counter[float]) -> dict[str, float]:
 
 
 def _info(split: str, frame_shape: list[int], fps: float, episodes: int, frames: int) -> dict[str, Any]:
-    """:return: ``meta/info.json``"""
+    """:return: content of ``meta/info.json``"""
     numbers = {name: {"dtype": dtype, "shape": [1], "names": None} for name, dtype in (NUMBERS | INDEXES).items()}
     picture = {"dtype": "image", "shape": [*frame_shape[:2], 3], "names": ["height", "width", "channels"]}
     return {

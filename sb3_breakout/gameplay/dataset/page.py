@@ -39,7 +39,7 @@ def write_page(folder: GameplayFolder) -> Path:
 
 
 def _script(content: Any) -> str:
-    """:return: JavaScript that is safe inside HTML: an agent may be called ``</script>``"""
+    """:return: JavaScript that is safe inside HTML, even if an agent is called ``</script>``"""
     return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
 
 

@@ -12,7 +12,7 @@ from sb3_breakout.gameplay.dataset.layout import LARGEST_SIDE, DamagedDataset, r
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PALETTE = 3  # PNG's colour type
-HEADER = SIGNATURE + b"\0\0\0\rIHDR"  # before width, height, bits per value and colour type
+HEADER = SIGNATURE + b"\0\0\0\rIHDR"  # what precedes width, height, bits per value and colour type
 CHANNELS = {0: 1, 2: 3, 3: 3}  # of PNG's colour types: grey, RGB, palette
 SHORTEST = 45  # bytes: signature, header, end
 END_OF_FILE = b"IEND\xaeB`\x82"
@@ -20,8 +20,8 @@ END_OF_FILE = b"IEND\xaeB`\x82"
 
 class ScreenEncoder:
     """
-    Encodes the screens of a game as PNG files with a palette: the emulator's own colour numbers have a third of the bytes of
-    RGB, and take a quarter of the time. Readers expand them to RGB (Pillow: ``Image.open(path).convert("RGB")``).
+    Encodes the screens of a game as PNG files with a palette: the emulator's own colour indices take a third of the bytes of
+    RGB and a quarter of the time. Readers expand them to RGB (Pillow: ``Image.open(path).convert("RGB")``).
 
     :param ale: the emulator
     """
@@ -30,7 +30,7 @@ class ScreenEncoder:
         self._ale = ale
         height, width = ale.getScreenDims()
         self._header = struct.pack(">IIBBBBB", width, height, 8, PALETTE, 0, 0, 0)
-        self._rows = np.zeros((height, width + 1), dtype=np.uint8)  # the first of each row: no filter
+        self._rows = np.zeros((height, width + 1), dtype=np.uint8)  # the first byte of each row is the filter type: none
         self._palette = np.zeros((256, 3), dtype=np.uint8)
         self._unseen = np.ones(256, dtype=np.uint8)
 
@@ -55,10 +55,10 @@ def read(path: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
     :param path: a PNG file
     :param shape: the expected shape; without one, no side may be longer than 1024 pixels
     :return: (height, width, 1) or, in RGB, (height, width, 3), uint8
-    :raises DamagedDataset: if it cannot be read, is broken or has another shape, naming it
+    :raises DamagedDataset: if the file cannot be read, is broken or has another shape, naming it
     """
     content = read_file(path)
-    # OpenCV fills in what is missing from a truncated file
+    # OpenCV would fill in the missing part of a truncated file
     whole = len(content) > SHORTEST and content.startswith(HEADER) and content.endswith(END_OF_FILE)
     if whole:
         _check_header(path, content, shape)

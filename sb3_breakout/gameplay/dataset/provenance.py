@@ -1,4 +1,4 @@
-"""Everything needed to replay a game."""
+"""The data needed to replay a game."""
 
 import base64
 import hashlib
@@ -27,9 +27,9 @@ PACKAGES = ("ale-py", "gymnasium", "stable-baselines3", "numpy", "opencv-python"
 def game_facts(wrapper: AtariPreprocessing, shaping: RewardShapingWrapper | None) -> dict[str, Any]:
     """
     :param wrapper: the game's preprocessing
-    :param shaping: the wrapper that shapes its rewards, if any
+    :param shaping: the wrapper that shapes the game's rewards, if any
     :return: everything that determines frames and rewards, serializable as JSON
-    :raises ValueError: if a game could not be replayed from this
+    :raises ValueError: if the game could not be replayed from these facts
     """
     if (other := wrapper.interfering_wrapper()) is not None:
         raise ValueError(f"A game with {type(other).__name__} below AtariPreprocessing cannot be recorded: move it above.")
@@ -59,14 +59,14 @@ def game_facts(wrapper: AtariPreprocessing, shaping: RewardShapingWrapper | None
 def preprocessing_arguments(game: dict[str, Any]) -> dict[str, Any]:
     """
     :param game: the result of :func:`game_facts`
-    :return: arguments of ``AtariPreprocessing`` that reproduce the recorded game: every step, as it was executed, raw
-        rewards, no presses
+    :return: arguments of ``AtariPreprocessing`` that reproduce the recorded game: every step as it was executed, raw rewards,
+        no FIRE presses
     """
     height, width, channels = game["frame_shape"]
     return {
         "noop_max": 0,
         "frame_skip": game["frame_skip"],
-        "screen_size": height if height == width else None,  # the emulator's own is never square
+        "screen_size": height if height == width else None,  # the emulator's own screen is never square
         "grayscale": channels == 1,
         "terminal_on_life_loss": False,
         "clip_reward": False,
@@ -77,7 +77,7 @@ def preprocessing_arguments(game: dict[str, Any]) -> dict[str, Any]:
 def env_spec(game: dict[str, Any]) -> EnvSpec:
     """
     :param game: the result of :func:`game_facts`
-    :return: ``gym.make(env_spec(game))`` plays the recorded game
+    :return: environment specification; ``gym.make(env_spec(game))`` plays the recorded game
     """
     spec = gym.spec(game["env_id"])
     arguments = preprocessing_arguments(game) | {"action_repeat_probability": game.get("action_repeat_probability", 0.0)}
@@ -97,8 +97,8 @@ def shaped_reward(game: dict[str, Any], reward: float, lives_lost: int) -> float
     """
     :param game: the result of :func:`game_facts`
     :param reward: raw reward of a step
-    :param lives_lost: during the step
-    :return: the reward of a learner in this environment
+    :param lives_lost: number of lives lost during the step
+    :return: the reward that a learner would receive in this environment
     """
     clipped = float(np.sign(reward)) if game["clip_reward"] else reward
     return clipped - game["living_penalty"] - game["life_loss_penalty"] * lives_lost
@@ -113,14 +113,14 @@ def label_of(action: str) -> str:
 
 
 def encode_state(state: ALEState) -> str:
-    """:return: the emulator's state as text, 10 kB"""
+    """:return: the emulator's state as text, about 10 kB"""
     return base64.b64encode(zlib.compress(state.serialize(), 9)).decode()
 
 
 def decode_state(text: str) -> ALEState:
     """
     :raises ValueError: if the text is not a state
-    :raises SystemError: by ALE, for some that look like one
+    :raises SystemError: raised by ALE for some invalid states
     """
     try:
         unpacking = zlib.decompressobj()

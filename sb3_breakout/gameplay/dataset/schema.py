@@ -1,6 +1,6 @@
 """
-Schemas of a dataset's JSON files: types, ranges, shapes and counts. Datasets may be untrusted: all JSON is validated
-here, so that no reader imports code, follows paths or allocates memory because a file says so.
+Schemas of a dataset's JSON files: types, ranges, shapes and counts. Datasets may be untrusted: all JSON is validated here, so
+that no reader imports code, follows paths or allocates memory on a file's instructions.
 """
 
 from itertools import pairwise
@@ -17,7 +17,7 @@ from sb3_breakout.gameplay.dataset.layout import EPISODE_NAME, LARGEST_SIDE, Dam
 gym.register_envs(ale_py)
 
 PER_STEP = ("actions", "ale_actions", "pressed", "rewards", "shaped_rewards", "life_lost", "executed_actions", "q_values")
-MOST_STEPS = 999_999  # six digits in the names of frames
+MOST_STEPS = 999_999  # frame names have six digits
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -26,7 +26,10 @@ Digest = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
 
 def _game_of_ale(env_id: str) -> str:
-    """Anything else that gym.make knows, or would import (``module:Name-v0``), is code chosen by whoever wrote the file."""
+    """
+    Accept games of ale_py only: with any other ID, gym.make would run code chosen by the author of the file
+    (``module:Name-v0`` even imports it).
+    """
     spec = gym.registry.get(env_id)
     if spec is None or spec.entry_point != "ale_py.env:AtariEnv":
         raise ValueError("Input should be a game of ale_py, such as BreakoutNoFrameskip-v4")
@@ -40,7 +43,7 @@ def _channels(shape: list[int]) -> list[int]:
 
 
 class EnvKwargs(TypedDict, total=False):
-    """Keywords of ``ale_py.env.AtariEnv``, as far as ``AtariPreprocessing`` stands on such games."""
+    """The keywords of ``ale_py.env.AtariEnv`` that games under ``AtariPreprocessing`` can have."""
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
     game: Annotated[str, Field(pattern="^[a-z0-9_]+$")]
@@ -71,7 +74,7 @@ class Game(TypedDict):
     clip_reward: bool
     living_penalty: Number
     life_loss_penalty: Number
-    action_repeat_probability: NotRequired[Annotated[float, Field(gt=0, lt=1)]]  # of the wrapper, where actions are sticky
+    action_repeat_probability: NotRequired[Annotated[float, Field(gt=0, lt=1)]]  # of the wrapper, if actions are sticky
 
 
 class Agent(TypedDict):
@@ -126,7 +129,7 @@ class Card(TypedDict):
 def _counts(facts: dict[str, Any]) -> dict[str, Any]:
     steps = facts["steps"]
     for name in (*PER_STEP, "lives"):
-        expected = steps + (name == "lives")  # which are known at the end as well
+        expected = steps + (name == "lives")  # lives are also known at the end
         if name in facts and len(facts[name]) != expected:
             raise ValueError(f"has {len(facts[name])} {name} for {steps} steps, expected {expected}")
     if len({len(values) for values in facts.get("q_values", []) if values is not None}) > 1:
@@ -164,7 +167,7 @@ def read_json(path: Path, schema: TypeAdapter) -> dict[str, Any]:
 
 
 def first_fault(error: ValidationError) -> str:
-    """:return: where the first fault is, what would be right, and what was received if that is short"""
+    """:return: location of the first fault, what was expected, and what was received if that is short"""
     fault = error.errors(include_url=False, include_context=False)[0]
     says = fault["msg"].removeprefix("Value error, ")
     if not fault["loc"]:

@@ -18,14 +18,14 @@ from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 class Transition(NamedTuple):
     """One step of a game."""
 
-    frame: th.Tensor  # (channels, height, width) uint8 when it chose: what the agent saw, or the emulator's screen
+    frame: th.Tensor  # (channels, height, width) uint8, before the action: what the agent saw, or the emulator's screen
     action: th.Tensor  # () int64: 0 LEFT, 1 NOTHING, 2 RIGHT
     reward: th.Tensor  # () float32: raw points
     next_frame: th.Tensor  # (channels, height, width) uint8
 
 
 class Segment(NamedTuple):
-    """Some steps of a game in a row."""
+    """Consecutive steps of a game."""
 
     frames: th.Tensor  # (length + 1, channels, height, width) uint8
     actions: th.Tensor  # (length,) int64: 0 LEFT, 1 NOTHING, 2 RIGHT
@@ -34,16 +34,16 @@ class Segment(NamedTuple):
 
 class GameplayDataset(Dataset[Transition | Segment]):
     """
-    Recorded games, read from their PNG files: transitions, or segments of a given length, none across the end of a game.
+    Recorded games, read from their PNG files: transitions, or segments of a given length. No item crosses the end of a game.
 
-    Batches of a ``DataLoader`` are ``Transition`` or ``Segment`` again, with one dimension more.
+    Batches of a ``DataLoader`` are ``Transition`` or ``Segment`` too, with a leading batch dimension.
 
     :param root: folder of the dataset
     :param split: ``"train"`` or ``"validation"``
-    :param length: steps of a segment (segments overlap: one starts at each step); None for transitions
-    :param native: frames are the emulator's screens, (3, 210, 160) in most games, instead of what the agent saw
+    :param length: number of steps of a segment (segments overlap: one starts at each step); None for transitions
+    :param native: whether frames are the emulator's screens, (3, 210, 160) in most games, instead of what the agent saw
     :raises FileNotFoundError: if there is no dataset
-    :raises DamagedDataset: if a file is missing or damaged, naming file and fault (pictures: when they are read)
+    :raises DamagedDataset: if a file is missing or damaged, naming file and fault (for pictures, when they are read)
     :raises ValueError: for an unknown split or length, or if the dataset has no such items
     """
 

@@ -19,24 +19,24 @@ from sb3_breakout.gameplay.dataset.layout import DamagedDataset, GameplayFolder
 from sb3_breakout.gameplay.dataset.provenance import decode_state, label_of, preprocessing_arguments, rom_md5, shaped_reward
 from sb3_breakout.gameplay.dataset.schema import ANY_OBJECT, SPLITS_FILE, read_json
 
-# The screen is not part of the emulator's state. The first one is drawn again if all games start with the same; otherwise
-# the recorded one is used.
+# Games that all start with the same screen. The screen is not part of the emulator's state: in these games the first one is
+# compared with the replayed one, in others it is only checked for readability.
 REDRAWN = ("breakout",)
-NOOP = ale_py.Action.NOOP.value  # what sticky actions repeat at first
+NOOP = ale_py.Action.NOOP.value  # the action that sticky actions repeat at first
 
 
 class ResumedGame(gym.Wrapper[np.ndarray, int, np.ndarray, int]):
     """
-    A game whose resets lead to a given state, and which can execute other actions than it receives.
+    A game whose resets restore a given state, and which can execute other actions than it receives.
 
     :param env: an Atari game
     """
 
-    state: ALEState  # random numbers included
+    state: ALEState  # including random numbers
 
     def __init__(self, env: gym.Env) -> None:
         super().__init__(env)
-        self.script: list[int] = []  # actions of the next frames; after them, those that are received
+        self.script: list[int] = []  # actions to execute in the next frames, before those that are received
         self.frames = 0  # emulator frames so far
 
     def reset(self, **kwargs: Any) -> AtariResetReturn:
@@ -56,7 +56,7 @@ def verify_dataset(folder: GameplayFolder) -> Iterator[tuple[str, str | None]]:
     Verify each episode, then that the indexes agree with the episodes.
 
     :param folder: the dataset
-    :return: name and first fault of each episode and index, the fault being None where there is none
+    :return: name and first fault of each episode, then of the indexes; the fault is None if there is none
     :raises FileNotFoundError: if there is no dataset
     :raises DamagedDataset: if one of its folders is a symbolic link
     """
@@ -77,8 +77,8 @@ def verify_dataset(folder: GameplayFolder) -> Iterator[tuple[str, str | None]]:
 
 class Replays:
     """
-    Replays episodes in one emulator for as long as their games are the same: loading its ROM takes as long as replaying a
-    game of random play.
+    Replays episodes, reusing one emulator as long as their games are the same: loading a ROM takes as long as replaying a
+    random agent's game.
     """
 
     def __init__(self) -> None:
@@ -99,9 +99,9 @@ class Replays:
             self.close()
             raise
         except (ValueError, TypeError, RuntimeError, SystemError, MemoryError, gym.error.Error) as error:
-            fault = f"cannot be replayed from start_state: {error}"  # ALE raises all of them on states that are not its own
+            fault = f"cannot be replayed from start_state: {error}"  # ALE raises all of these on invalid states
         if fault is not None:
-            self.close()  # what a damaged episode left in the emulator must not reach the next one
+            self.close()  # the next episode must not be affected by what a damaged one left in the emulator
         return fault
 
     def close(self) -> None:
@@ -173,11 +173,11 @@ def _find_unknown_action(sent: list[int], executed: list[list[int]], known: set[
 
 def _compare_executed(executed: list[list[int]], step: int, frames: int, sent: int) -> str | None:
     """
-    :param executed: recorded actions of each step's emulator frames; none where actions are not sticky
+    :param executed: recorded actions of each step's emulator frames; empty if actions are not sticky
     :param step: the step
-    :param frames: number of its frames that were replayed
-    :param sent: its action
-    :return: what sticky actions cannot have done, if anything
+    :param frames: number of emulator frames replayed in it
+    :param sent: the action of the step
+    :return: the difference that sticky actions cannot explain, if any
     """
     if executed[step] and len(executed[step]) != frames:
         return f"executed_actions: step {step} is recorded with {len(executed[step])} frames, replayed with {frames}"
@@ -195,7 +195,7 @@ def _compare_lives(episode: Episode, step: int, ale: ale_py.ALEInterface) -> str
 
 
 def _read_pictures(episode: Episode, step: int, *_: Any) -> None:
-    """:raises DamagedDataset: if one of them cannot be read"""
+    """:raises DamagedDataset: if one of the step's pictures cannot be read"""
     episode.frame(step)
     if episode.facts["native"]:
         episode.native(step)

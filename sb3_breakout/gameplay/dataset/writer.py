@@ -15,7 +15,7 @@ from sb3_breakout.gameplay.dataset.layout import frame_name, native_name, write_
 
 class EpisodeWriter:
     """
-    Writes an episode into a hidden folder beside its final one, which it is renamed to when it is complete.
+    Writes an episode into a hidden folder beside its final one. The folder is renamed when the episode is complete.
 
     :param folder: the episode's final folder
     :param native: whether the emulator's screen is saved as well
@@ -37,7 +37,7 @@ class EpisodeWriter:
         Append a frame.
 
         :param picture: what the agent sees: (height, width, 1 or 3) uint8
-        :param screen: content of a PNG file of the emulator's screen, if it is kept
+        :param screen: content of a PNG file of the emulator's screen, if screens are saved
         :raises OSError: if it cannot be written; the episode is then discarded
         """
         try:
@@ -53,8 +53,9 @@ class EpisodeWriter:
         Rename the complete episode to its final name.
 
         :param facts: the content of ``episode.json``
-        :raises TypeError: if JSON has no such values; the episode is then discarded
-        :raises OSError: if it cannot be written, or an episode of that name exists by now; this one is then discarded
+        :raises TypeError: if a value cannot be written as JSON; the episode is then discarded
+        :raises OSError: if it cannot be written, or an episode of that name has been created meanwhile; this one is then
+            discarded
         """
         try:
             write_json(self._aside / "episode.json", facts)
@@ -66,10 +67,11 @@ class EpisodeWriter:
 
     def keep(self, files: Mapping[str, bytes]) -> None:
         """
-        Write an episode that was recorded on another machine, under its final name.
+        Write an episode that was recorded on another machine, and rename it to its final name.
 
-        :param files: content of each of its files, by name
-        :raises OSError: if it cannot be written, or an episode of that name exists by now; this one is then discarded
+        :param files: content of each file, by name
+        :raises OSError: if it cannot be written, or an episode of that name has been created meanwhile; this one is then
+            discarded
         """
         try:
             for name, content in files.items():
@@ -81,11 +83,11 @@ class EpisodeWriter:
             self.give_up()
 
     def give_up(self) -> None:
-        """Remove what was written."""
+        """Discard the episode: remove what was written."""
         shutil.rmtree(self._aside, ignore_errors=True)
 
     def _write(self, name: str, content: bytes) -> None:
-        with open(f"{self._aside}/{name}", "wb") as file:  # pathlib would take longer than some pictures take to encode
+        with open(f"{self._aside}/{name}", "wb") as file:  # pathlib would take longer than encoding some pictures
             file.write(content)
 
     def _given_up(self, error: OSError) -> OSError:
