@@ -23,6 +23,7 @@ from stable_baselines3.common.monitor import load_results
 
 from sb3_breakout.agents import TrainedAgent
 from sb3_breakout.common.files import atomic_folder
+from sb3_breakout.protocol import FRAME_SKIP
 from sb3_breakout.publish.ship import EVALUATION
 from sb3_breakout.video.bulk import record_one
 
@@ -97,7 +98,7 @@ def write_repository(
             for scores in sorted([*run.glob("*monitor.csv"), *run.glob("evaluations.npz")]):
                 archive.write(scores, scores.name)
         say("Drawing curve.png")
-        draw_curve(run, report["trained_steps"], agent.game.wrapper_kwargs.get("frame_skip", 4), aside / "curve.png")
+        draw_curve(run, report["trained_steps"], agent.game.wrapper_kwargs.get("frame_skip", FRAME_SKIP), aside / "curve.png")
         say("Playing a game for replay.mp4, which takes longest")
         record_one(agent.load("cpu"), aside / "replay.mp4", seed=0, **vars(agent.game))
         say("Writing the model card, README.md")

@@ -45,7 +45,8 @@ class EpisodeWriter:
             if screen is not None:
                 self._write(native_name(self.frames), screen)
         except OSError as error:
-            raise self._given_up(error) from error
+            self.give_up()
+            raise self._failure(error) from error
         self.frames += 1
 
     def finish(self, facts: dict[str, Any]) -> None:
@@ -61,7 +62,7 @@ class EpisodeWriter:
             write_json(self._aside / "episode.json", facts)
             name_folder(self._aside, self.folder)
         except OSError as error:
-            raise self._given_up(error) from error
+            raise self._failure(error) from error
         finally:
             self.give_up()
 
@@ -78,7 +79,7 @@ class EpisodeWriter:
                 self._write(name, content)
             name_folder(self._aside, self.folder)
         except OSError as error:
-            raise self._given_up(error) from error
+            raise self._failure(error) from error
         finally:
             self.give_up()
 
@@ -90,8 +91,8 @@ class EpisodeWriter:
         with open(f"{self._aside}/{name}", "wb") as file:  # pathlib would take longer than encoding some pictures
             file.write(content)
 
-    def _given_up(self, error: OSError) -> OSError:
-        self.give_up()
+    def _failure(self, error: OSError) -> OSError:
+        """:return: the same error, naming the episode"""
         there = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
         reason = "it is there by now: does another process write to this dataset?" if there else error.strerror
         return OSError(
