@@ -102,6 +102,7 @@ class Ours(Peer):
             n_envs=self.n_envs,
             n_stack=N_STACK,
             n_steps=self.n_steps,
+            gamma=0.99,
             alpha=ALPHA,
             beta=BETA,
         )

@@ -30,7 +30,7 @@ from sb3_breakout.protocol import MAX_STEPS, SEEDS, STICKINESS
 @click.option("--workers", type=STEPS, default=1, help="Number of processes; each plays one seed at a time.")
 @click.option("--num-threads", type=STEPS, help="Number of PyTorch threads, divided among the processes.")
 @click.option("--device", default="auto", help="PyTorch device: cpu, cuda, mps or auto.")
-@click.option("--json", "output", type=click.Path(path_type=Path), help="File to write all scores to, as JSON.")
+@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="File for all scores, as JSON.")
 def evaluate(
     agent: str,
     algo: str | None,

@@ -7,8 +7,10 @@ from typing import Any, cast
 import numpy as np
 from gymnasium import spaces
 from stable_baselines3 import HerReplayBuffer
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
-from stable_baselines3.common.type_aliases import TrainFreq
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
+from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize, unwrap_vec_wrapper
 
 from sb3_breakout.common.arguments import check_at_least, check_choice, check_finite, check_positive, check_unit_interval
 from sb3_breakout.ddqn.arguments import DDQNArguments
@@ -29,6 +31,7 @@ def check_arguments(model: DDQNArguments) -> None:
     :param model: the model to check; floats with whole values (``buffer_size=1e5``) are converted to integers
     :raises ValueError: for an invalid value, naming the argument
     """
+    _check_nested(model)
     for name, smallest in SMALLEST.items():
         setattr(model, name, check_at_least(name, getattr(model, name), smallest))
     for name in POSITIVE + POSITIVE_SHARES:
@@ -45,12 +48,31 @@ def check_arguments(model: DDQNArguments) -> None:
     if isinstance(model.n_steps, float):
         model.n_steps = int(model.n_steps)
     model.train_freq = checked_train_freq(model.train_freq)
+    _check_episodes(model)
     _check_exploration(model)
     _check_head(model)
     _check_initial_priorities(model)
     _check_overlap(model)
     _check_spaces(model)
     _check_mirror(model)
+
+
+def _check_nested(model: DDQNArguments) -> None:
+    for name in ("policy_kwargs", "replay_buffer_kwargs"):
+        if not isinstance(getattr(model, name), dict):
+            raise ValueError(f"{name} must be a dictionary of arguments, received {getattr(model, name)!r}.")
+    buffer_class = model.replay_buffer_class
+    if not (isinstance(buffer_class, type) and issubclass(buffer_class, ReplayBuffer)):
+        raise ValueError(f"replay_buffer_class must be a subclass of SB3's ReplayBuffer, received {buffer_class!r}.")
+
+
+def _check_episodes(model: DDQNArguments) -> None:
+    train_freq = model.train_freq
+    if isinstance(train_freq, tuple) and train_freq[1] in ("episode", TrainFrequencyUnit.EPISODE) and model.n_envs > 1:
+        raise ValueError(
+            f"train_freq={tuple(train_freq)} counts episodes, which SB3 does in one environment only: received {model.n_envs} "
+            "environments. Give a number of steps."
+        )
 
 
 def checked_train_freq(train_freq: Any) -> Any:
@@ -157,9 +179,16 @@ def check_run(model: DDQNArguments, total_timesteps: float, reset_num_timesteps:
     :param total_timesteps: as ``learn`` received it
     :param reset_num_timesteps: as ``learn`` received it
     :return: ``total_timesteps`` as an integer
-    :raises ValueError: if it is not a number of steps, or a batch is larger than the buffer
+    :raises ValueError: if it is not a number of steps, a batch is larger than the buffer, or frames are stacked above
+        VecNormalize
     """
     total_timesteps = check_at_least("total_timesteps", total_timesteps, 0)
+    stack = None if model.env is None else unwrap_vec_wrapper(model.env, VecFrameStack)
+    if stack is not None and unwrap_vec_wrapper(stack.venv, VecNormalize) is not None:
+        raise ValueError(
+            "VecFrameStack around VecNormalize: SB3 stores the observations of VecNormalize, which are not stacked there. Put "
+            "VecNormalize around VecFrameStack."
+        )
     if model.batch_size > model.buffer_size:
         raise ValueError(
             f"batch_size={model.batch_size} is more than the replay buffer holds (buffer_size={model.buffer_size}): "

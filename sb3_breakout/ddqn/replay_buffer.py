@@ -111,6 +111,8 @@ def load_prioritized(
     """
     loaded = type(mine).load(file)
     loaded.device = model.device
+    if loaded.gamma is None:
+        loaded.gamma = model.gamma
     for name in ("observation_space", "action_space", "n_envs", "n_stack", "gamma"):
         here, there = getattr(mine, name), getattr(loaded, name)
         if here != there and not (name == "n_stack" and model.env is None):  # not known without an environment

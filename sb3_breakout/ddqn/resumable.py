@@ -100,7 +100,12 @@ class ResumableDQN(DDQNArguments):
         known = {*constructor_arguments(cls), *inspect.signature(DQN.load).parameters}
         check_known_arguments(kwargs, known, f"{cls.__name__}.load()")
         with incomplete_explained(path):
-            return super().load(path, *args, **kwargs)
+            try:
+                return super().load(path, *args, **kwargs)
+            except ValueError as error:
+                if "explorer" not in str(error):  # the name of SB3's first unknown part
+                    raise
+                raise ValueError(f"{path} was saved by DDQNRND, which has two agents: load it with DDQNRND.load().") from error
 
     def save_replay_buffer(self, path: str | pathlib.Path | io.BufferedIOBase) -> None:
         """

@@ -69,5 +69,10 @@ def as_view(buffer: ReplayBuffer, gamma: float) -> View:
 
     :param buffer: any replay buffer
     :param gamma: discount factor
+    :raises ValueError: if a prioritized buffer has another discount factor
     """
-    return buffer if isinstance(buffer, PrioritizedReplayBuffer) else UniformView(buffer, gamma)
+    if not isinstance(buffer, PrioritizedReplayBuffer):
+        return UniformView(buffer, gamma)
+    if buffer.gamma != gamma:
+        raise ValueError(f"The replay buffer must have the model's gamma={gamma}, received gamma={buffer.gamma}.")
+    return buffer

@@ -57,7 +57,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         observations of any kind as they are
     :param n_steps: steps of the return, at least 1: a number, a pair (start, end), a triple (start, end, fraction of training
         by which the end is reached) or an SB3 ``Schedule``; SB3 does not pass its own ``n_steps`` on to a buffer class
-    :param gamma: discount factor, the same as the algorithm's
+    :param gamma: discount factor, the same as the algorithm's; with ``n_steps=1`` it may be None: samples then have no
+        discounts, for which SB3's algorithms take their own
     :param alpha: how much prioritization, in [0, 1]: a number or a schedule, as for ``n_steps``
     :param beta: how much importance sampling correction, in [0, 1]: a number or a schedule, as for ``n_steps``
     :param eps: added to every ``|TD error|``, so that transitions without error are still replayed now and then
@@ -77,13 +78,16 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         handle_timeout_termination: bool = True,
         n_stack: int = 1,
         n_steps: int | Sequence[float] | Schedule = 1,
-        gamma: float = 0.99,
+        gamma: float | None = None,
         alpha: float | Sequence[float] | Schedule = 0.5,
         beta: float | Sequence[float] | Schedule = (0.4, 1.0),
         eps: float = 1e-6,
     ):
+        of_subclass = set(vars(self))
         buffer_size = check_at_least("buffer_size", buffer_size, 1)
-        check_unit_interval("gamma", gamma)
+        n_envs = check_at_least("n_envs", n_envs, 1)
+        if gamma is not None:
+            check_unit_interval("gamma", gamma)
         check_positive("eps", eps)
         if np.float32(eps) == 0.0:
             raise ValueError(f"eps must be above 0 in float32 too, received {eps!r}.")
@@ -102,16 +106,17 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self.optimize_memory_usage = optimize_memory_usage
         self.handle_timeout_termination = handle_timeout_termination
         self.n_stack = n_stack
-        self.gamma = gamma
         self.eps = eps
         horizon = ProgressSchedule("n_steps", n_steps, whole=True)
         self._eligibility = Eligibility(capacity, n_envs, int(horizon(1.0)))
         exponents = ProgressSchedule("alpha", alpha), ProgressSchedule("beta", beta)
         self.schedules = ReplaySchedules(self._eligibility, horizon, *exponents)
+        if gamma is None and n_steps != 1:
+            raise ValueError(f"n_steps={n_steps!r} needs gamma, the algorithm's discount factor: received gamma=None.")
         self.num_timesteps: int | None = None  # environment steps of the training when it was saved, if set
         self._own = ReplayView(self.store, self.schedules, eps)
         self._learners: dict[str, ReplayView] = {}
-        self._of_this_class = {"_of_this_class", *ARRAYS, *vars(self)}
+        self._of_this_class = {"_of_this_class", *ARRAYS, *vars(self)} - of_subclass
 
     @property
     def device(self) -> th.device:
@@ -121,6 +126,15 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     @device.setter
     def device(self, device: th.device) -> None:
         self.store.device = device
+
+    @property
+    def gamma(self) -> float | None:
+        """Discount factor, if the buffer knows it."""
+        return self.store.gamma
+
+    @gamma.setter
+    def gamma(self, gamma: float) -> None:
+        self.store.gamma = gamma
 
     @property
     def n_steps(self) -> int:
@@ -341,6 +355,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
                 f"it was written in format {found}, this version of sb3_breakout reads format {FORMAT}. "
                 "Without the file, training continues with an empty buffer."
             )
+        vars(self).clear()
         PrioritizedReplayBuffer.__init__(self, **state["arguments"], **cloudpickle.loads(state["schedules"]))
         vars(self).update(state.get("of_subclass", {}))  # missing in the first files of this format
         self.num_timesteps = state["num_timesteps"]

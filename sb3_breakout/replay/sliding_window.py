@@ -95,10 +95,10 @@ class SlidingWindow:
         return array.reshape(self.n_envs, -1)
 
     def _check_numbers(self, what: str, array: np.ndarray, step: int) -> None:
-        nan = np.isnan(array)
-        if nan.any():
-            env = int(self._per_env(nan).any(axis=1).argmax())
-            raise ValueError(f"NaN in the {what} of environment {env} at step {step}: nothing was stored.")
+        finite = np.isfinite(array)
+        if not finite.all():
+            env = int(self._per_env(finite).all(axis=1).argmin())
+            raise ValueError(f"The {what} of environment {env} at step {step} is not finite: nothing was stored.")
 
     def _check_padding(self, obs: np.ndarray, starts: np.ndarray, step: int) -> None:
         unpadded = [env for env in starts if obs[env, : -self.moved].any()]

@@ -29,7 +29,7 @@ class PrioritizedReplayBufferSamples(NamedTuple):
     next_observations: th.Tensor | dict[str, th.Tensor]
     dones: th.Tensor
     rewards: th.Tensor
-    discounts: th.Tensor  # (batch, 1) float32, gamma^k, the discount of the bootstrapped value
+    discounts: th.Tensor | None  # (batch, 1) float32, gamma^k of the bootstrapped value; None if the buffer has no gamma
     weights: th.Tensor  # (batch, 1) float32 importance weights
     indices: np.ndarray  # (batch,) int64, for update_priorities
 
@@ -48,7 +48,7 @@ class TransitionStore:
     :param action_dtype: data type of actions
     :param n_stack: number of frames in an observation, on its first axis, newest last; 1 stores observations of any kind as
         they are
-    :param gamma: discount factor
+    :param gamma: discount factor; None is for returns over one step alone
     :raises ValueError: if ``n_stack`` does not fit the observations
     """
 
@@ -67,7 +67,7 @@ class TransitionStore:
         action_dim: int,
         action_dtype: Any,
         n_stack: int,
-        gamma: float,
+        gamma: float | None,
     ):
         self.capacity = capacity
         self.n_envs = n_envs
@@ -260,7 +260,7 @@ class TransitionStore:
         rewards, spans, last = self._returns(places, n_steps, env, reward_mix)
         # A time limit does not end the task: only true ends stop the bootstrap
         dones = self.dones.reshape(-1).take(last) & ~self.timeouts.reshape(-1).take(last)
-        discounts = self.gamma ** spans.astype(np.float32)
+        discounts = None if self.gamma is None else self._to_tensor(self.gamma ** spans[:, None].astype(np.float32))
         observations, next_observations = self._observations(indices, spans, n_steps, env)
         if weights is None:
             weights = np.ones(len(places))
@@ -270,7 +270,7 @@ class TransitionStore:
             next_observations=next_observations,
             dones=self._to_tensor(dones[:, None].astype(np.float32)),
             rewards=self._to_tensor(rewards[:, None]),
-            discounts=self._to_tensor(discounts[:, None]),
+            discounts=discounts,
             weights=self._to_tensor(weights[:, None].astype(np.float32)),
             indices=indices,
         )
@@ -292,6 +292,7 @@ class TransitionStore:
         ahead = (places[:, None] + np.arange(n_steps) * self.n_envs) % self.n_places  # (batch, n_steps)
         ends = self.dones.reshape(-1).take(ahead) | self.timeouts.reshape(-1).take(ahead)
         rewards = self._rewards_at(ahead, env, reward_mix)
+        assert self.gamma is not None
         returns, spans = n_step_returns(rewards, ends, self.gamma)
         return returns, spans, ahead[np.arange(len(places)), spans - 1]
 

@@ -178,6 +178,8 @@ def check_single_frames(space: spaces.Space) -> tuple[tuple[int, ...], bool]:
         raise ValueError(f"RND takes images or vectors (Box observations), not {space}.")
     if len(space.shape) == 1:
         return space.shape, False
+    if len(space.shape) == 3 and not is_image_space(space) and {space.shape[0], space.shape[-1]} & {1, 3}:
+        raise ValueError(f"RND takes images as uint8 from 0 to 255, received {space}.")
     channels_first = is_image_space(space) and is_image_space_channels_first(space)
     if not is_image_space(space) or space.shape[0 if channels_first else -1] not in (1, 3):
         raise ValueError(

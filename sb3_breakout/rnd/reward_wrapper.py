@@ -1,8 +1,10 @@
 """A wrapper of vectorised environments that adds the intrinsic reward of each step."""
 
+import warnings
+
 import numpy as np
 import torch as th
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStack, unwrap_vec_wrapper
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStack, VecNormalize, unwrap_vec_wrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from sb3_breakout.common.arguments import check_choice, check_unit_interval
@@ -56,6 +58,12 @@ class RNDRewardWrapper(VecEnvWrapper):
         check_single_frames(venv.observation_space)
         if unwrap_vec_wrapper(venv, VecFrameStack) is not None:
             raise ValueError("RND takes single frames: put RNDRewardWrapper below VecFrameStack, not around it.")
+        if reward == "combined" and unwrap_vec_wrapper(venv, VecNormalize) is not None:
+            warnings.warn(
+                "RNDRewardWrapper around VecNormalize: off-policy algorithms of SB3 store the rewards of VecNormalize, "
+                "without the bonus. For them, put VecNormalize around RNDRewardWrapper.",
+                stacklevel=2,
+            )
         self.reward = reward
         self.alpha = alpha
         self.rnd_arguments = {

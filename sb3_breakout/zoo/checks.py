@@ -61,6 +61,18 @@ def check_hyperparameters(algo: str, algorithm_class: type[BaseAlgorithm], given
         check_known_arguments(given, known, f"{algo}: the hyperparameters")
 
 
+def check_complete(algo: str, given: Iterable[str], n_timesteps: int) -> None:
+    """
+    :param algo: name of the algorithm in RL Zoo
+    :param given: keys of the hyperparameters, from YAML and ``-params`` together
+    :param n_timesteps: value of ``-n``, -1 if it was not given
+    :raises ValueError: if a key is missing that RL Zoo needs
+    """
+    for key in ("policy",) if n_timesteps > 0 else ("policy", "n_timesteps"):
+        if key not in given:
+            raise ValueError(f"{algo}: the hyperparameters must include {key}, received {', '.join(sorted(given)) or 'none'}.")
+
+
 def check_command_line(n_timesteps: int, save_freq: int) -> None:
     """
     :param n_timesteps: value of ``-n``, -1 if it was not given

@@ -37,6 +37,7 @@ from sb3_breakout.registry import ALGORITHMS, hyperparameter_file
 from sb3_breakout.rnd import DualAgentCallback
 from sb3_breakout.zoo.checks import (
     check_command_line,
+    check_complete,
     check_config,
     check_hyperparameters,
     check_learning_starts,
@@ -67,6 +68,7 @@ class Manager(ExperimentManager):
     """
 
     training_vec_env_class: str | None = None  # dotted name; None for that of --vec-env
+    _run_is_new = False  # the folder of the training was created by this process
 
     def __init__(self, args: argparse.Namespace, algo: str, *others: Any, config: str | None = None, **options: Any) -> None:
         if algo in ALGORITHMS:
@@ -84,15 +86,11 @@ class Manager(ExperimentManager):
         """
         if not self.ours:
             return super().setup_experiment()
-        try:
+        self._run_is_new = not Path(self.save_path).exists()
+        with self._refusing():
             check_command_line(getattr(self.args, "n_timesteps", -1), self.save_freq)
             check_config(self.config)
-            with _removed_if_refused(Path(self.save_path)):
-                return super().setup_experiment()
-        except ValueError as error:
-            if self.verbose > 1:
-                raise
-            raise SystemExit(str(error)) from None
+            return super().setup_experiment()
 
     @override
     def read_hyperparameters(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -105,6 +103,7 @@ class Manager(ExperimentManager):
             raise ValueError(f"{self.config} must have a section {game!r} or 'atari', received neither.") from None
         if self.ours:
             check_hyperparameters(self.algo, self._algorithm_class(), hyperparams)
+            check_complete(self.algo, hyperparams, self.n_timesteps)
             for each in (hyperparams, saved_hyperparams):
                 check_values(self.algo, each)
                 if self.storage and self.study_name and self.trial_id:  # RL Zoo has loaded a trial
@@ -181,8 +180,9 @@ class Manager(ExperimentManager):
         if not isinstance(model, DDQN):
             super().learn(model)
             return
+        before = model.num_timesteps
         try:
-            with self.termination:
+            with self.termination, self._refusing(lambda: model.num_timesteps > before):
                 super().learn(ContinuedLearning(model) if self.continue_training else model)  # type: ignore[arg-type]
         except (KeyboardInterrupt, EOFError, ConnectionError):
             if not self.termination.received:  # otherwise SIGTERM reached the workers of --vec-env subproc too, and first
@@ -201,6 +201,25 @@ class Manager(ExperimentManager):
         one_trial = copy.copy(self)
         one_trial.specified_callbacks = [*(given if isinstance(given, list) else [given]), TrialProgressCallback(trial)]
         return super(Manager, one_trial).objective(trial)
+
+    @contextlib.contextmanager
+    def _refusing(self, has_begun: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """
+        Remove the folder of a training that cannot begin, which RL Zoo would take for the latest run.
+
+        :param has_begun: whether the training has begun; errors are then raised unchanged
+        :raises SystemExit: with only the message of a ``ValueError`` (with ``--verbose 2``, the ``ValueError`` is raised)
+        """
+        try:
+            yield
+        except BaseException as error:
+            if has_begun():
+                raise
+            if self._run_is_new:
+                shutil.rmtree(self.save_path, ignore_errors=True)
+            if isinstance(error, ValueError) and self.verbose <= 1:
+                raise SystemExit(str(error)) from None
+            raise
 
     def _algorithm_class(self) -> type[BaseAlgorithm]:
         return resolve_name(ALGORITHMS[self.algo])
@@ -243,19 +262,3 @@ class Manager(ExperimentManager):
         single = copy.copy(self)
         single.vec_env_class, single.verbose, single.eval_env_kwargs = DummyVecEnv, 0, self.env_kwargs
         return partial(single.create_envs, 1, eval_env=True)
-
-
-@contextlib.contextmanager
-def _removed_if_refused(run: Path) -> Iterator[None]:
-    """
-    Remove the folder of a training that cannot start, which RL Zoo would take for the latest run.
-
-    :param run: the folder that RL Zoo creates for the training
-    """
-    existed = run.exists()
-    try:
-        yield
-    except BaseException:
-        if not existed and not any(run.glob("*/config.yml")):
-            shutil.rmtree(run, ignore_errors=True)
-        raise

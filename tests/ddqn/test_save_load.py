@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
+from stable_baselines3 import DQN
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecFrameStack
 
@@ -162,6 +163,16 @@ def test_a_buffer_of_ones_own_is_kept_where_it_fits() -> None:
     model.replay_buffer = mine
     model.set_env(stacked())
     assert model.replay_buffer is mine
+
+
+def test_a_buffer_of_another_algorithm_gets_the_discount(tmp_path: Path) -> None:
+    """SB3's DQN does not tell a buffer its gamma."""
+    buffer = dict(replay_buffer_class=PrioritizedReplayBuffer, buffer_size=1000)
+    dqn = DQN("MlpPolicy", Corridor(), learning_starts=10, seed=0, device="cpu", **buffer).learn(40)
+    dqn.save_replay_buffer(tmp_path / "buffer")
+    model = DDQN("MlpPolicy", Corridor(), gamma=0.9, n_steps=2, **FAST)
+    model.load_replay_buffer(tmp_path / "buffer")
+    np.testing.assert_allclose(model.replay_buffer._get_samples(np.array([0])).discounts, 0.9**2, rtol=1e-6)
 
 
 def played(model: DDQN) -> list[np.ndarray]:

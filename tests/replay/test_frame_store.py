@@ -83,7 +83,7 @@ def test_what_is_added_is_copied():
 def test_samples_go_to_the_device():
     """Frames travel once, and are split into the two observations there."""
     stream = FrameStackStream(0, n_stack=4)
-    buffer = PrioritizedReplayBuffer(8, stream.space, spaces.Discrete(4), device="meta", n_stack=4)
+    buffer = PrioritizedReplayBuffer(8, stream.space, spaces.Discrete(4), device="meta", n_stack=4, gamma=0.9)
     for step in islice(stream, 5):
         buffer.add(*step)
     batch = buffer.sample(3)

@@ -29,7 +29,7 @@ def interrupted_by_ctrl_c() -> Iterator[None]:
 @pytest.mark.parametrize("part", [FrameStore, Eligibility])
 def test_the_step_is_stored_as_a_whole(part: Any, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = FrameStackStream(0, n_envs=2, n_stack=4, end=0.2)
-    buffer = PrioritizedReplayBuffer(40, stream.space, spaces.Discrete(4), "cpu", 2, n_stack=4, n_steps=3)
+    buffer = PrioritizedReplayBuffer(40, stream.space, spaces.Discrete(4), "cpu", 2, n_stack=4, n_steps=3, gamma=0.9)
     steps = list(islice(stream, 12))
     for step in steps[:6]:
         buffer.add(*step)

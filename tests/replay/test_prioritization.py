@@ -17,7 +17,7 @@ from tests.replay.streams import FrameStackStream
 
 def filled(n: int = 50, **kwargs) -> PrioritizedReplayBuffer:
     stream = FrameStackStream(0, frame_shape=(2,))
-    buffer = PrioritizedReplayBuffer(n, stream.space, spaces.Discrete(4), device="cpu", **kwargs)
+    buffer = PrioritizedReplayBuffer(n, stream.space, spaces.Discrete(4), device="cpu", gamma=0.9, **kwargs)
     for step in islice(stream, n):
         buffer.add(*step)
     return buffer
@@ -210,7 +210,7 @@ def test_initial_priorities_of_the_actor():
 
 def test_initial_priorities_wait_for_the_return_and_survive_saving():
     stream = FrameStackStream(0, end=0.0, frame_shape=(2,))
-    buffer = PrioritizedReplayBuffer(9, stream.space, spaces.Discrete(4), device="cpu", n_steps=3)
+    buffer = PrioritizedReplayBuffer(9, stream.space, spaces.Discrete(4), device="cpu", n_steps=3, gamma=0.9)
     steps = list(islice(stream, 4))
     buffer.add(*steps[0])
     buffer.set_initial_priorities(np.array([0]), np.array([0.25]))

@@ -19,6 +19,8 @@ def make(space: spaces.Space = IMAGE, buffer_size: int = 20, **kwargs) -> Priori
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
+        ({"n_envs": 0}, "n_envs must be a whole number of at least 1, received 0"),
+        ({"n_steps": 3}, "n_steps=3 needs gamma, the algorithm's discount factor: received gamma=None"),
         ({"alpha": 1.5}, r"alpha must be a number in \[0, 1\], received 1.5"),
         ({"alpha": -0.1}, r"alpha must be a number in \[0, 1\], received -0.1"),
         ({"alpha": float("nan")}, "alpha must be a number"),
@@ -60,7 +62,9 @@ def test_arguments(kwargs, message):
 
 def test_a_schedule_that_leaves_the_range_later():
     buffer = make(
-        alpha=lambda remaining: 6.0 * remaining * (1.0 - remaining), n_steps=lambda remaining: 1 + (remaining == 0.1) * 30
+        gamma=0.9,
+        alpha=lambda remaining: 6.0 * remaining * (1.0 - remaining),
+        n_steps=lambda remaining: 1 + (remaining == 0.1) * 30,
     )
     with pytest.raises(ValueError, match=r"alpha must be a number in \[0, 1\], received 1.5"):
         buffer.update_schedules(0.5)
@@ -72,7 +76,7 @@ def test_a_schedule_that_leaves_the_range_later():
 def started(n_stack: int = 4, n_envs: int = 2, dtype: type = np.uint8, n_steps: int = 3) -> tuple:
     stream = FrameStackStream(0, n_envs, n_stack, (1, 6, 6), dtype, end=0.0)
     steps = list(islice(stream, 9))
-    buffer = make(stream.space, 40, n_envs=n_envs, n_stack=n_stack, n_steps=n_steps)
+    buffer = make(stream.space, 40, n_envs=n_envs, n_stack=n_stack, n_steps=n_steps, gamma=0.9)
     for step in steps[:6]:
         buffer.add(*step)
     return buffer, steps
@@ -108,12 +112,15 @@ def test_reward_not_finite(value):
     )
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("n_stack", [1, 4])
 @pytest.mark.parametrize("field", ["obs", "next_obs"])
-def test_nan_observation(n_stack, field):
+def test_observation_not_finite(n_stack, field, value):
     buffer, steps = started(n_stack, dtype=np.float32)
-    wrong = changed(steps[6], field, (1, 0, 2, 2), np.nan)
-    assert_refused_and_sound(buffer, steps, wrong, "NaN in the .*observation of environment 1 at step 6: nothing was stored")
+    wrong = changed(steps[6], field, (1, 0, 2, 2), value)
+    assert_refused_and_sound(
+        buffer, steps, wrong, "The .*observation of environment 1 at step 6 is not finite: nothing was stored"
+    )
 
 
 @pytest.mark.parametrize("frame", range(4))

@@ -25,6 +25,7 @@ def make(stream: FrameStackStream, n_steps: int = 3, capacity: int = CAPACITY, *
         n_envs=stream.n_envs,
         n_stack=stream.n_stack,
         n_steps=n_steps,
+        gamma=0.99,
         **kwargs,
     )
 

@@ -125,7 +125,7 @@ def test_a_single_environment_without_its_axis():
 def test_stacked_dict():
     """VecFrameStack stacks every key of a Dict; each is stored once."""
     space = spaces.Dict({"image": spaces.Box(0, 255, (4, 2, 2), np.uint8), "vector": spaces.Box(-1, 1, (4,), np.float32)})
-    buffer = PrioritizedReplayBuffer(10, space, spaces.Discrete(2), device="cpu", n_stack=4, n_steps=2)
+    buffer = PrioritizedReplayBuffer(10, space, spaces.Discrete(2), device="cpu", n_stack=4, n_steps=2, gamma=0.9)
     obs = {"image": np.zeros((1, 4, 2, 2), np.uint8), "vector": np.zeros((1, 4), np.float32)}
     kept = []
     for step in range(8):

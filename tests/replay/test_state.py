@@ -96,8 +96,9 @@ class Counting(PrioritizedReplayBuffer):
     """A subclass with a constructor and an attribute of its own."""
 
     def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
+        self.name = name
         super().__init__(*args, **kwargs)
-        self.name, self.added = name, 0
+        self.added = 0
 
     def add(self, *args: Any) -> None:
         super().add(*args)
@@ -113,6 +114,8 @@ def test_attributes_of_a_subclass_are_saved(tmp_path: Path) -> None:
     assert isinstance(loaded, Counting)
     assert (loaded.name, loaded.added) == ("mine", STEPS)
     loaded.check_valid()
+    copied = pickle.loads(pickle.dumps(loaded))
+    assert (copied.name, copied.added) == ("mine", STEPS)
     assert loaded.get_state()["of_subclass"] == {"name": "mine", "added": STEPS}
 
 

@@ -39,7 +39,7 @@ def test_trains(algorithm, n_steps):
         "MlpPolicy",
         "CartPole-v1",
         replay_buffer_class=PrioritizedReplayBuffer,
-        replay_buffer_kwargs={"n_steps": n_steps},
+        replay_buffer_kwargs={"n_steps": n_steps, "gamma": 0.99},
         buffer_size=80,
         learning_starts=20,
         train_freq=10,
@@ -51,6 +51,21 @@ def test_trains(algorithm, n_steps):
     assert model.replay_buffer.size() == 80
     assert model._n_updates > 0
     model.replay_buffer.check_valid()
+
+
+@pytest.mark.parametrize("algorithm", [DQN, QRDQN])
+def test_single_steps_have_the_discount_of_the_algorithm(algorithm):
+    """Where nobody tells the buffer, it must not decide: an algorithm prefers the discounts of a batch to its own."""
+    model = algorithm(
+        "MlpPolicy",
+        "CartPole-v1",
+        gamma=0.5,
+        replay_buffer_class=PrioritizedReplayBuffer,
+        buffer_size=80,
+        learning_starts=20,
+        device="cpu",
+    ).learn(30)
+    assert model.replay_buffer.sample(4).discounts is None
 
 
 def test_the_stream_of_a_real_algorithm_equals_sb3s_buffer(tmp_path):

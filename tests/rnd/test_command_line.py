@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_how_each_ended(trained: tuple[Path, str]) -> None:
     ends = [line for line in trained[1].splitlines() if line.startswith("ENDED")]
-    assert [end.split()[1] for end in ends] == ["well", "well", "ValueError", "ValueError", "well"], trained[1]
+    assert [end.split()[1] for end in ends] == ["well", "well", "SystemExit", "SystemExit", "well"], trained[1]
     assert "  callback: sb3_breakout.rnd.DualAgentCallback\n" in trained[1]
     assert "  vec_env_wrapper: sb3_breakout.rnd.RNDRewardWrapper\n" in trained[1]
 

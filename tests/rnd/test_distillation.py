@@ -174,6 +174,7 @@ def test_bad_argument(arguments: dict[str, Any], message: str) -> None:
         (spaces.Box(0, 255, (8, 84, 84), np.uint8), "look like a stack of frames"),
         (spaces.Box(0, 255, (4, 84, 84, 1), np.uint8), "look like a stack of frames"),
         (spaces.Box(-1.0, 1.0, (4, 6), np.float32), "look like a stack of frames"),
+        (spaces.Box(0.0, 1.0, (84, 84, 1), np.float32), "images as uint8 from 0 to 255, received Box"),
     ],
 )
 def test_observations_that_are_no_single_frames(space: spaces.Space, message: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch as th
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecFrameStack
+from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
 from sb3_breakout import RNDCallback, RNDRewardWrapper
 from sb3_breakout.rnd import RND
@@ -20,6 +20,12 @@ def play(env: Any, steps: int, seed: int = 0) -> list[tuple]:
     env.seed(seed)
     observations = [env.reset()]
     return [tuple(observations), *(env.step(rng.integers(0, 2, env.num_envs)) for _ in range(steps))]
+
+
+def test_normalized_rewards_below_the_bonus() -> None:
+    with pytest.warns(UserWarning, match="put VecNormalize around RNDRewardWrapper"):
+        RNDRewardWrapper(VecNormalize(make_vec_env(Corridor, 2)), reward="combined")
+    RNDRewardWrapper(VecNormalize(make_vec_env(Corridor, 2)))
 
 
 @pytest.mark.parametrize("reward", ["extrinsic", "combined"])

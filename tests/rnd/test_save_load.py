@@ -51,6 +51,12 @@ def test_training_goes_on_with_all_of_it(tmp_path: Path) -> None:
     loaded.replay_buffer.check_valid()
 
 
+def test_loaded_as_a_single_agent(tmp_path: Path) -> None:
+    trained(200).save(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"model was saved by DDQNRND, which has two agents: load it with DDQNRND.load\(\)"):
+        DDQN.load(tmp_path / "model")
+
+
 def test_the_next_samples_of_both_learners_are_the_same_after_loading(tmp_path: Path) -> None:
     model = trained(200)
     model.save_replay_buffer(tmp_path / "buffer")

@@ -62,6 +62,7 @@ def test_plays_another_game(script, capsys):
         ("random --seeds 0 1 -1", 2, "'--seeds': -1 is not in the range"),
         ("random --seeds 1 1", 1, "received [1, 1]"),
         ("random --env CartPole-v1", 1, "received 'CartPole-v1'"),
+        ("random --json .", 2, "File '.' is a directory"),
         ("random --protocols v5", 2, "'v5' is not one of 'v4', 'sticky'"),
         ("", 2, "Missing argument 'AGENT'"),
     ],

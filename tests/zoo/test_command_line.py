@@ -130,6 +130,7 @@ def test_callbacks_of_ones_own_are_left_as_they_are(tmp_path: Path):
 def test_mistakes_are_refused_before_anything_starts(cartpole: tuple[Path, str], tmp_path: Path):
     trained = cartpole[0] / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip"
     (tmp_path / "mine.yml").write_text("CartPole-v1: {policy: MlpPolicy, n_timesteps: 100, temperature_decoy: 0.9}")
+    (tmp_path / "empty.yml").write_text("CartPole-v1: {n_timesteps: 100}")
     common = ["--algo", "ddqn_per", *CARTPOLE, "-n", "100"]
     mistakes = {
         "'temperature_decoy' (did you mean 'temperature_decay'?)": ["-conf", "mine.yml"],
@@ -150,6 +151,13 @@ def test_mistakes_are_refused_before_anything_starts(cartpole: tuple[Path, str],
         "a training of 100 steps would learn nothing": ["-params", "learning_starts:100"],
         "frame_stack must be a whole number of at least 1, received -1": ["-params", "frame_stack:-1"],
         "temperature_min must be": ["-params", "learning_starts:50", "temperature_min:-1.0"],  # when the run has a folder
+        "batch_size=32 is more than the replay buffer holds": [
+            "-params",
+            "learning_starts:9",
+            "buffer_size:31",
+            "batch_size:32",
+        ],
+        "the hyperparameters must include policy, received n_timesteps": ["-conf", "empty.yml"],
         "optimizer_kwargs: eps is the text '1e-5'": ["-params", "policy_kwargs:dict(optimizer_kwargs=dict(eps='1e-5'))"],
     }
     invocations = json.dumps([[*common, *options] for options in mistakes.values()])
