@@ -20,8 +20,8 @@ from sb3_breakout.replay.schedule import ProgressSchedule
 
 SMALLEST = {"batch_size": 1, "buffer_size": 1, "target_update_interval": 1, "learning_starts": 0, "gradient_steps": -1}
 POSITIVE = ("temperature_initial", "temperature_min", "temperature_slowdown", "max_grad_norm", "ladder_exponent")
-POSITIVE_SHARES = ("temperature_decay", "exploration_fraction")
-SHARES = ("gamma", "tau", "exploration_initial_eps", "exploration_final_eps", "evaluation_epsilon", "ladder_epsilon")
+POSITIVE_SHARES = ("temperature_decay", "exploration_fraction", "tau")
+SHARES = ("gamma", "exploration_initial_eps", "exploration_final_eps", "evaluation_epsilon", "ladder_epsilon")
 
 
 def check_arguments(model: DDQNArguments) -> None:

@@ -61,7 +61,7 @@ def _filled_in(model: DDQNArguments) -> dict[str, Any]:
 def _check_contradictions(model: DDQNArguments) -> None:
     given = model.replay_buffer_kwargs
     for name in ("n_steps", "gamma"):
-        if name in given and given[name] != getattr(model, name):
+        if name in given and _as_list(given[name]) != _as_list(getattr(model, name)):
             raise ValueError(
                 f"replay_buffer_kwargs has {name}={given[name]!r} and the model {name}={getattr(model, name)!r}: "
                 "give it to the model alone."
@@ -69,6 +69,10 @@ def _check_contradictions(model: DDQNArguments) -> None:
     frames = _frames_in_stack(model)
     if frames > 1 and given.get("n_stack", frames) not in (1, frames):
         raise ValueError(f"replay_buffer_kwargs has n_stack={given['n_stack']!r}, but the environment stacks {frames}.")
+
+
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value  # YAML has lists only
 
 
 def _frames_in_stack(model: DDQNArguments) -> int:

@@ -53,15 +53,12 @@ class RND(nn.Module):
         initial_steps: int = 1000,
     ) -> None:
         super().__init__()
-        check_positive("learning_rate", learning_rate)
-        check_positive("update_proportion", update_proportion)
-        check_unit_interval("update_proportion", update_proportion)
-        check_unit_interval("gamma", gamma)
+        check_rnd_arguments(learning_rate, update_proportion, batch_size, gamma, initial_steps)
         self.frame_shape, self._channels_last = check_single_frames(observation_space)
         self.update_proportion = update_proportion
-        self.batch_size = check_at_least("batch_size", batch_size, 1)
+        self.batch_size = int(batch_size)
         self.gamma = gamma
-        self.initial_steps = check_at_least("initial_steps", initial_steps, 0)
+        self.initial_steps = int(initial_steps)
         self.target = make_target(self.frame_shape)
         self.predictor = make_predictor(self.frame_shape)
         self.optimizer = th.optim.Adam(self.predictor.parameters(), lr=learning_rate, fused=True)
@@ -166,6 +163,27 @@ class RND(nn.Module):
         if saved != self.frame_shape:
             raise ValueError(f"The saved RND networks and statistics are for frames of shape {saved}, not {self.frame_shape}.")
         return super().load_state_dict(state_dict, strict, assign)
+
+
+def check_rnd_arguments(
+    learning_rate: float, update_proportion: float, batch_size: int, gamma: float, initial_steps: int
+) -> None:
+    """
+    Check the arguments of :class:`RND`.
+
+    :param learning_rate: must be above 0
+    :param update_proportion: must be in (0, 1]
+    :param batch_size: must be a whole number of at least 1
+    :param gamma: must be in [0, 1]
+    :param initial_steps: must be a whole number of at least 0
+    :raises ValueError: if one of them is out of its range, naming it
+    """
+    check_positive("learning_rate", learning_rate)
+    check_positive("update_proportion", update_proportion)
+    check_unit_interval("update_proportion", update_proportion)
+    check_at_least("batch_size", batch_size, 1)
+    check_unit_interval("gamma", gamma)
+    check_at_least("initial_steps", initial_steps, 0)
 
 
 def check_single_frames(space: spaces.Space) -> tuple[tuple[int, ...], bool]:

@@ -1,6 +1,7 @@
 """A wrapper of vectorised environments that adds the intrinsic reward of each step."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch as th
@@ -10,7 +11,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from sb3_breakout.common.arguments import check_choice, check_unit_interval
 from sb3_breakout.common.rewards import INTRINSIC_REWARD, mixed_rewards
 from sb3_breakout.common.torch_utils import choose_device
-from sb3_breakout.rnd.distillation import RND, check_single_frames
+from sb3_breakout.rnd.distillation import RND, check_rnd_arguments, check_single_frames
 
 
 class RNDRewardWrapper(VecEnvWrapper):
@@ -66,13 +67,14 @@ class RNDRewardWrapper(VecEnvWrapper):
             )
         self.reward = reward
         self.alpha = alpha
-        self.rnd_arguments = {
+        self.rnd_arguments: dict[str, Any] = {
             "learning_rate": learning_rate,
             "update_proportion": update_proportion,
             "batch_size": batch_size,
             "gamma": gamma,
             "initial_steps": initial_steps,
         }
+        check_rnd_arguments(**self.rnd_arguments)
         self.rnd: RND | None = None
         self.metrics: dict[str, float] = {}  # of the latest step
         if active:
@@ -89,10 +91,10 @@ class RNDRewardWrapper(VecEnvWrapper):
 
         :param device: device of the networks
         :return: the bonus: networks and statistics
-        :raises ValueError: if an argument of the bonus is out of its range, or images are too small
+        :raises ValueError: if images are too small
         """
         if self.rnd is None:
-            rnd = RND(self.observation_space, self.num_envs, **self.rnd_arguments)  # type: ignore[arg-type]
+            rnd = RND(self.observation_space, self.num_envs, **self.rnd_arguments)
             self.rnd = rnd.to(choose_device(device))
         return self.rnd
 

@@ -30,6 +30,7 @@ BAD_ARGUMENTS = [
     (dict(n_steps=(3, 1, 2.0)), r"n_steps must be .* a triple .* received \(3, 1, 2.0\)"),
     (dict(n_steps=lambda remaining: 2 * remaining), "n_steps must be a whole number of at least 1, received 0"),
     (dict(n_steps=(1, 2000)), "buffer_size=1000 leaves 1000 .* n_steps=2000"),
+    (dict(tau=0), "tau must be a number above 0, received 0"),
     (dict(gamma=1.1), r"gamma must be a number in \[0, 1\], received 1.1"),
     (dict(evaluation_epsilon="0.1"), r"evaluation_epsilon must be a number in \[0, 1\], received '0.1'"),
     (dict(learning_rate=[1e-3]), r"learning_rate must be .* a triple .* received \[0.001\]"),

@@ -122,7 +122,8 @@ def test_callback_without_wrapper() -> None:
     [
         (dict(reward="intrinsic"), "reward must be one of 'extrinsic', 'combined', received 'intrinsic'"),
         (dict(alpha=1.2), r"alpha must be a number in \[0, 1\], received 1.2"),
-        (dict(gamma=2, active=True), r"gamma must be a number in \[0, 1\], received 2"),
+        (dict(learning_rate=-1), "learning_rate must be a number above 0, received -1"),
+        (dict(gamma=2), r"gamma must be a number in \[0, 1\], received 2"),
     ],
 )
 def test_bad_argument(arguments: dict[str, Any], message: str) -> None:
