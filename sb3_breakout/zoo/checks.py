@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import yaml
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from sb3_breakout.common.arguments import (
@@ -88,17 +89,27 @@ def check_command_line(n_timesteps: int, save_freq: int) -> None:
 def check_config(config: str) -> None:
     """
     :param config: value of ``-conf``, see :func:`~sb3_breakout.registry.hyperparameter_file`
-    :raises ValueError: if there is no such file or Python package, naming our presets
+    :raises ValueError: if there is no such file or Python package, naming our presets, or the file is not a YAML mapping
     """
     names_a_file = config.endswith((".yml", ".yaml", ".py"))
     exists = Path(config).is_file() if names_a_file else _is_module(config)
-    if exists:
-        return
-    names = presets()
-    raise ValueError(
-        f"-conf: there is no file, Python package or preset {config!r}{did_you_mean(config, names)}. "
-        f"Presets: {', '.join(names)}."
-    )
+    if not exists:
+        names = presets()
+        raise ValueError(
+            f"-conf: there is no file, Python package or preset {config!r}{did_you_mean(config, names)}. "
+            f"Presets: {', '.join(names)}."
+        )
+    if config.endswith((".yml", ".yaml")):
+        _check_yaml(config)
+
+
+def _check_yaml(path: str) -> None:
+    try:
+        sections = yaml.safe_load(Path(path).read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"-conf: {path} is not valid YAML: {error}") from None
+    if not isinstance(sections, dict) or not all(isinstance(section, dict) for section in sections.values()):
+        raise ValueError(f"-conf: {path} must map names of environments to hyperparameters, received {sections!r:.80}.")
 
 
 def _is_module(name: str) -> bool:
@@ -168,10 +179,12 @@ def check_nested_arguments(algo: str, algorithm_class: type[BaseAlgorithm], hype
     :param algo: name of the algorithm in RL Zoo
     :param algorithm_class: its class
     :param hyperparams: hyperparameters as RL Zoo passes them to the constructor
-    :raises ValueError: if nothing reads a key, naming the most similar valid one
+    :raises ValueError: if nothing reads a key, naming the most similar valid one, or they are not dictionaries
     """
     for key, receiver in _receivers(algorithm_class, hyperparams).items():
         given = hyperparams.get(key)
+        if given is not None and not isinstance(given, dict):
+            raise ValueError(f"{algo}: {key} must be a dictionary of arguments, received {given!r}.")
         if given and receiver is not None and not takes_any_argument(receiver):
             check_known_arguments(given, _arguments_to_set(key, receiver), f"{algo}: {key}")
 

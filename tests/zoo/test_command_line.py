@@ -130,7 +130,8 @@ def test_callbacks_of_ones_own_are_left_as_they_are(tmp_path: Path):
 def test_mistakes_are_refused_before_anything_starts(cartpole: tuple[Path, str], tmp_path: Path):
     trained = cartpole[0] / "logs" / "ddqn_per" / "CartPole-v1_1" / "CartPole-v1.zip"
     (tmp_path / "mine.yml").write_text("CartPole-v1: {policy: MlpPolicy, n_timesteps: 100, temperature_decoy: 0.9}")
-    (tmp_path / "empty.yml").write_text("CartPole-v1: {n_timesteps: 100}")
+    (tmp_path / "empty.yml").touch()
+    (tmp_path / "no_policy.yml").write_text("CartPole-v1: {n_timesteps: 100}")
     common = ["--algo", "ddqn_per", *CARTPOLE, "-n", "100"]
     mistakes = {
         "'temperature_decoy' (did you mean 'temperature_decay'?)": ["-conf", "mine.yml"],
@@ -157,7 +158,9 @@ def test_mistakes_are_refused_before_anything_starts(cartpole: tuple[Path, str],
             "buffer_size:31",
             "batch_size:32",
         ],
-        "the hyperparameters must include policy, received n_timesteps": ["-conf", "empty.yml"],
+        "empty.yml must map names of environments to hyperparameters, received None": ["-conf", "empty.yml"],
+        "replay_buffer_kwargs must be a dictionary of arguments, received 3": ["-params", "replay_buffer_kwargs:3"],
+        "the hyperparameters must include policy, received n_timesteps": ["-conf", "no_policy.yml"],
         "optimizer_kwargs: eps is the text '1e-5'": ["-params", "policy_kwargs:dict(optimizer_kwargs=dict(eps='1e-5'))"],
     }
     invocations = json.dumps([[*common, *options] for options in mistakes.values()])
