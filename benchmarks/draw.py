@@ -80,10 +80,15 @@ def ablation(path: Path) -> None:
 
 def ablation_breakout(path: Path) -> None:
     """:param path: to write"""
-    runs = trainings("4_samples_seed_*.csv", "uniform_replay_seed_*.csv", "epsilon_greedy_seed_*.csv")
-    with picture(path, "Breakout: uniform replay and epsilon-greedy start later, one run each") as axes:
-        curves(axes, {name.replace("4 samples", "ddqn_per"): run for name, run in runs.items()})
-        axes.set(ylabel=SCORE, ylim=(0, 110), xlim=(0, 700_000))
+    whole = {name.replace("4 samples", "ddqn_per"): run for name, run in trainings("4_samples_seed_*.csv").items()}
+    replay_and_exploration = trainings("uniform_replay_seed_*.csv", "epsilon_greedy_seed_*.csv", "no_ladder_seed_*.csv")
+    returns = {
+        name.replace(" step", "-step"): run for name, run in trainings("3_step_seed_*.csv", "1_step_seed_*.csv").items()
+    }
+    with picture(path, "Breakout: 1-step returns from the start cost ddqn_per the most", 4.4, panels=2) as panels:
+        for axes, variants in zip(panels, (replay_and_exploration, returns), strict=True):
+            curves(axes, whole | variants)
+            axes.set(ylabel=SCORE, ylim=(0, 150), xlim=(0, 700_000))
 
 
 def c51(path: Path) -> None:
