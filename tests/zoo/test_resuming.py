@@ -205,7 +205,7 @@ def test_random_numbers_go_on(tmp_path: Path) -> None:
     model = DDQN("MlpPolicy", "CartPole-v1", learning_starts=10, buffer_size=1000, seed=0).learn(100)
     model.save(tmp_path / "model")
     model.save_replay_buffer(tmp_path / "buffer")
-    np.random.randint(2**31)  # learn() draws the seed of the environment
+    np.random.randint(2**31)  # resuming draws a seed for the environment
     expected = np.random.random(5)
 
     class Draw(BaseCallback):
