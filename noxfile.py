@@ -1,4 +1,4 @@
-"""The default tests under every Python that the classifiers name, and with the oldest dependencies that are allowed."""
+"""The default tests under every Python in the classifiers, and with the oldest allowed dependencies."""
 
 import nox
 
@@ -9,13 +9,13 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
 
 @nox.session(python=PYTHONS)
 def newest(session: nox.Session) -> None:
-    """The versions of constraints.txt."""
+    """Dependencies with the versions in constraints.txt."""
     session.install("-c", "constraints.txt", "-e", ".[dev]")
     session.run("python", "-m", "pytest", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])
 def oldest(session: nox.Session) -> None:
-    """Each direct dependency at its lower bound."""
+    """Direct dependencies at their lower bounds."""
     session.install("--resolution", "lowest-direct", "-e", ".[dev]")
     session.run("python", "-m", "pytest", *session.posargs)

@@ -1,10 +1,10 @@
 """
-Draw the pictures of the docs from the results that are kept in the repository.
+Draw the pictures of the docs from the results kept in the repository.
 
     python -m benchmarks.draw                       # all of them
     python -m benchmarks.draw ablation yaml_values
 
-No training is run. The page that shows a picture names the command that measured what is in it.
+No training is run. The page that shows a picture names the command that measured its results.
 """
 
 import argparse
@@ -21,21 +21,21 @@ from benchmarks.pictures import COLOURS, GREY, MARKERS, Estimate, count_steps, c
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 CURVES = ROOT / "benchmarks" / "learning" / "curves"
-RESAMPLES = 10_000  # of the bootstrap
+RESAMPLES = 10_000  # bootstrap resamples
 
 
 def results(name: str) -> pd.DataFrame:
     """
-    :param name: of a picture
-    :return: what was measured for it
+    :param name: name of a picture
+    :return: table of the results that it shows
     """
     return pd.read_csv(RESULTS / f"{name}.csv", comment="#")
 
 
 def trainings(*patterns: str) -> dict[str, pd.DataFrame]:
     """
-    :param patterns: of names of files in ``benchmarks/learning/curves``
-    :return: label in the picture to the curve
+    :param patterns: glob patterns of files in ``benchmarks/learning/curves``
+    :return: curves, by their label in the picture
     """
     files = [file for pattern in patterns for file in sorted(CURVES.glob(pattern))]
     return {label(file.stem): kept_curve(file) for file in files}
@@ -43,9 +43,10 @@ def trainings(*patterns: str) -> dict[str, pd.DataFrame]:
 
 def effects(scores: pd.DataFrame, base: str) -> list[Estimate]:
     """
-    :param scores: columns variant, seed and score
+    :param scores: table with columns variant, seed and score
     :param base: variant that the others are compared with
-    :return: difference of the interquartile means over seeds with its 95 % bootstrap interval, largest loss first
+    :return: for each other variant, the difference between its interquartile mean over seeds and the base's, with the 95 %
+        bootstrap interval; sorted, largest loss first
     """
     generator = np.random.default_rng(0)
 
@@ -62,7 +63,7 @@ def effects(scores: pd.DataFrame, base: str) -> list[Estimate]:
 
 
 def ablation(path: Path) -> None:
-    """:param path: to write"""
+    """:param path: file to write"""
     base, scores = "ddqn_per", results("ablation")
     whole = trim_mean(scores.loc[scores["variant"] == base, "score"], 0.25)
     rows = effects(scores, base)
@@ -79,7 +80,7 @@ def ablation(path: Path) -> None:
 
 
 def ablation_breakout(path: Path) -> None:
-    """:param path: to write"""
+    """:param path: file to write"""
     whole = {name.replace("4 samples", "ddqn_per"): run for name, run in trainings("4_samples_seed_*.csv").items()}
     replay_and_exploration = trainings("uniform_replay_seed_*.csv", "epsilon_greedy_seed_*.csv", "no_ladder_seed_*.csv")
     returns = {
@@ -92,7 +93,7 @@ def ablation_breakout(path: Path) -> None:
 
 
 def c51(path: Path) -> None:
-    """:param path: to write"""
+    """:param path: file to write"""
     with picture(path, "Breakout: learned in a mirror, C51 gets ahead of ddqn_per") as axes:
         runs = trainings("4_samples_seed_*.csv", "c51_4_samples_*.csv", "c51_4_frames_*.csv")
         curves(
@@ -106,7 +107,7 @@ def c51(path: Path) -> None:
 
 
 def deepsea(path: Path) -> None:
-    """:param path: to write"""
+    """:param path: file to write"""
     runs = results("deepsea")
     names = runs["algorithm"] + ", seed " + runs["seed"].astype(str)
     with picture(path, "DeepSea, 20 by 20: only with a reward for novelty is the treasure found") as axes:
@@ -121,9 +122,9 @@ def deepsea(path: Path) -> None:
 
 
 def four_phases(path: Path) -> None:
-    """:param path: to write"""
+    """:param path: file to write"""
     run = kept_curve(CURVES / "four_phases.csv")
-    early = run["steps"] <= 1_571_000  # of these trainings, single points are left
+    early = run["steps"] <= 1_571_000  # of these phases only single points were kept
     with picture(path, "A Breakout agent trained in four phases: most was gained by the third") as axes:
         curves(axes, {"last": run[~early]})
         axes.plot(run["steps"][early], run["score"][early], "o--", color=COLOURS[0], markersize=4, linewidth=1)
@@ -139,14 +140,14 @@ def four_phases(path: Path) -> None:
 
 
 def learning(path: Path) -> None:
-    """:param path: to write"""
+    """:param path: file to write"""
     with picture(path, "Breakout from scratch: at equal steps, 4 samples per step beat 2") as axes:
         curves(axes, trainings("4_samples_seed_*.csv", "2_samples_seed_*.csv"))
         axes.set(ylabel=SCORE, ylim=(0, None), xlim=(0, None))
 
 
 def original_values(path: Path) -> None:
-    """:param path: to write"""
+    """:param path: file to write"""
     trained = results("original_values").groupby(["variant", "seed"], sort=False)
     runs = {f"{variant}, seed {seed}": run for (variant, seed), run in trained}
     with picture(path, "MinAtar Breakout: the original's values learn more from each step") as axes:
@@ -155,7 +156,7 @@ def original_values(path: Path) -> None:
 
 
 def overlap(path: Path) -> None:
-    """:param path: to write"""
+    """:param path: file to write"""
     table = results("overlap")
     runs = {}
     for name, rows in table.groupby("variant", sort=False):
@@ -166,7 +167,7 @@ def overlap(path: Path) -> None:
 
 
 def pong(path: Path) -> None:
-    """:param path: to write"""
+    """:param path: file to write"""
     with picture(path, "Pong: from -20 to +20 points within a million agent steps") as axes:
         curves(axes, {"seed 1": results("pong")})
         axes.axvline(250_000, color=GREY, linestyle="--", linewidth=1)
@@ -175,20 +176,20 @@ def pong(path: Path) -> None:
 
 
 def rgb(path: Path) -> None:
-    """:param path: to write"""
+    """:param path: file to write"""
     with picture(path, "Breakout in colour at 210 x 160: past 20 points after 250,000 steps") as axes:
         curves(axes, trainings("rgb_seed_*.csv"))
         axes.set(ylabel=SCORE, ylim=(0, None), xlim=(0, None))
 
 
 def rnd_breakout(path: Path) -> None:
-    """:param path: to write"""
+    """:param path: file to write"""
     title = "Breakout: RND visits somewhat more states, at the same final score"
     with picture(path, title, panels=2) as (left, right):
         for number, (name, run) in enumerate(results("rnd_breakout").groupby("algorithm", sort=False)):
             style = {"color": COLOURS[number], "marker": MARKERS[number], "linestyle": ("-", "--")[number], "label": name}
             left.plot(run["steps"], run["states"] / 1000, **style)
-            shift = (number - 0.5) * 3000  # or the error bars would lie upon each other
+            shift = (number - 0.5) * 3000  # so that error bars do not overlap
             right.errorbar(run["steps"] + shift, run["score"], run["deviation"], capsize=3, **style)
         left.set(ylabel="distinct states visited\n(thousands)", ylim=(0, None))
         right.set(ylabel="raw score\n(mean ± SD of 10 games)", ylim=(0, None))
@@ -198,7 +199,7 @@ def rnd_breakout(path: Path) -> None:
 
 
 def training_time(path: Path) -> None:
-    """:param path: to write"""
+    """:param path: file to write"""
     shares = results("training_time").set_index("part")["share"].sort_values() * 100
     network = shares["convolutions and linear layers"] + shares["casts, activations, loss, autograd"]
     buffer = shares["sample"] + shares["priorities"] + shares["add"]
@@ -210,7 +211,7 @@ def training_time(path: Path) -> None:
 
 
 def yaml_values(path: Path) -> None:
-    """:param path: to write"""
+    """:param path: file to write"""
     rows = results("yaml_values")
     base = rows[rows["key"] == "base"].iloc[0]
     rows = rows[rows["key"] != "base"]

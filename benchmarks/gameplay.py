@@ -1,8 +1,8 @@
 """
-What recording costs, and how fast datasets are read: ``python -m benchmarks.gameplay``.
+Measure what recording costs, and how fast datasets are read: ``python -m benchmarks.gameplay``.
 
-Writing: processor and wall time of the same games of the same agent, with and without the recorder, in turns. Reading: random
-(frame, action, reward, next frame) from the PNG files through GameplayDataset, and from the npz export held in memory.
+Writing: processor and wall time of the same games of the same agent, with and without recording, in turns. Reading: random
+transitions (frame, action, reward, next frame) from the PNG files through GameplayDataset, and from an npz export in memory.
 """
 
 import argparse
@@ -73,7 +73,11 @@ def measure_writing(folder: GameplayFolder, agent: Path | None, games: int, nati
 
 
 def play_plain(model: Any, env: Any, seed: int) -> int:
-    """:return: length of a game without recorder, in agent steps and presses"""
+    """
+    Play a game without recording.
+
+    :return: its length in agent steps, including the steps that the wrapper presses
+    """
     env.seed(seed)
     obs = env.reset()
     while True:
@@ -83,7 +87,7 @@ def play_plain(model: Any, env: Any, seed: int) -> int:
 
 
 def timed(play: Callable[[], int], model: Any, seed: int) -> tuple[int, np.ndarray]:
-    """:return: steps of a game, and the seconds it took: wall and processor"""
+    """:return: steps of a game, and (2,) seconds of wall and processor time"""
     set_random_seed(seed)
     model.action_space.seed(seed)
     start = np.array([time.perf_counter(), time.process_time()])

@@ -32,10 +32,10 @@ class Estimate(NamedTuple):
     """
     A row of a forest plot.
 
-    :param name: beside the row
+    :param name: label of the row
     :param value: the estimate
     :param low: lower end of its interval
-    :param high: upper end
+    :param high: upper end of its interval
     """
 
     name: str
@@ -49,9 +49,9 @@ def picture(path: Path, title: str, height: float = 3.6, panels: int = 1) -> Ite
     """
     :param path: file to write
     :param title: the message of the picture
-    :param height: inches
-    :param panels: side by side
-    :return: matplotlib's axes, of several panels a list
+    :param height: height in inches
+    :param panels: number of panels, side by side
+    :return: context with matplotlib's axes, an array of them for several panels
     """
     from matplotlib import pyplot as plt
 
@@ -66,7 +66,9 @@ def picture(path: Path, title: str, height: float = 3.6, panels: int = 1) -> Ite
 
 def count_steps(axes: Any) -> None:
     """
-    :param axes: matplotlib's; the x-axis gets agent steps as 500k or 2M
+    Label the x-axis with agent steps, such as 500k or 2M.
+
+    :param axes: matplotlib's axes
     """
     from matplotlib.ticker import EngFormatter
 
@@ -76,12 +78,12 @@ def count_steps(axes: Any) -> None:
 
 def forest(axes: Any, rows: Sequence[Estimate], heights: Sequence[float], number: int, marker: str, label: str) -> None:
     """
-    :param axes: matplotlib's
+    :param axes: matplotlib's axes
     :param rows: estimates with their intervals
-    :param heights: of the rows, counted from the top
-    :param number: of the colour
-    :param marker: of the estimates
-    :param label: in the legend
+    :param heights: positions of the rows, counted from the top
+    :param number: index of the colour
+    :param marker: marker of the estimates
+    :param label: label in the legend
     """
     values = [row.value for row in rows]
     errors = [[row.value - row.low for row in rows], [row.high - row.value for row in rows]]
@@ -90,8 +92,8 @@ def forest(axes: Any, rows: Sequence[Estimate], heights: Sequence[float], number
 
 def name_rows(axes: Any, names: Sequence[str]) -> None:
     """
-    :param axes: matplotlib's
-    :param names: of the rows at heights 0, 1, ..., the first one at the top
+    :param axes: matplotlib's axes
+    :param names: names of the rows at heights 0, 1, ..., from the top
     """
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
@@ -100,10 +102,10 @@ def name_rows(axes: Any, names: Sequence[str]) -> None:
 
 def curves(axes: Any, runs: Mapping[str, pd.DataFrame], marked: bool = False) -> None:
     """
-    Runs whose names differ by their seeds alone have one colour.
+    Draw learning curves. Runs whose names differ only in their seed have the same colour.
 
-    :param axes: matplotlib's
-    :param runs: name to columns steps and score; the space between low and high is shaded where they are known
+    :param axes: matplotlib's axes
+    :param runs: tables with columns steps and score, by name; if there are columns low and high, the space between is shaded
     :param marked: whether to mark the points
     """
     settings = list(dict.fromkeys(setting_of(name) for name in runs))
@@ -121,5 +123,5 @@ def curves(axes: Any, runs: Mapping[str, pd.DataFrame], marked: bool = False) ->
 
 
 def setting_of(name: str) -> str:
-    """:return: what a run and others that differ by their seeds alone have in common, for ``ours, seed 1``: ``ours``"""
+    """:return: the name of a run without its seed, for example ``ours`` for ``ours, seed 1``"""
     return re.sub(r",? seed \d+$", "", name)

@@ -1,5 +1,5 @@
 """
-Train on Breakout with the flags of the original system: a front on RL Zoo, which prints the command it stands for.
+Train on Breakout with the flags of the original system. Prints and runs the equivalent RL Zoo command.
 
 python scripts/train_dqn.py                            prioritized Double DQN with Boltzmann exploration (ddqn_per)
 python scripts/train_dqn.py --exploration_mode rnd     two agents and random network distillation (ddqn_rnd)
@@ -20,7 +20,7 @@ from sb3_breakout.registry import hyperparameter_file
 ENV = "BreakoutNoFrameskip-v4"
 ALGORITHM = {"temperature": "ddqn_per", "rnd": "ddqn_rnd"}
 STOP = "stable_baselines3.common.callbacks.StopTrainingOnMaxEpisodes"
-RECORDERS = "sb3_breakout.gameplay."  # callbacks from there record gameplay
+RECORDERS = "sb3_breakout.gameplay."  # prefix of callbacks that record gameplay
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
         parser.error(str(error))
     print(shlex.join(["python", "-m", "rl_zoo3.train", *options]), flush=True)
 
-    from rl_zoo3.train import train  # late: it takes seconds
+    from rl_zoo3.train import train  # a slow import
 
     sys.argv = ["train", *options]
     train()
@@ -57,8 +57,8 @@ def zoo_options(args: argparse.Namespace, others: list[str]) -> list[str]:
     """
     :param args: the original's flags, ``hyperparams`` and ``conf_file``
     :param others: further options of RL Zoo
-    :return: options of ``rl_zoo3.train`` that do what they ask for
-    :raises ValueError: if an argument cannot be met
+    :return: the equivalent options of ``rl_zoo3.train``
+    :raises ValueError: if an argument cannot be translated
     """
     algo = ALGORITHM[args.exploration_mode]
     options = ["--algo", algo, "--env", ENV, "-P"]

@@ -1,4 +1,4 @@
-"""What a model's file and its run say of an agent; the files here have nothing but what is read."""
+"""Reading an agent from its model file and run folder. The files here contain only what is read."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def keep(run: Path, args: dict[str, Any], config: dict[str, Any]) -> None:
     ("shape", "n_stack", "wrapper_kwargs"),
     [
         ((8, 84, 84), 8, {}),
-        ((12, 84, 84), 12, {}),  # grey squares, though three colours would divide it
+        ((12, 84, 84), 12, {}),  # 84x84 is grey, though 12 is a multiple of 3
         ((24, 210, 160), 8, {"grayscale": False, "screen_size": None}),
         ((4, 210, 160), 4, {"grayscale": True, "screen_size": None}),
         ((9, 64, 64), 3, {"grayscale": False, "screen_size": 64}),
@@ -49,7 +49,7 @@ def test_model_without_a_run(tmp_path, shape, n_stack, wrapper_kwargs):
     ("data", "members", "algo"),
     [
         (OURS, (), "ddqn_per"),
-        ({"evaluation_epsilon": 0.01}, (), "ddqn_per"),  # saved before there were atoms
+        ({"evaluation_epsilon": 0.01}, (), "ddqn_per"),  # saved by a version without n_atoms
         (OURS | {"n_atoms": 51}, (), "c51_per"),
         (OURS, ("explorer.policy.pth",), "ddqn_rnd"),
     ],
@@ -92,7 +92,7 @@ def test_model_of_another_algorithm(tmp_path):
 
 def test_names(tmp_path):
     logs = tmp_path / "logs"
-    uuid = "_0b5f1c5e-1d0e-4a3c-9d3e-0f2f6f3d7a11"  # of RL Zoo's --uuid
+    uuid = "_0b5f1c5e-1d0e-4a3c-9d3e-0f2f6f3d7a11"  # added by RL Zoo's --uuid
     for run in ("2", f"10{uuid}", "10_backup"):
         save(logs / "c51_per" / f"PongNoFrameskip-v4_{run}" / "best_model.zip", **OURS | {"n_atoms": 51})
     found = find_agent("c51_per:best", env_id="PongNoFrameskip-v4", logs=logs)
@@ -113,7 +113,7 @@ def test_folder_instead_of_a_file(tmp_path):
 
 
 def test_agents_of_others_are_not_ours(tmp_path, monkeypatch):
-    """RL Zoo's ``load_from_hub`` downloads to a folder of the same name."""
+    """RL Zoo's ``load_from_hub`` downloads to a folder of the same name, whose agents are not listed as shipped."""
     monkeypatch.setattr("sb3_breakout.agents.SHIPPED", tmp_path)
     save(tmp_path / "ppo" / "CartPole-v1_1" / "CartPole-v1.zip")
     save(tmp_path / "ddqn_per" / "PongNoFrameskip-v4_1" / "PongNoFrameskip-v4.zip", **OURS)

@@ -1,4 +1,4 @@
-"""Benchmarks of many trainings on a Ray cluster of this machine, which may lose a node."""
+"""Benchmarks of many trainings on a local Ray cluster, which may lose a node."""
 
 import re
 import subprocess
@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.filterwarnings("default")  # some versions of Ray warn of their own future and leave files open
+pytestmark = pytest.mark.filterwarnings("default")  # some versions of Ray give FutureWarnings and leave files open
 
 PROGRAMS = "ablation ablation_breakout original_values overlap rnd_breakout rnd_deepsea yaml_values".split()
 
 
 def files_in(folder: Path) -> dict[Path, int]:
-    """When each file was written."""
+    """Modification time of every file."""
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_cluster_trains(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is missing goes to the cluster that was named, and nothing is trained here."""
+    """Missing trainings, and only those, are sent to the given cluster; nothing is trained locally."""
     if not program.startswith("rnd"):
         pytest.importorskip("rliable")
     zoo_runs, asked = import_module("benchmarks.learning.zoo_runs"), []
@@ -54,7 +54,7 @@ def test_the_cluster_trains(program: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def write_files(task: str, folder: Path) -> None:
-    """A training that is done at once."""
+    """A training that only writes its files."""
     for name in ("curves/a.csv", "curves/b.csv", "model.zip", "evaluations.npz"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"{task}: {name}")
@@ -76,7 +76,7 @@ def test_files_that_come_back(cluster: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_command_line(cluster: Any, tmp_path: Path) -> None:
-    """The cluster's table is the one made here, but for processor seconds; the same command repeats no training."""
+    """Cluster and local trainings give the same table, except processor seconds. Repeating the command trains nothing."""
 
     def table(*arguments: str) -> str:
         command = [sys.executable, "-m", "benchmarks.learning.rnd_deepsea", "--size", "4", "--steps", "1500", "--seeds", "0"]
@@ -96,7 +96,7 @@ def test_command_line(cluster: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_trainings_that_lose_a_node(cluster: Any, tmp_path: Path) -> None:
-    """Each training is there once, and its evaluations are those of the same training here; none is repeated."""
+    """After a node is lost, every training has its evaluations, equal to those of a local training. None is repeated."""
     pytest.importorskip("minatar")
     from benchmarks.learning.minatar_runs import Runs
     from benchmarks.learning.zoo_runs import Variant, evaluations

@@ -1,4 +1,4 @@
-"""What the README and the docs print works: examples run, options of commands exist, links lead somewhere."""
+"""README and docs are right: examples run, options of commands exist, links have targets."""
 
 import argparse
 import importlib
@@ -41,7 +41,7 @@ OTHER_PROGRAMS = {"export", "ray", "source"}
 
 
 def blocks(language: str) -> list[Any]:
-    """All code blocks in a language, each a parameter of a test. ``<!-- not run -->`` above one says that it needs more."""
+    """All code blocks in a language, as parameters of a test. ``<!-- not run -->`` above a block means: only compile it."""
     pattern = re.compile(rf"(<!-- not run -->\n)?```{language}\n(.*?)```", flags=re.DOTALL)
     return [
         pytest.param(block, not mark, id=f"{page.relative_to(ROOT)}-{number}")
@@ -51,7 +51,7 @@ def blocks(language: str) -> list[Any]:
 
 
 def commands() -> list[Any]:
-    """All commands in blocks of bash, and those in tables and sentences that begin with python."""
+    """All commands in bash blocks, and those in tables and sentences that begin with python, rl_zoo3 or sb3-breakout."""
     found: dict[str, None] = {}
     for page in PAGES:
         text = page.read_text()
@@ -67,7 +67,7 @@ def commands() -> list[Any]:
 
 
 def commands_of(line: str) -> list[str]:
-    """The commands of a line, without its comment."""
+    """The commands in a line, split at ``&&`` and without its comment."""
     words = shlex.split(re.sub(r"\$[A-Z_]+", "0", line), comments=True)
     return [part.strip() for part in shlex.join(words).split("'&&'")]
 
@@ -103,12 +103,12 @@ def test_yaml_parses(example: str, _: bool) -> None:
 
 
 def test_tutorial_parses() -> None:
-    """The slow tests run it."""
+    """A slow test runs it."""
     compile(re.sub("^!.*$", "", "".join(TUTORIAL), flags=re.MULTILINE), "tutorial.ipynb", "exec")
 
 
 class Parsed(BaseException):
-    """The options of a program are right; it would start now."""
+    """Raised once the options of a program have been parsed, instead of starting it."""
 
 
 def parse(self: argparse.ArgumentParser, args: Any = None, namespace: Any = None) -> NoReturn:
@@ -151,7 +151,7 @@ def start_command(self: click.Command, ctx: click.Context) -> NoReturn:
 
 
 def options_of_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
-    """:return: what a Python program makes of its options, without running it"""
+    """:return: the parsed options of a Python program, which is not run"""
     monkeypatch.setattr(click.Command, "invoke", start_command)
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
     monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", parse)
@@ -161,7 +161,7 @@ def options_of_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> argp
         warnings.simplefilter("ignore")
         if words[0] != "-m":
             runpy.run_path(str(ROOT / name), run_name="__main__")
-        elif name == "rl_zoo3.train":  # the module only imports what starts it
+        elif name == "rl_zoo3.train":  # the module does not start train() itself
             importlib.import_module(name).train()
         else:
             runpy.run_module(name, run_name="__main__")
@@ -172,7 +172,7 @@ def options_of_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> argp
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub and Sphinx give to the headings of a page."""
+    """The anchors of a page's headings, as GitHub and Sphinx make them."""
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -216,7 +216,7 @@ def test_readme_is_short() -> None:
 
 
 def test_the_two_commands_are_lines_of_their_own() -> None:
-    """.ci/run takes the test command from the README by its form; people copy both."""
+    """Readers copy these two lines, and .ci/run finds the test command by its form."""
     found = re.findall(r"^python -m venv .venv && .venv/bin/pip install -c constraints.txt .*$", README, flags=re.MULTILINE)
     assert [command.rsplit("&& ")[-1].split()[:3] for command in found] == [
         [".venv/bin/python", "-m", "rl_zoo3.train"],

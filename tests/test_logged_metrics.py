@@ -1,4 +1,4 @@
-"""The pages of the algorithms list what is logged, and nothing else."""
+"""The pages of the algorithms list exactly the keys that are logged."""
 
 import re
 from pathlib import Path
@@ -11,17 +11,17 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from sb3_breakout import C51, DDQN, DDQNRND, DualAgentCallback, RNDRewardWrapper
 
 ALGORITHMS = Path(__file__).parent.parent / "docs" / "algorithms"
-OF_SB3 = ("time/", "eval/", "train/n_updates")  # one sentence of the page names them
+OF_SB3 = ("time/", "eval/", "train/n_updates")  # in one sentence of the page, not in its table
 
 
 def listed(name: str) -> set[str]:
-    """:return: the keys in the table of a page"""
+    """:return: the keys in the table of an algorithm's page"""
     (table,) = re.findall(r"\| Key \| Meaning \|\n\|---\|---\|\n((?:\|.*\n)+)", (ALGORITHMS / f"{name}.md").read_text())
     return {key for row in table.splitlines() for key in re.findall(r"`([^`]+)`", row.split("|")[1])}
 
 
 class Keys(KVWriter):
-    """Remembers the keys of everything that is logged."""
+    """Collects all logged keys except SB3's."""
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
@@ -30,11 +30,11 @@ class Keys(KVWriter):
         self.seen |= {key for key in key_values if not key.startswith(OF_SB3)}
 
     def close(self) -> None:
-        """Nothing is open."""
+        """There is nothing to close."""
 
 
 def logged(model: DDQN, steps: int = 600, **learn: Any) -> set[str]:
-    """:return: the keys that a short training logs"""
+    """:return: the keys that a short training logs, except SB3's"""
     keys = Keys()
     model.set_logger(Logger(None, [keys]))
     model.DIAGNOSTICS_INTERVAL = 100  # type: ignore[misc]
@@ -65,5 +65,5 @@ def test_ddqn_rnd(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DualAgentCallback, "AGREEMENT_INTERVAL", 100)
     env = RNDRewardWrapper(make_vec_env("CartPole-v1", n_envs=4))
     dual = DualAgentCallback(alpha_initial=0.5, alpha_final=0.1)
-    keys = logged(DDQNRND("MlpPolicy", env, **SETTINGS), steps=2000, callback=dual)  # the first 1,000 feed statistics only
+    keys = logged(DDQNRND("MlpPolicy", env, **SETTINGS), steps=2000, callback=dual)  # 1,000 only update statistics
     assert keys - listed("ddqn_per") == listed("ddqn_rnd")

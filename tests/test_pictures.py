@@ -1,4 +1,4 @@
-"""The docs' pictures are drawn from kept results, by commands that their pages name; benchmarks write such results."""
+"""The pictures of the docs are drawn from kept results, their pages name the commands, and benchmarks write such results."""
 
 import json
 import sys
@@ -45,7 +45,7 @@ def test_every_picture_is_drawn_and_shown_with_its_command() -> None:
 
 
 def test_effects() -> None:
-    """The interquartile mean of 0, 1, 2, 3, 100 is 2; all resamples of equal scores are equal."""
+    """The interquartile mean of 0, 1, 2, 3, 100 is 2. Equal scores give an interval of no width."""
     scores = {"whole": [5.0] * 5, "worse": [4.0] * 5, "varied": [0.0, 1.0, 2.0, 3.0, 100.0]}
     table = pd.DataFrame([(name, seed, score) for name, row in scores.items() for seed, score in enumerate(row)])
     varied, worse = effects(table.set_axis(["variant", "seed", "score"], axis=1), "whole")
@@ -65,7 +65,7 @@ def test_seeds_of_one_setting_have_one_colour() -> None:
 
 
 def run_of_zoo(folder: Path, scores: list[float], origin: str = "") -> Path:
-    """Games of 400 frames each, which are 100 agent steps."""
+    """Write a run with games of 400 frames, which are 100 agent steps each."""
     (folder / "Game").mkdir(parents=True)
     games = "".join(f"{score},400,{second}.0\n" for second, score in enumerate(scores))
     (folder / "0.monitor.csv").write_text(f'#{{"t_start": 0.0, "env_id": "Game"}}\nr,l,t\n{games}')
@@ -79,7 +79,7 @@ def run_of_zoo(folder: Path, scores: list[float], origin: str = "") -> Path:
 
 
 def test_runs_of_a_resumed_training_are_one_curve(tmp_path: Path) -> None:
-    """The first run's games after the checkpoint at 15,000 steps do not count; until 10,000 steps, scores are 0 to 99."""
+    """The second run resumes from a checkpoint at 15,000 steps, so later games of the first run do not count."""
     first = run_of_zoo(tmp_path / "first", [float(game) for game in range(200)])
     second = run_of_zoo(tmp_path / "second", [7.0] * 150, origin="logs/rl_model_15000_steps.zip")
     curve = learning_curve([first, second]).set_index("steps")
@@ -103,7 +103,7 @@ def test_runs_of_a_resumed_training_are_one_curve(tmp_path: Path) -> None:
 
 
 def test_steps_are_those_of_all_environments(tmp_path: Path) -> None:
-    """Three take their steps together; the second run resumes from the final model, after games that had not ended."""
+    """Three environments step together. The second run resumes at the step of the final model, after the last ended game."""
     first = run_of_zoo(tmp_path / "first", [1.0] * 20)
     for number, lengths in enumerate(([800] * 10, [4000]), start=1):
         rows = "".join(f"2.0,{length},1.0\n" for length in lengths)

@@ -1,4 +1,4 @@
-"""The presets carry the values that they promise, and train on the real game."""
+"""The presets have the documented values, and train on Breakout."""
 
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def test_original_values() -> None:
     temperatures = [values[f"temperature_{name}"] for name in ("initial", "min", "decay", "slowdown")]
     assert temperatures == [1.0, 0.05, 0.995, 3]
     assert values["exploration_fraction"] * values["n_timesteps"] == 200_000
-    assert "sb3_breakout.envs.RewardShapingWrapper" in values["env_wrapper"]  # shaping on, outside ...
+    assert "sb3_breakout.envs.RewardShapingWrapper" in values["env_wrapper"]  # after the unclipped rewards of BreakoutWrapper
     assert values["env_wrapper"][0] == {"sb3_breakout.envs.BreakoutWrapper": {"clip_reward": False}}
     assert values["frame_stack"] == 8
 
@@ -77,6 +77,6 @@ def test_rgb_at_native_size_trains_a_thousand_steps(tmp_path: Path) -> None:
     params = ("learning_starts:600", "buffer_size:1500", "n_envs:4", "batch_size:4", "gradient_steps:1")
     model = train("ddqn_per_rgb", 1000, *params, folder=tmp_path)
     assert model.num_timesteps == 1000 and model._n_updates == 100
-    assert model.observation_space.shape == (12, 210, 160)  # 4 frames of 3 channels
+    assert model.observation_space.shape == (12, 210, 160)  # 4 frames of 3 channels each
     assert model.last_loss is not None and model.last_loss > 0.0
     assert section("ddqn_per_rgb")["env_wrapper"][0]["sb3_breakout.envs.BreakoutWrapper"]["frame_skip"] == 2

@@ -1,4 +1,4 @@
-"""The docs site builds without a warning and names everything public; the tutorial runs."""
+"""The docs build without a warning and list every public name; the tutorial runs."""
 
 import inspect
 import subprocess

@@ -1,4 +1,4 @@
-"""Every shipped agent loads without a murmur and plays as published."""
+"""Every shipped agent loads without a warning and plays as published."""
 
 import json
 from pathlib import Path
@@ -14,9 +14,9 @@ from tests.zoo.command_line import ENJOY, RECORD_VIDEO, run
 
 AGENTS = Path(__file__).parent.parent / "rl-trained-agents"
 MODELS = sorted(AGENTS.glob("*/*/*.zip"))
-DEFAULT = AGENTS / "ddqn_per" / "BreakoutNoFrameskip-v4_1" / "BreakoutNoFrameskip-v4.zip"  # where the Zoo looks
+DEFAULT = AGENTS / "ddqn_per" / "BreakoutNoFrameskip-v4_1" / "BreakoutNoFrameskip-v4.zip"  # the Zoo's default
 MEGABYTE = 1 << 20
-COLOUR = "_rgb"  # end of the names of agents with larger pictures
+COLOUR = "_rgb"  # suffix of runs with larger pictures, hence larger files
 GAME = ("--env", "BreakoutNoFrameskip-v4", "-n", "30", "--no-render")
 BREAKOUT = ("--algo", "ddqn_per", *GAME)
 
@@ -36,7 +36,7 @@ def test_there_is_one_where_the_zoo_looks_by_default() -> None:
 
 
 def test_small_and_loaded_on_a_cpu_without_a_warning(path: Path, published: dict[str, Any]) -> None:
-    """Warnings are errors here."""
+    """Warnings are errors in the tests, so a warning would fail this one."""
     assert path.stat().st_size <= (12 if path.parent.name.endswith(COLOUR) else 8) * MEGABYTE
     model = DDQN.load(path, device="cpu")
     assert model.num_timesteps == published["trained_steps"] > 0
@@ -54,7 +54,7 @@ def test_published_figures_are_those_of_the_published_scores(published: dict[str
 
 
 def test_plays_far_better_than_at_random() -> None:
-    """More points in 500 steps than random play has in whole games."""
+    """The agent scores more in 500 steps than random play in whole games."""
     agent = read_agent(DEFAULT)
     scores = evaluate(agent.load("cpu"), episodes=4, seeds=[4], max_steps=500, **vars(agent.game)).scores
     assert np.mean(scores) > 10
@@ -71,7 +71,7 @@ def test_plays_as_published(path: Path) -> None:
 
 @pytest.mark.slow
 def test_bfloat16_chooses_the_actions_of_float32(path: Path) -> None:
-    """On states of real games where the choice is one at all: the best two actions differ by more than 0.001."""
+    """Compared in states where it matters: the Q-values of the best two actions differ by more than 0.001."""
     model = DDQN.load(path, device="cpu", autocast=False)
     env = evaluation_env(n_envs=4, seed=2, **vars(read_agent(path).game))
     observations = [env.reset()]
@@ -88,7 +88,7 @@ def test_bfloat16_chooses_the_actions_of_float32(path: Path) -> None:
 
 
 def test_the_zoo_finds_it_in_an_empty_folder(tmp_path: Path) -> None:
-    """And leaves alone what lies there the next time."""
+    """RL Zoo copies the agent there, unless there is a run already."""
     run_folder = Path("rl-trained-agents", "ddqn_per", "BreakoutNoFrameskip-v4_1")
     output = run(*ENJOY, *BREAKOUT, folder=tmp_path)
     assert "Copying the agent" in output and f"Loading {run_folder}" in output
@@ -99,7 +99,7 @@ def test_the_zoo_finds_it_in_an_empty_folder(tmp_path: Path) -> None:
 
 
 def test_the_zoo_downloads_nothing_in_our_name(tmp_path: Path) -> None:
-    """Its organization has none of our algorithms."""
+    """For an algorithm without a shipped agent there is an error. RL Zoo would look for it in its own organization."""
     output = run(*ENJOY, "--algo", "ddqn_rnd", *GAME, folder=tmp_path, code=1)
     assert "FileNotFoundError: The rl-trained-agents/ddqn_rnd folder was not found." in output
     assert "Shipped are c51_per/BreakoutNoFrameskip-v4_1, " in output and "download" not in output

@@ -1,4 +1,4 @@
-"""A C51 agent made of a scalar one: the Q-values it starts with, by an independent computation."""
+"""A C51 agent made from a scalar one: its first distributions, against an independent computation."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def test_distributions_are_gaussians_around_the_scalar_q_values() -> None:
     th.manual_seed(0)
     scalar = CnnPolicy(PICTURES, ACTIONS, lambda _: 1e-3, features_extractor_kwargs={"features_dim": 16})
     with th.no_grad():
-        scalar.q_net.q_net[0].weight.mul_(100.0)  # Q-values of some width
+        scalar.q_net.q_net[0].weight.mul_(100.0)  # to spread the Q-values
         scalar.q_net.q_net[0].bias.add_(3.0)
     arguments = dict(n_atoms=41, v_min=0.0, v_max=10.0, features_extractor_kwargs={"features_dim": 16})
     categorical = CnnPolicy(PICTURES, ACTIONS, lambda _: 1e-3, **arguments)

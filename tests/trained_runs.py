@@ -1,4 +1,4 @@
-"""Runs as RL Zoo leaves them, of every kind of agent that this package trains; small, and hardly trained."""
+"""Makes run folders like RL Zoo's for every kind of agent of this package, with small, hardly trained networks."""
 
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ SMALL = dict(
     seed=0,
     device="cpu",
 )
-COLOUR = dict(screen_size=None, grayscale=False, frame_skip=2)  # of ddqn_per_rgb.yml
-# Name of a run, and what is to be found in it: algorithm, preset, game, frames of an observation, and the model's file
+COLOUR = dict(screen_size=None, grayscale=False, frame_skip=2)  # as in ddqn_per_rgb.yml
+# Kind of agent -> algorithm, preset, game, frames per observation, and name of the model file
 KINDS: dict[str, tuple[str, str, str, int, str]] = {
     "ddqn_per": ("ddqn_per", "ddqn_per", ENV_ID, 8, f"{ENV_ID}.zip"),
     "original": ("ddqn_per", "ddqn_per_original", ENV_ID, 8, f"{ENV_ID}.zip"),
@@ -34,9 +34,9 @@ KINDS: dict[str, tuple[str, str, str, int, str]] = {
 
 def make_run(logs: Path, kind: str) -> Path:
     """
-    :param logs: RL Zoo's folder of logs
+    :param logs: RL Zoo's log folder
     :param kind: key of ``KINDS``
-    :return: the model's file, in a run with ``args.yml``, ``config.yml`` and the scores of two games
+    :return: path of the model file, in a run with ``args.yml``, ``config.yml`` and the scores of two games
     """
     algo, preset, env_id, n_stack, name = KINDS[kind]
     run = logs / algo / f"{env_id}_1"
@@ -61,6 +61,6 @@ def _save(algo: str, env: VecEnv, run: Path, env_id: str, colour: bool) -> None:
         classes[algo](policy, env, **arguments).learn(0).save(run / env_id)
         return
     stack = env.venv if isinstance(env, VecEnvWrapper) else None
-    assert isinstance(stack, VecFrameStack)  # the bonus is for single frames
+    assert isinstance(stack, VecFrameStack)  # the bonus needs single frames, below the stack
     model = DDQNRND("CnnPolicy", VecFrameStack(RNDRewardWrapper(stack.venv), stack.stacked_obs.n_stack), **arguments)
     model.learn(12, callback=DualAgentCallback(save_path=str(run))).save(run / env_id)

@@ -1,10 +1,10 @@
 """
-What each part contributes: ``ddqn_per`` on MinAtar Breakout, complete and with one part removed or exchanged.
+What each part contributes: ``ddqn_per`` on MinAtar Breakout, complete and with one part removed or replaced.
 
     pip install "sb3-breakout[benchmarks]"
     python -m benchmarks.learning.ablation --output ablation.csv
 
-``minatar_runs.py`` explains how they are trained and measured. Re-run the same command to resume.
+``minatar_runs.py`` explains training and scores. Re-run the same command to resume.
 """
 
 import pandas as pd
@@ -33,7 +33,7 @@ VARIANTS = {
 
 def print_table(runs: Runs) -> None:
     """
-    :param runs: finished
+    :param runs: finished trainings
     """
     scores = {name: runs.scores(name) for name in runs.variants}
     print("| variant | IQM | 95 % interval | scores by seed |")

@@ -1,11 +1,11 @@
 """
-What each part contributes on the real game: one training for each variant of ``hyperparams/ddqn_per.yml``.
+What each part contributes on Breakout: one training for each variant of ``hyperparams/ddqn_per.yml``.
 
     python -m benchmarks.learning.ablation_breakout --output ablation_breakout.csv
 
-Each training is the first part of the YAML's, schedules included, and without recording. Prints the raw score of whole games
-while training, as ``atari.py`` does. One seed says little: the statistics are in ``ablation.py``. A finished training is not
-repeated: re-run the same command to resume (an unfinished training starts again).
+Each training is the first part of the training in the YAML file, with its schedules, but records no gameplay. Prints the raw
+scores of whole games during training, as ``atari.py`` does. One seed says little; for statistics see ``ablation.py``. Finished
+trainings are not repeated: re-run the same command to resume (an unfinished training starts again).
 """
 
 import argparse
@@ -19,7 +19,7 @@ from benchmarks.learning.atari import learning_curve, print_table, thinned
 from benchmarks.learning.zoo_runs import Variant, add_arguments, finish, run_zoo
 
 ENV_ID = "BreakoutNoFrameskip-v4"
-CURVE = ("zoo/*/*/*.monitor.csv", "zoo/*/*/*/args.yml")  # files that it is read from
+CURVE = ("zoo/*/*/*.monitor.csv", "zoo/*/*/*/args.yml")  # files that a learning curve is read from
 EVERY = 100_000  # agent steps between two points of a curve
 VARIANTS = {
     "ddqn_per": Variant(),
@@ -36,9 +36,9 @@ VARIANTS = {
 
 class StopAfter(BaseCallback):
     """
-    Ends a training early, whose schedules are those of the whole one.
+    Ends a training early, without shortening its schedules.
 
-    :param steps: agent steps
+    :param steps: agent steps after which to end
     """
 
     def __init__(self, steps: int) -> None:
@@ -51,10 +51,10 @@ class StopAfter(BaseCallback):
 
 def train(name: str, folder: Path, steps: int, seed: int) -> None:
     """
-    :param name: of the variant
-    :param folder: of the training
-    :param steps: agent steps
-    :param seed: of the training
+    :param name: name of the variant
+    :param folder: folder of the training
+    :param steps: agent steps to train
+    :param seed: seed of the training
     """
     variant = VARIANTS[name]
     stop = f"callback:[{{'benchmarks.learning.ablation_breakout.StopAfter':{{'steps':{steps}}}}}]"

@@ -4,10 +4,10 @@ Learning curves of Atari games from the ``monitor.csv`` files that every RL Zoo 
     python -m benchmarks.learning.atari logs/ddqn_per/BreakoutNoFrameskip-v4_1 --output curve.png
     python -m benchmarks.learning.atari RUN RESUMED_RUN --names ours_seed_1 ours_seed_1 --keep benchmarks/learning/curves
 
-Prints, for each run, the mean raw score of the last 100 whole games at every 100k agent steps; draws the curves if asked to,
-with the middle half of the 100 games shaded. Runs of the same name (``--names``) are one training that was resumed with
-``-i``, in their order. Names that differ only by ``_seed_N`` at their end get one colour. ``--keep`` writes a small CSV file
-for each name: the commands, the processor, and the curve; it is read back like a run.
+Prints, for each run, the mean raw score of the last 100 whole games at every 100k agent steps. ``--output`` draws the curves,
+with the middle half of the 100 games shaded. Runs of the same name (``--names``), in the order given, are one training that
+was resumed with ``-i``. Names that differ only in a final ``_seed_N`` get the same colour. ``--keep`` writes a small CSV file
+for each name, with the commands, the processor and the curve. Such a file can be given in place of a run.
 An agent step is counted as ``--frame-skip`` emulator frames, which includes the frames of start no-ops and FIRE presses.
 """
 
@@ -32,9 +32,9 @@ from sb3_breakout.common.torch_utils import bfloat16_is_fast
 from sb3_breakout.protocol import FRAME_SKIP
 
 WINDOW = 100
-SMALLEST_WINDOW = 20  # games, where a curve begins
+SMALLEST_WINDOW = 20  # games that a curve needs to begin
 KEPT_EVERY = 10_000  # agent steps between two rows of a kept curve
-SCORE = f"raw score\n(mean of the last {WINDOW} games)"  # beside the axis
+SCORE = f"raw score\n(mean of the last {WINDOW} games)"  # axis label
 
 
 def command_line(folder: Path) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def started_at(folder: Path, before: Path | None) -> float:
     """
     :param folder: a run of the Zoo
     :param before: the run before it, if it was resumed from one
-    :return: agent steps that it resumes from: of a checkpoint, or of the final model of the run before it
+    :return: agent steps of the checkpoint, or of the previous run's final model, that it was resumed from; 0 if it was not
     """
     origin = command_line(folder)["trained_agent"]
     checkpoint = re.search(r"_(\d+)_steps", origin)
@@ -65,8 +65,8 @@ def games_of(folder: Path, frame_skip: int) -> pd.DataFrame:
     """
     :param folder: a run of the Zoo
     :param frame_skip: emulator frames per agent step
-    :return: a row for each game, in the order of their ends: its raw score (``r``), and the agent steps (``steps``) that all
-        environments, which step together, had taken by then
+    :return: a row for each game, ordered by its end: raw score (``r``), and agent steps of all environments together until
+        then (``steps``); the environments step at the same time
     """
     files = list(folder.glob("*.monitor.csv"))
     games = [pd.read_csv(file, skiprows=1) for file in files]
@@ -78,13 +78,13 @@ def learning_curve(folders: Sequence[Path], frame_skip: int = FRAME_SKIP) -> pd.
     """
     :param folders: runs of the Zoo, each resumed from the one before it
     :param frame_skip: emulator frames per agent step
-    :return: a row at the end of each game: agent steps (``steps``), and of the raw scores of the last ``WINDOW`` games
-        the mean (``score``) and the quartiles (``low``, ``high``)
+    :return: a row for the end of each game: agent steps (``steps``), and the mean (``score``) and the quartiles (``low``,
+        ``high``) of the raw scores of the last ``WINDOW`` games
     """
     steps, scores = np.zeros(0), np.zeros(0)
     for before, folder in zip((None, *folders), folders, strict=False):
         games, start = games_of(folder, frame_skip), started_at(folder, before)
-        kept = steps <= start  # what came after a checkpoint did not happen for the run that was resumed from it
+        kept = steps <= start  # the next run was resumed before the games that are dropped
         steps = np.concatenate((steps[kept], start + games["steps"]))
         scores = np.concatenate((scores[kept], games["r"]))
     last = pd.Series(scores).rolling(WINDOW, min_periods=SMALLEST_WINDOW)
@@ -95,9 +95,9 @@ def learning_curve(folders: Sequence[Path], frame_skip: int = FRAME_SKIP) -> pd.
 
 def thinned(curve: pd.DataFrame, every: int) -> pd.DataFrame:
     """
-    :param curve: of a run
+    :param curve: learning curve
     :param every: agent steps between two rows
-    :return: fewer rows of it
+    :return: the curve with one row for each multiple of ``every``
     """
     marks = np.arange(every, curve["steps"].iloc[-1] + 1, every).astype(int)
     rows = np.searchsorted(curve["steps"], marks, side="right") - 1
@@ -107,7 +107,7 @@ def thinned(curve: pd.DataFrame, every: int) -> pd.DataFrame:
 def as_typed(folder: Path) -> str:
     """
     :param folder: a run of the Zoo
-    :return: the command that started it
+    :return: the command that started the run
     """
     options = command_line(folder)
     command = ["python", "-m", "rl_zoo3.train", "--algo", options["algo"], "--env", options["env"]]
@@ -124,15 +124,17 @@ def as_typed(folder: Path) -> str:
 
 
 def processor() -> str:
-    """:return: what this machine computes with, as far as it matters to speed"""
+    """:return: the processor's architecture and vector instructions, which decide its speed"""
     bfloat16 = "with" if bfloat16_is_fast(th.device("cpu")) else "without"
     return f"{platform.machine()} {th.backends.cpu.get_cpu_capability()}, {bfloat16} bfloat16"
 
 
 def keep(name: str, folders: Sequence[Path], target: Path, frame_skip: int = FRAME_SKIP) -> None:
     """
-    :param name: of the training; the file is named after it
-    :param folders: its runs
+    Write the learning curve of a training to a CSV file.
+
+    :param name: name of the training, and of the file
+    :param folders: runs of the training
     :param target: folder to write to
     :param frame_skip: emulator frames per agent step
     """
@@ -144,15 +146,15 @@ def keep(name: str, folders: Sequence[Path], target: Path, frame_skip: int = FRA
 
 def kept_curve(file: Path) -> pd.DataFrame:
     """
-    :param file: what :func:`keep` wrote
-    :return: as :func:`learning_curve`; older files know no quartiles
+    :param file: file written by :func:`keep`
+    :return: as :func:`learning_curve`; older files have no quartiles
     """
     return pd.read_csv(file, comment="#")
 
 
 def curve_of(folders: Sequence[Path], frame_skip: int) -> pd.DataFrame:
     """
-    :param folders: runs of one training, or the file where its curve is kept
+    :param folders: runs of one training, or the file with its curve
     :param frame_skip: emulator frames per agent step
     :return: as :func:`learning_curve`
     """
@@ -161,7 +163,7 @@ def curve_of(folders: Sequence[Path], frame_skip: int) -> pd.DataFrame:
 
 def print_table(curves: dict[str, pd.DataFrame], every: int) -> None:
     """
-    :param curves: name of the run to its curve
+    :param curves: curves, by name of the run
     :param every: agent steps between two columns
     """
     longest = max(curve["steps"].iloc[-1] for curve in curves.values())
@@ -176,7 +178,7 @@ def print_table(curves: dict[str, pd.DataFrame], every: int) -> None:
 
 
 def label(name: str) -> str:
-    """:return: the name of a run as it stands in pictures, for ``2_samples_seed_1``: ``2 samples, seed 1``"""
+    """:return: the label of a run in pictures, for example ``2 samples, seed 1`` for ``2_samples_seed_1``"""
     return name.replace("_", " ").replace(" seed", ", seed")
 
 

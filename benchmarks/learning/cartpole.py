@@ -1,9 +1,9 @@
 """
-CartPole-v1 through the RL Zoo: train with the shipped hyperparameters, evaluate the final (not the best) model.
+CartPole-v1 in RL Zoo: train with the shipped hyperparameters, then evaluate the final model (not the best one).
 
     python -m benchmarks.learning.cartpole --seeds 0 1 2 3 4
 
-Prints one row per seed and how many reach a mean of 475 over 100 episodes.
+Prints one row per seed, and how many seeds reach a mean return of 475 over 100 episodes.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def train(seed: int, params: list[str], folder: Path) -> Path:
     """
     :param seed: seed of the run
     :param params: hyperparameters to change
-    :param folder: where the Zoo logs
+    :param folder: RL Zoo's log folder
     :return: the final model
     """
     command = [sys.executable, "-m", "rl_zoo3.train", "--algo", "ddqn_per", "--env", "CartPole-v1", "--device", "cpu"]

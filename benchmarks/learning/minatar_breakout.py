@@ -1,4 +1,4 @@
-"""MinAtar Breakout for RL Zoo (``--conf-file benchmarks.learning.minatar_breakout``), and DQN without Double Q-learning."""
+"""Hyperparameters of MinAtar Breakout for RL Zoo (``--conf-file benchmarks.learning.minatar_breakout``), and plain DQN."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ class MinAtarCNN(BaseFeaturesExtractor):
 
 
 class ToChannelsFirst(nn.Module):
-    """(batch, height, width, channels) to (batch, channels, height, width)"""
+    """Transpose (batch, height, width, channels) to (batch, channels, height, width)."""
 
     def forward(self, images: th.Tensor) -> th.Tensor:
         return images.permute(0, 3, 1, 2)
@@ -55,8 +55,8 @@ def dqn_loss(
     weights: th.Tensor,
 ) -> TDLoss:
     """
-    The loss of DQN (Mnih et al. 2015): the target network chooses the next action and values it. For arguments see
-    :func:`sb3_breakout.ddqn.targets.double_dqn_loss`.
+    The loss of DQN (Mnih et al. 2015): the target network both chooses and values the next action. The arguments are those
+    of :func:`sb3_breakout.ddqn.targets.double_dqn_loss`.
     """
     with th.no_grad():
         next_q = q_net_target(next_observations)
@@ -91,6 +91,6 @@ hyperparams: dict[str, dict[str, Any]] = {
         "target_update_interval": 1000,
         "n_steps": 3,
         "replay_buffer_kwargs": {"alpha": 0.5, "beta": [0.4, 1.0]},
-        "exploration_fraction": 0.1,  # of the variants with epsilon-greedy
+        "exploration_fraction": 0.1,  # for the epsilon-greedy variants
     }
 }

@@ -1,11 +1,12 @@
 """
-Many trainings on MinAtar Breakout, and their scores.
+Trainings on MinAtar Breakout with several variants and seeds, and their scores.
 
-Every variant and seed is a training by RL Zoo with the settings of ``minatar_breakout.py`` and the variant's ``-params``. A
-finished run is not repeated: re-run the same command to resume (an unfinished run starts again).
+Each variant is trained by RL Zoo with each seed, with the settings of ``minatar_breakout.py`` and the variant's ``-params``.
+Finished runs are not repeated: re-run the same command to resume (an unfinished run starts again).
 
-Score: mean return of the last three evaluations of a training, near-greedy (epsilon 0.01), MinAtar's sticky actions (0.1).
-Interquartile mean over the seeds with 95 % bootstrap confidence intervals (Agarwal et al. 2021, https://arxiv.org/abs/2108.13264).
+A score is the mean return of a training's last three evaluations, near-greedy (epsilon 0.01) with MinAtar's sticky actions
+(0.1). Variants are summarized by the interquartile mean over seeds with its 95 % bootstrap confidence interval (Agarwal et
+al. 2021, https://arxiv.org/abs/2108.13264).
 """
 
 import argparse
@@ -21,19 +22,19 @@ from rliable.metrics import aggregate_iqm
 from benchmarks.learning.minatar_breakout import ENV_ID
 from benchmarks.learning.zoo_runs import Variant, add_arguments, evaluations, finish, run_zoo
 
-EVALUATIONS = 10  # of a training
-GAMES = 20  # of an evaluation
-LAST = 3  # evaluations that make the score
+EVALUATIONS = 10  # per training
+GAMES = 20  # per evaluation
+LAST = 3  # evaluations that the score is the mean of
 
 
 class Runs:
     """
-    Trainings of variants with several seeds, all of the same length.
+    Trainings of several variants with several seeds, all of the same length.
 
-    :param variants: by name
-    :param seeds: of each variant's trainings
+    :param variants: variants, by name
+    :param seeds: seeds of each variant
     :param steps: agent steps of each training
-    :param folder: where they are kept
+    :param folder: folder of the trainings
     """
 
     def __init__(self, variants: dict[str, Variant], seeds: Sequence[int], steps: int, folder: Path) -> None:
@@ -44,10 +45,10 @@ class Runs:
 
     def finish(self, processes: int, cluster: str | None = None) -> None:
         """
-        Train what is missing.
+        Run the missing trainings.
 
-        :param processes: how many at once
-        :param cluster: address of a Ray cluster that trains instead
+        :param processes: number of trainings at once
+        :param cluster: address of a Ray cluster to train on instead
         """
         tasks = itertools.product(self.seeds, self.variants)
         finish(self._train, [(task, self._folder(*task)) for task in tasks], processes, cluster)
@@ -69,21 +70,21 @@ class Runs:
 
     def curves(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """
-        :param name: of a variant
-        :return: agent steps (evaluations,), and mean returns (seeds, evaluations)
+        :param name: name of a variant
+        :return: agent steps of the evaluations (evaluations,), and mean returns (seeds, evaluations)
         """
         runs = [evaluations(self._folder(seed, name)) for seed in self.seeds]
         return runs[0][0], np.stack([games.mean(axis=1) for _, games in runs])
 
     def scores(self, name: str) -> np.ndarray:
         """
-        :param name: of a variant
-        :return: scores (seeds,)
+        :param name: name of a variant
+        :return: (seeds,) scores
         """
         return self.curves(name)[1][:, -LAST:].mean(axis=1)
 
     def all_evaluations(self) -> pd.DataFrame:
-        """:return: columns variant, seed, steps and score, the mean return of an evaluation"""
+        """:return: a row for each evaluation, with columns variant, seed, steps and score (its mean return)"""
         rows = []
         for name in self.variants:
             steps, returns = self.curves(name)
@@ -94,8 +95,8 @@ class Runs:
 
 def interquartile_means(scores: dict[str, np.ndarray]) -> dict[str, tuple[float, float, float]]:
     """
-    :param scores: name to scores (seeds,)
-    :return: interquartile mean and both ends of its 95 % confidence interval
+    :param scores: (seeds,) scores, by name
+    :return: interquartile mean and both ends of its 95 % confidence interval, by name
     """
     columns = {name: values[:, None] for name, values in scores.items()}  # rliable: (runs, tasks)
     means, intervals = get_interval_estimates(columns, lambda runs: np.array([aggregate_iqm(runs)]), reps=2000)
@@ -104,9 +105,9 @@ def interquartile_means(scores: dict[str, np.ndarray]) -> dict[str, tuple[float,
 
 def argument_parser(description: str | None, seeds: Sequence[int]) -> argparse.ArgumentParser:
     """
-    :param description: of the program
-    :param seeds: default
-    :return: the options that all such programs share
+    :param description: description of the program
+    :param seeds: default seeds
+    :return: parser with the options that all programs of this kind share
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=50_000, help="agent steps per run")

@@ -1,9 +1,9 @@
 """
-How an agent plays Breakout in a mirror: its pictures with left and right exchanged, and so its actions.
+How an agent plays Breakout in a mirror: with left and right exchanged in its pictures and its actions.
 
     python -m benchmarks.learning.mirrored rl-trained-agents/ddqn_per/BreakoutNoFrameskip-v4_1/BreakoutNoFrameskip-v4.zip
 
-The game is the same in a mirror. An agent that has learned the game, not single situations of it, scores the same.
+Mirroring does not change the game. An agent that has learned the game rather than single situations scores the same.
 """
 
 import argparse
@@ -20,9 +20,9 @@ MIRRORED_ACTIONS = np.array([0, 1, 3, 2])  # NOOP, FIRE, RIGHT, LEFT
 
 class InMirror:
     """
-    Plays what another agent would play in a mirror.
+    Plays as another agent would play in a mirror.
 
-    :param model: the agent
+    :param model: the other agent
     """
 
     def __init__(self, model: DDQN) -> None:
@@ -33,8 +33,8 @@ class InMirror:
     def predict(self, observation: np.ndarray, *args: Any, **kwargs: Any) -> tuple[np.ndarray, None]:
         """
         :param observation: stacked pictures, (n_games, frames, height, width) uint8
-        :param args: see SB3
-        :param kwargs: likewise
+        :param args: further arguments of SB3's ``predict``
+        :param kwargs: further arguments of SB3's ``predict``
         :return: actions (n_games,), and no state
         """
         actions, _ = self.model.predict(np.ascontiguousarray(observation[..., ::-1]), *args, **kwargs)

@@ -1,12 +1,11 @@
 """
-The values of the original system (``hyperparams/ddqn_per_original.yml``) beside the default ones, on MinAtar Breakout.
+The values of the original system (``hyperparams/ddqn_per_original.yml``) compared with the defaults, on MinAtar Breakout.
 
     pip install "sb3-breakout[benchmarks]"
     python -m benchmarks.learning.original_values --output original_values.csv
 
-``minatar_runs.py`` explains how they are trained and measured. Rewards are not shaped, since MinAtar has no lives to lose. Ten
-updates of 128 for every agent step are slow, so the trainings are shorter than those of ``ablation.py``. Re-run the same
-command to resume.
+``minatar_runs.py`` explains training and scores. Rewards are not shaped, since MinAtar has no lives to lose. Ten updates of
+128 transitions per agent step are slow, so trainings are shorter than in ``ablation.py``. Re-run the same command to resume.
 """
 
 from pathlib import Path

@@ -1,11 +1,11 @@
 """
-Does it matter that actions are chosen before the update (``overlap_updates``)? ``ddqn_per`` on MinAtar Breakout, with and
-without, the same seeds.
+Does it matter that actions are chosen before the update (``overlap_updates``)? ``ddqn_per`` on MinAtar Breakout with and
+without it, with the same seeds.
 
     pip install "sb3-breakout[benchmarks]"
     python -m benchmarks.learning.overlap --output overlap_updates.csv
 
-``minatar_runs.py`` explains how they are trained and measured. There are updates after every step of the games, so that no
+``minatar_runs.py`` explains training and scores. Updates follow every step of the games, so that with ``overlap_updates`` no
 action is chosen by the newest weights. Re-run the same command to resume.
 """
 
@@ -22,9 +22,9 @@ VARIANTS = {BASE: Variant(), OVERLAPPED: Variant(["overlap_updates:True"])}
 
 def print_difference(runs: Runs) -> None:
     """
-    Print the mean difference of the scores of the same seed, and its 95 % bootstrap interval.
+    Print the mean difference between scores of the same seed, and its 95 % bootstrap interval.
 
-    :param runs: finished
+    :param runs: finished trainings
     """
     differences = {"": (runs.scores(OVERLAPPED) - runs.scores(BASE))[:, None]}  # rliable: (runs, tasks)
     mean, interval = get_interval_estimates(differences, lambda seeds: np.array([seeds.mean()]), reps=2000)

@@ -1,10 +1,10 @@
 """
-Discounted returns of an agent of Breakout beside its Q-values: what ``v_max`` of C51 must cover, and how far Q is off.
+Discounted returns and Q-values of a Breakout agent: what C51's ``v_max`` must cover, and the error of the Q-values.
 
     python -m benchmarks.learning.returns rl-trained-agents/ddqn_per/BreakoutNoFrameskip-v4_1/BreakoutNoFrameskip-v4.zip
 
-The agent plays near-greedily. A return counts clipped rewards and ends with the life, as in training. Prints quantiles
-over all agent steps but the last ones, whose returns are not known yet.
+The agent plays near-greedily. A return sums clipped rewards and ends with the life, as in training. Prints quantiles over all
+agent steps except the last ones, whose returns are not yet known.
 """
 
 import argparse
@@ -17,16 +17,16 @@ from sb3_breakout import DDQN
 from sb3_breakout.evaluation import env_for
 
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99, 1.0)
-UNKNOWN = 300  # last steps: beyond them a reward counts 5 % or less
+UNKNOWN = 300  # last steps: gamma^300 is 5 %, so later rewards hardly count
 
 
 def play(model: DDQN, steps: int, n_games: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """
     :param model: the agent
-    :param steps: agent steps of each game; a game that ends is followed by another
-    :param n_games: games at once
-    :param seed: of the games
-    :return: returns and largest Q-values, (steps - UNKNOWN, n_games)
+    :param steps: agent steps in each environment; a new game follows one that ends
+    :param n_games: number of environments
+    :param seed: seed of the games
+    :return: discounted returns and largest Q-values, each (steps - UNKNOWN, n_games)
     """
     env = env_for(model, n_envs=n_games, seed=seed)
     observations = env.reset()

@@ -1,13 +1,13 @@
 """
-``ddqn_rnd`` beside ``ddqn_per`` on Breakout, same seed and steps: how many distinct states training visits, and how well the
-(exploitation) agent plays.
+``ddqn_rnd`` and ``ddqn_per`` on Breakout, with the same seed and steps: how many distinct states training visits, and how well
+the (exploitation) agent plays.
 
     python -m benchmarks.learning.rnd_breakout --processes 2 --output rnd_breakout.csv      # 75 minutes on two cores
 
-Both are trained by RL Zoo with their own YAML settings, but for alpha, which falls over half of these short trainings. A state
-is the newest frame as 12x12 means of 7x7 pixels in 16 levels: walls and paddle rather than the ball. The score is that of the
-Zoo's evaluation, raw, 10 whole games, near-greedy. For ``ddqn_rnd`` the standard deviation of the discounted return of the
-bonus, as the explorer is given it, is kept too: 1 where it is scaled well.
+RL Zoo trains both with the settings in their YAML files, except that alpha falls over half of these short trainings. A state
+is the newest frame, reduced to 12x12 means of 7x7 pixels in 16 levels, which show walls and paddle rather than the ball.
+Scores are raw, from RL Zoo's evaluations: 10 whole games, near-greedy. For ``ddqn_rnd``, the standard deviation of the
+discounted return of the scaled bonus is printed too. It is 1 if the scale is right.
 """
 
 import argparse
@@ -25,18 +25,19 @@ from sb3_breakout.common.rewards import INTRINSIC_REWARD
 
 ALGORITHMS = ("ddqn_per", "ddqn_rnd")
 ENV_ID = "BreakoutNoFrameskip-v4"
-EXPLORED = "explored.npy"  # curve of a training, in its folder
+EXPLORED = "explored.npy"  # file in the folder of a training
 EVERY = 5000  # agent steps between two points of a curve
 EVALUATE_EVERY = 25_000
-DISCOUNT = 0.99  # of the bonus, as in RND's settings
-WINDOW = 10_000  # collected frames that its standard deviation is taken over
+DISCOUNT = 0.99  # of the bonus, RND's default
+WINDOW = 10_000  # collected frames for the standard deviation
 
 
 class Explored(BaseCallback):
     """
-    Counts distinct states, and watches the scale of the bonus where there is one.
+    Counts distinct states, and measures the scale of the bonus if there is one.
 
-    :param path: file for the curve: agent steps, distinct states, standard deviation of the bonus' discounted return or nan
+    :param path: file to write, (points, 3): agent steps, distinct states, standard deviation of the bonus' discounted return
+        (nan without bonus)
     """
 
     def __init__(self, path: str) -> None:
@@ -67,14 +68,14 @@ def train(algorithm: str, folder: Path, steps: int, seed: int) -> None:
     """
     Train with RL Zoo.
 
-    :param algorithm: of ``ALGORITHMS``
-    :param folder: of the training
-    :param steps: agent steps
-    :param seed: of the training
+    :param algorithm: one of ``ALGORITHMS``
+    :param folder: folder of the training
+    :param steps: agent steps to train
+    :param seed: seed of the training
     """
     callbacks: list[object] = [{"benchmarks.learning.rnd_breakout.Explored": {"path": str(folder / EXPLORED)}}]
     if algorithm == "ddqn_rnd":
-        dual = {"alpha_initial": 0.5, "alpha_final": 0.0, "alpha_fraction": 0.5}  # the YAML's is for 10M steps
+        dual = {"alpha_initial": 0.5, "alpha_final": 0.0, "alpha_fraction": 0.5}  # the YAML file's is for 10M steps
         callbacks.insert(0, {"sb3_breakout.rnd.DualAgentCallback": dual})
     arguments = f"--env {ENV_ID} -n {steps} --seed {seed} --eval-freq {EVALUATE_EVERY} --eval-episodes 10"
     run_zoo(folder, Variant([f"callback:{callbacks}"], algorithm), arguments)
@@ -82,7 +83,9 @@ def train(algorithm: str, folder: Path, steps: int, seed: int) -> None:
 
 def report(folder: Path, output: Path | None) -> None:
     """
-    :param folder: of the comparison
+    Print the table, and write it to a file.
+
+    :param folder: folder of both trainings
     :param output: CSV file to write
     """
     explored = {each: np.load(folder / each / EXPLORED) for each in ALGORITHMS}

@@ -3,14 +3,14 @@ DeepSea: does exploration by Random Network Distillation find what epsilon-greed
 
     python -m benchmarks.learning.rnd_deepsea --output deepsea.csv
 
-A diver starts in the upper left corner of a square grid and sinks by one row per step, to the left or to the right (which
-action is which was drawn for every cell). Steps to the right cost 0.01 / size, and only ``size`` of them in a row lead to the
-treasure, worth 1; random play finds it in one of 2^size dives ("deep sea", Osband et al. 2019,
+A diver starts in the upper left corner of a square grid and sinks by one row per step, to the left or to the right. Which
+action means right is drawn at random for every cell. A step to the right costs 0.01 / size, and only ``size`` of them in a
+row lead to the treasure, worth 1. Random play finds it in one of 2^size dives ("deep sea", Osband et al. 2019,
 https://arxiv.org/abs/1908.03568).
 
-``ddqn_rnd`` and ``ddqn_per``, both with epsilon-greedy exploration, train with the same hyperparameters for as many steps. A
-seed counts as solved when the greedy exploitation agent takes the treasure at the end. Every seed has its own map. A
-finished training is not repeated: re-run the same command to resume.
+``ddqn_rnd`` and ``ddqn_per``, both with epsilon-greedy exploration, train with the same hyperparameters for the same number of
+steps. A seed counts as solved if the greedy exploitation agent takes the treasure at the end. Every seed has its own map.
+Finished trainings are not repeated: re-run the same command to resume.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from benchmarks.learning.zoo_runs import RESULT, add_arguments, finish
 from sb3_breakout import DDQN, DDQNRND, DualAgentCallback, RNDRewardWrapper
 from sb3_breakout.common.files import atomic_write
 
-N_ENVS = 4  # they share a policy and differ only by random actions: more of them would mostly repeat each other
+N_ENVS = 4  # they differ only by random actions, so more would mostly repeat each other
 SOLVED = 0.9
 HYPERPARAMETERS: dict[str, Any] = dict(
     learning_rate=1e-3,
@@ -44,7 +44,7 @@ HYPERPARAMETERS: dict[str, Any] = dict(
     target_update_interval=160,
     exploration="epsilon_greedy",
     exploration_fraction=0.01,
-    exploration_final_eps=0.1,  # so that both actions are tried where the bonus is used up
+    exploration_final_eps=0.1,  # tries both actions where the bonus has vanished
     replay_buffer_kwargs=dict(alpha=0.5, beta=0.0),
     policy_kwargs=dict(net_arch=[64]),
     device="cpu",
@@ -65,13 +65,15 @@ COLUMNS = (
 
 class DeepSea(gym.Env):
     """
-    :param size: rows, columns, and steps of a dive
-    :param seed: of the map that says which action goes right
+    The observation is the one-hot (size * size,) cell of the diver.
+
+    :param size: number of rows, of columns and of steps per dive
+    :param seed: seed of the map of actions that go right
     """
 
     def __init__(self, size: int, seed: int) -> None:
         self.size = size
-        self.right = np.random.default_rng(seed).integers(0, 2, (size, size))  # (row, column), the action that goes right
+        self.right = np.random.default_rng(seed).integers(0, 2, (size, size))  # (row, column): action that goes right
         self.observation_space = spaces.Box(0.0, 1.0, (size * size,), np.float32)
         self.action_space = spaces.Discrete(2)
 
@@ -100,9 +102,9 @@ class DeepSea(gym.Env):
 
 class Watch(BaseCallback):
     """
-    Evaluates the greedy agent from time to time, and counts the cells visited in training.
+    Evaluates the greedy agent at intervals, and counts the cells visited in training.
 
-    :param env: the environment of these evaluations
+    :param env: environment of the evaluations
     :param every: agent steps between two evaluations
     """
 
@@ -111,7 +113,7 @@ class Watch(BaseCallback):
         self.env, self.every = env, every
         self.visited = np.zeros(env.observation_space.shape, bool)
         self.found: int | None = None  # agent steps until the treasure was first taken in training
-        self.curve: list[tuple[int, float, int]] = []  # steps, greedy return, cells
+        self.curve: list[tuple[int, float, int]] = []  # agent steps, greedy return, cells visited
 
     def _on_step(self) -> bool:
         self.visited |= (self.locals["new_obs"] > 0.0).any(axis=0)
@@ -122,7 +124,7 @@ class Watch(BaseCallback):
         return True
 
     def greedy_return(self) -> float:
-        """:return: undiscounted return of a dive"""
+        """:return: undiscounted return of a dive of the greedy agent"""
         (observation, _), total, done = self.env.reset(), 0.0, False
         while not done:
             action, _ = self.model.predict(observation, deterministic=True)
@@ -135,8 +137,10 @@ class Run(NamedTuple):
     """
     One training.
 
-    :param curve: (evaluations, 3), agent steps, greedy return, cells visited
-    :param found: agent steps until the treasure was first taken in training
+    :param algorithm: ``ddqn_rnd`` or ``ddqn_per``
+    :param seed: seed of the training and of the map
+    :param curve: (evaluations, 3): agent steps, greedy return, cells visited
+    :param found: agent steps until the treasure was first taken in training; None for never
     :param seconds: processor time
     """
 
@@ -150,9 +154,9 @@ class Run(NamedTuple):
 def train(task: tuple[str, int], folder: Path, size: int, steps: int) -> None:
     """
     :param task: algorithm and seed
-    :param folder: of the training
-    :param size: of the grid
-    :param steps: agent steps
+    :param folder: folder of the training
+    :param size: size of the grid
+    :param steps: agent steps to train
     """
     algorithm, seed = task
     th.set_num_threads(1)
@@ -174,8 +178,8 @@ def train(task: tuple[str, int], folder: Path, size: int, steps: int) -> None:
 def finished_run(task: tuple[str, int], folder: Path) -> Run:
     """
     :param task: algorithm and seed
-    :param folder: of the training
-    :return: what :func:`train` wrote there
+    :param folder: folder of the training
+    :return: the results that :func:`train` wrote there
     """
     with np.load(folder / RESULT) as file:
         found = int(file["found"])
@@ -184,9 +188,9 @@ def finished_run(task: tuple[str, int], folder: Path) -> Run:
 
 def figures(run: Run) -> dict[str, Any]:
     """
-    :param run: finished
-    :return: what is kept of it; ``found`` and ``greedy`` are the agent steps after which the treasure was first taken in
-        training and by the greedy agent, None for never
+    :param run: finished training
+    :return: row of the CSV file; ``found`` and ``greedy`` are the agent steps until the treasure was first taken in training
+        and by the greedy agent, None for never
     """
     greedy = run.curve[run.curve[:, 1] > SOLVED, 0]
     _, last, cells = run.curve[-1]
@@ -202,7 +206,7 @@ def figures(run: Run) -> dict[str, Any]:
 
 
 def row(run: Run) -> str:
-    """:return: a line of the table"""
+    """:return: line of the printed table"""
     algorithm, seed, last, cells, found, greedy, seconds = figures(run).values()
     solved = "yes" if last > SOLVED else "no"
     cell = (algorithm, seed, solved, f"{last:.3f}", cells, found or "never", greedy or "never", seconds)

@@ -1,12 +1,12 @@
 """
-Make a C51 agent of a trained agent with scalar Q-values: the same layers, a distribution of returns instead of their mean.
+Make a C51 agent from a trained agent with scalar Q-values: the same layers, but a distribution of returns instead of its mean.
 
     python -m benchmarks.learning.warm_start AGENT.zip logs/warm_start
     python -m rl_zoo3.train --algo c51_per --env BreakoutNoFrameskip-v4 -i logs/warm_start/rl_model_60000_steps.zip \\
         -n 2000000 --seed 11 -params n_steps:1 learning_rate:[5e-5,1e-5,0.75]
 
-The trained agent plays while the new head learns; its other layers stay as they are. Then everything can learn: the second
-command. Writes a checkpoint and its replay buffer (0.4 GB).
+The first command lets the trained agent play while only the new head learns, and writes a checkpoint and its replay buffer
+(0.4 GB). The second command then trains all layers.
 """
 
 import argparse
@@ -28,9 +28,9 @@ MAX_STEPS = 10_000  # agent steps of a game, as in the YAML file
 
 class PlayedBy(BaseCallback):
     """
-    The training actions are another agent's.
+    Takes the training actions from another agent.
 
-    :param policy: of that agent
+    :param policy: policy of that agent
     """
 
     def __init__(self, policy: DDQNPolicy) -> None:
@@ -46,11 +46,11 @@ class PlayedBy(BaseCallback):
 
 def copy_layers(q_net: nn.Module, categorical: CategoricalQNetwork, width: float) -> None:
     """
-    Give a categorical network the layers of a scalar one. Each distribution becomes a Gaussian around the scalar Q-value, cut
-    off at the bounds: its logits are linear in the Q-value, so they are a linear layer, and the best action stays the best.
+    Copy the layers of a scalar network to a categorical one. Each distribution becomes a Gaussian around the scalar Q-value,
+    truncated at the bounds. Its logits are linear in the Q-value, so a linear layer gives them. The best action is the same.
 
-    :param q_net: of scalar Q-values
-    :param categorical: the same network but for its head, changed in place
+    :param q_net: network of scalar Q-values
+    :param categorical: the same network except for its head, changed in place
     :param width: standard deviation of the Gaussian
     """
     categorical.features_extractor.load_state_dict(q_net.features_extractor.state_dict())  # type: ignore[union-attr]
@@ -63,11 +63,11 @@ def copy_layers(q_net: nn.Module, categorical: CategoricalQNetwork, width: float
 
 def warm_start(agent: DDQN, folder: Path, steps: int, seed: int) -> Path:
     """
-    :param agent: of scalar Q-values
-    :param folder: for the checkpoint and its buffer
-    :param steps: agent steps in which the head alone learns
-    :param seed: of this training
-    :return: the checkpoint
+    :param agent: agent with scalar Q-values
+    :param folder: folder for the checkpoint and its buffer
+    :param steps: agent steps in which only the head learns
+    :param seed: seed of this training
+    :return: path of the checkpoint
     """
     limit = {"max_num_frames_per_episode": FRAME_SKIP * MAX_STEPS}
     n_stack = agent.observation_space.shape[0]  # type: ignore[index]
@@ -94,10 +94,10 @@ def warm_start(agent: DDQN, folder: Path, steps: int, seed: int) -> Path:
     copy_layers(agent.q_net, model.q_net, WIDTH)
     model.learner.sync_target(1.0)
     model.q_net.features_extractor.requires_grad_(False)
-    # The agent plays, by the exploration rule of the model, which goes on where the agent's was
+    # The agent plays with the model's exploration rule, which continues from the agent's
     model.policy.continue_exploration(agent.policy.exploration.get_state())
     agent.policy.exploration, agent.policy.ladder = model.policy.exploration, model.policy.ladder
-    model._n_updates = 1  # no random play at first
+    model._n_updates = 1  # skips the random prefill
     model.learn(steps, PlayedBy(agent.policy))
 
     model.q_net.features_extractor.requires_grad_(True)

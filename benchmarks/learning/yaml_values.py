@@ -1,10 +1,10 @@
 """
-What each value of the YAML file does: ``ddqn_per`` on MinAtar Breakout, one value changed at a time.
+The effect of each value in the YAML file: ``ddqn_per`` on MinAtar Breakout, one value changed at a time.
 
     pip install "sb3-breakout[benchmarks]"
     python -m benchmarks.learning.yaml_values --output yaml_values.csv
 
-``minatar_runs.py`` explains how they are trained and measured. Re-run the same command to resume.
+``minatar_runs.py`` explains training and scores. Re-run the same command to resume.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ import pandas as pd
 from benchmarks.learning.minatar_runs import Runs, argument_parser, interquartile_means
 from benchmarks.learning.zoo_runs import Variant
 
-BASE = "ddqn_per"  # name of the variant without a change
-# key of the YAML file: its value in the base variant, and others
+BASE = "ddqn_per"  # name of the unchanged variant
+# key in the YAML file: (value of the base variant, other values)
 VALUES: dict[str, tuple[float, Sequence[float]]] = {
     "learning_rate": (2.5e-4, (1e-4, 1e-3)),
     "batch_size": (32, (8, 128)),
@@ -24,7 +24,7 @@ VALUES: dict[str, tuple[float, Sequence[float]]] = {
     "n_steps": (3, (1, 10)),
     "gamma": (0.99, (0.95, 0.997)),
     "alpha": (0.5, (0.0, 0.9)),
-    "beta": (0.4, (0.0, 1.0)),  # where it starts; it ends at 1
+    "beta": (0.4, (0.0, 1.0)),  # start value; beta ends at 1
     "buffer_size": (100_000, (5_000,)),
     "learning_starts": (2000, (200, 10_000)),
     "max_grad_norm": (1.0, (0.1, 10.0)),
@@ -34,12 +34,12 @@ VALUES: dict[str, tuple[float, Sequence[float]]] = {
 
 
 def name_of(key: str, value: float) -> str:
-    """:return: the name of a variant"""
+    """:return: the name of the variant with this value"""
     return f"{key} {value:g}"
 
 
 def variant(key: str, value: float) -> Variant:
-    """:return: ``ddqn_per`` with one other value"""
+    """:return: ``ddqn_per`` with this value changed"""
     if key in ("alpha", "beta"):
         alpha, start = (value, VALUES["beta"][0]) if key == "alpha" else (VALUES["alpha"][0], value)
         return Variant([f"replay_buffer_kwargs:dict(alpha={alpha},beta=({start},1.0))"])
@@ -48,8 +48,8 @@ def variant(key: str, value: float) -> Variant:
 
 def print_table(runs: Runs, keys: Sequence[str]) -> None:
     """
-    :param runs: finished
-    :param keys: those that were changed
+    :param runs: finished trainings
+    :param keys: keys whose values were changed
     """
     means = interquartile_means({name: runs.scores(name) for name in runs.variants})
     cells = {name: f"{mean:.1f} ({low:.1f} to {high:.1f})" for name, (mean, low, high) in means.items()}
@@ -65,9 +65,10 @@ def print_table(runs: Runs, keys: Sequence[str]) -> None:
 
 def scores(runs: Runs, keys: Sequence[str]) -> pd.DataFrame:
     """
-    :param runs: finished
-    :param keys: those that were changed
-    :return: columns key (``base`` where nothing is changed), base, value, score, low and high: interquartile mean and interval
+    :param runs: finished trainings
+    :param keys: keys whose values were changed
+    :return: a row for each variant, with columns key (``base`` for the unchanged one), base, value, score (interquartile
+        mean), low and high (its interval)
     """
     means = interquartile_means({name: runs.scores(name) for name in runs.variants})
     rows: list[tuple[str | float | None, ...]] = [("base", None, None, *means[BASE])]

@@ -1,4 +1,4 @@
-"""Trainings as part of a benchmark, most of them RL Zoo's, here or on a cluster; those that are finished are not repeated."""
+"""Trainings for benchmarks, most of them by RL Zoo, local or on a cluster. Finished trainings are not repeated."""
 
 import argparse
 import multiprocessing
@@ -14,18 +14,18 @@ import numpy as np
 import benchmarks
 from sb3_breakout.common.files import atomic_write
 
-RESULT = "evaluations.npz"  # what a finished training leaves in its folder
-LOST_AT_MOST = 20  # times that a training is lost with its node
+RESULT = "evaluations.npz"  # marks a finished training
+LOST_AT_MOST = 20  # times that one training may be lost with its node
 Task = TypeVar("Task")
 
 
 class Variant(NamedTuple):
     """
-    What is trained.
+    A variant to train.
 
-    :param params: ``-params`` of the Zoo
-    :param algorithm: ``--algo``
-    :param model_class: what ``algorithm`` shall stand for, if not for the Zoo's class
+    :param params: RL Zoo's ``-params``
+    :param algorithm: RL Zoo's ``--algo``
+    :param model_class: class to use for ``algorithm``, instead of the Zoo's
     """
 
     params: Sequence[str] = ()
@@ -35,16 +35,16 @@ class Variant(NamedTuple):
 
 def is_finished(folder: Path) -> bool:
     """
-    :param folder: of a training
-    :return: whether it has come to its end
+    :param folder: folder of a training
+    :return: whether the training is finished
     """
     return (folder / RESULT).exists()
 
 
 def evaluations(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """
-    :param folder: of a finished training
-    :return: agent steps (evaluations,), and scores (evaluations, games)
+    :param folder: folder of a finished training
+    :return: (evaluations,) agent steps, and (evaluations, games) scores
     """
     with np.load(folder / RESULT) as file:
         return file["timesteps"], file["results"]
@@ -58,14 +58,14 @@ def finish(
     kept: Sequence[str] = (),
 ) -> None:
     """
-    Do those trainings that are not finished.
+    Run the trainings that are not finished.
 
-    :param train: is called with a task and the folder of its training, where it writes ``RESULT`` last
+    :param train: called with a task and the folder of its training; must write ``RESULT`` there last
     :param jobs: tasks, and the folders of their trainings
-    :param processes: how many at once; each training has a fresh one, as the Zoo changes the settings that it reads
-    :param cluster: address of a Ray cluster that trains instead
-    :param kept: patterns for what else comes back from the cluster, relative to the folder
-    :raises ClusterError: if there is no such cluster
+    :param processes: number of trainings at once; each gets a fresh process, as the Zoo changes global settings
+    :param cluster: address of a Ray cluster to train on instead
+    :param kept: glob patterns, relative to the folder, of further files to fetch from the cluster
+    :raises ClusterError: if the cluster cannot be reached
     """
     missing = [(task, folder) for task, folder in jobs if not is_finished(folder)]
     if cluster and missing:
@@ -79,12 +79,12 @@ def _on_cluster(
     train: Callable[[Task, Path], None], jobs: Iterable[tuple[Task, Path]], address: str, kept: Sequence[str]
 ) -> None:
     """
-    Train on one CPU each; a training that is lost with its node begins anew elsewhere. What is not kept of a training is
-    removed from its node.
+    Train on one CPU each. A training that is lost with its node starts again elsewhere. Files that are not kept are removed
+    from the nodes.
     """
     from sb3_breakout.common.cluster import connect, ray
 
-    connect(address, runtime_env={"py_modules": benchmarks.__path__})  # the nodes have the package, not its benchmarks
+    connect(address, runtime_env={"py_modules": benchmarks.__path__})  # the installed package has no benchmarks
     try:
         train_there = ray.remote(num_cpus=1, max_retries=LOST_AT_MOST, max_calls=1)(_train_aside)  # a fresh process each
         running = {train_there.remote(train, task, kept): folder for task, folder in jobs}
@@ -100,7 +100,11 @@ def _on_cluster(
 
 
 def _train_aside(train: Callable[[Task, Path], None], task: Task, kept: Sequence[str]) -> dict[str, bytes]:
-    """:return: names and contents of the files to keep of a training, the evaluations last"""
+    """
+    Train in a temporary folder.
+
+    :return: contents of the files to keep, by name, the evaluations last
+    """
     with TemporaryDirectory() as aside:
         folder = Path(aside)
         train(task, folder)
@@ -110,10 +114,10 @@ def _train_aside(train: Callable[[Task, Path], None], task: Task, kept: Sequence
 
 def add_arguments(parser: argparse.ArgumentParser, folder: str) -> None:
     """
-    Add the options that say where trainings are done and kept.
+    Add the options that set where trainings are run and kept.
 
-    :param parser: of a program
-    :param folder: where its trainings are kept by default
+    :param parser: parser of the program
+    :param folder: default folder of the trainings
     """
     parser.add_argument("--processes", type=int, default=1, help="trainings at once")
     parser.add_argument("--ray", metavar="ADDRESS", help="train on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT or local")
@@ -122,11 +126,11 @@ def add_arguments(parser: argparse.ArgumentParser, folder: str) -> None:
 
 def run_zoo(folder: Path, variant: Variant, arguments: str) -> None:
     """
-    What ``python -m rl_zoo3.train`` does, in this process, with one thread.
+    Run ``python -m rl_zoo3.train`` in this process, with one thread.
 
-    :param folder: of the training; what an unfinished one left there is removed
-    :param variant: what is trained
-    :param arguments: else on the command line, with ``--eval-freq``
+    :param folder: folder of the training; files of an unfinished one are removed
+    :param variant: variant to train
+    :param arguments: further command-line arguments, including ``--eval-freq``
     """
     from rl_zoo3 import ALGOS
     from rl_zoo3.train import train

@@ -1,5 +1,5 @@
 """
-Time of a new alpha at a million transitions, which derives every priority and the whole tree anew from the stored |TD|.
+Time to change alpha at a million transitions, which recomputes all priorities and the tree from the stored |TD errors|.
 
     python -m benchmarks.replay.alpha
 """

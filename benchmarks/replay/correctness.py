@@ -1,8 +1,8 @@
 """
-Every transition that our buffer gives out, compared with SB3's ``ReplayBuffer`` / ``NStepReplayBuffer`` on the same stream.
+Every transition that our buffer samples, compared with SB3's ``ReplayBuffer`` / ``NStepReplayBuffer`` on the same stream.
 
-One SB3 buffer per environment is read row by row and is the truth. Ours is sampled until it has given out everything it
-offers. A transition is told by its observation's newest frame, which carries a number of its own.
+The reference is one SB3 buffer per environment, read row by row. Ours is sampled until every transition has been drawn.
+Transitions are identified by their observation's newest frame, which contains a unique number.
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Comparison:
     """
     :param compared: distinct transitions compared, over all checks
     :param wrong: of these, how many differ in any field or are not among SB3's
-    :param missing: transitions which SB3 holds with their whole horizon, but which ours never gave out
+    :param missing: transitions that SB3 holds with their whole n-step horizon, but that ours never sampled
     """
 
     case: str
@@ -75,7 +75,7 @@ def check_all() -> list[Comparison]:
 
 
 def check(case: Case, seed: int) -> Comparison:
-    """Feed one stream to both and compare at several fillings of the ring."""
+    """Add one stream to both buffers and compare them at several fill levels."""
     from sb3_breakout import PrioritizedReplayBuffer
 
     stream = StackStream(case.n_envs, case.n_stack, (6, 5), case.mean_life, case.timeout_share, seed)
@@ -128,7 +128,7 @@ def compare(ours: object, truth: list[ReplayBuffer], case: Case, result: Compari
 
 
 def all_rows(buffer: ReplayBuffer, n_steps: int) -> tuple[dict[int, Record], set[int]]:
-    """:return: every transition by number, and the numbers of those whose n-step horizon lies in the buffer"""
+    """:return: all transitions by number, and the numbers of those whose n-step horizon lies in the buffer"""
     size = buffer.size()
     rows = np.arange(size)
     batch = buffer._get_samples(rows)

@@ -1,6 +1,6 @@
 """
-Memory that our buffer takes when filled, saved and loaded. Each phase runs in a process of its own and is told by the kernel:
-resident memory (RSS) before and after, and its peak (high-water mark) in between.
+Memory of our buffer while it is filled, saved and loaded. Each phase runs in its own process. The kernel reports resident
+memory (RSS) before and after, and its peak (high-water mark) in between.
 """
 
 import argparse
@@ -23,13 +23,13 @@ from benchmarks.replay.streams import StackStream
 N_ENVS = 8
 MEAN_LIFE = 50.0
 BATCH = 128
-BYTES_ON_DISK = 7_500  # per transition, asked of the folder beforehand
+BYTES_ON_DISK = 7_500  # per transition, required free space
 PROGRESS_EVERY = 50_000
 
 
 @dataclass
 class MemoryFigures:
-    """Bytes, unless named otherwise."""
+    """Results, in bytes unless the name has another unit."""
 
     transitions: int
     lives: int
@@ -64,9 +64,10 @@ class MemoryFigures:
 
 def measure_memory(transitions: int, folder: Path | None) -> MemoryFigures:
     """
-    :param transitions: how many to fill in
-    :param folder: where the file goes (it is deleted again); None for the temporary folder
-    :raises OSError: if the folder has too little room
+    :param transitions: number of transitions to add
+    :param folder: folder for the file, which is deleted afterwards; None for the temporary folder
+    :return: the results
+    :raises OSError: if there is too little space in the folder
     """
     with tempfile.TemporaryDirectory(dir=folder) as name:
         free = shutil.disk_usage(name).free
@@ -105,7 +106,7 @@ def peak() -> int:
 
 
 def fill(path: Path, transitions: int) -> dict[str, Any]:
-    """Fill a buffer, sample once to have its working memory counted, save it."""
+    """Fill a buffer, sample from it so that its working memory counts, and save it."""
     from sb3_breakout import PrioritizedReplayBuffer
 
     stream = StackStream(N_ENVS, mean_life=MEAN_LIFE)
@@ -142,7 +143,7 @@ def fill(path: Path, transitions: int) -> dict[str, Any]:
 
 def load(path: Path, transitions: int) -> dict[str, Any]:
     """
-    Load what ``fill`` saved. Extra is the peak less what is resident afterwards: a second copy, had there been one.
+    Load what ``fill`` saved. The extra memory is the peak minus what is resident afterwards, such as a second copy.
     """
     from sb3_breakout import PrioritizedReplayBuffer
 
@@ -161,7 +162,7 @@ def load(path: Path, transitions: int) -> dict[str, Any]:
 
 
 def timed_update(buffer: Any) -> float:
-    """:return: microseconds of one batch; its priorities are set outside the clock"""
+    """:return: microseconds to sample one batch, without the update of its priorities"""
     start = time.process_time()
     batch = buffer.sample(BATCH)
     microseconds = (time.process_time() - start) * 1e6

@@ -47,7 +47,7 @@ class Peer(ABC):
         """Deliver observations, next observations, actions, rewards, dones (and weights) as torch tensors."""
 
     def update(self, td_errors: np.ndarray) -> None:  # noqa: B027 (a uniform buffer has no priorities)
-        """Give the last delivered batch new priorities. ``td_errors`` is (batch,) float32."""
+        """Update the priorities of the last batch. ``td_errors`` is (batch,) float32."""
 
     @classmethod
     def version(cls) -> str:

@@ -40,7 +40,7 @@ OURS, UNIFORM, CPPRB = "sb3_breakout", "SB3 uniform", "cpprb"
 
 @dataclass
 class Timed:
-    """``prepare()`` runs outside the clock and makes what ``action`` gets inside it."""
+    """``prepare()`` is not timed; its result is the argument of ``action``, which is timed."""
 
     prepare: Callable[[], Any]
     action: Callable[[Any], object]
@@ -57,9 +57,9 @@ class Rounds:
     """
     Actions timed in turns.
 
-    :param timed: what is timed, by name of the peer
-    :param rounds: how often each gets its turn; the order rotates from round to round
-    :param repeats: how often an action runs in its turn; the median is what the round counts
+    :param timed: timed actions, by name of the peer
+    :param rounds: number of turns of each; the order rotates from round to round
+    :param repeats: runs of an action per turn; their median is the result of the round
     """
 
     def __init__(self, timed: Mapping[str, Timed], rounds: int, repeats: int):

@@ -1,9 +1,9 @@
 """
 What RayVecEnv costs the learner, and how many actors keep it busy: ``python -m benchmarks.training.cluster``.
 
-Measured here, with one actor on this machine: bytes and messages per second, processor time that a message takes from the
-learner, seconds that a step takes. Given: how fast the learner learns. Computed from both: the number of actors at which the
-learner waits for a tenth of its time, where steps and updates alternate and with ``overlap_updates``.
+Measured with one actor on this machine: bytes per answer, messages per second, the learner's processor time per message, and
+seconds per step. Given: the speed of learning. Computed from both: the number of actors at which the learner waits for a
+tenth of its time, with alternating steps and updates and with ``overlap_updates``.
 """
 
 import argparse
@@ -19,20 +19,20 @@ from stable_baselines3.common.env_util import make_vec_env
 from sb3_breakout.common.cluster import connect, ray
 from sb3_breakout.envs import AtariPreprocessing, RayVecEnv
 
-WAITING = 0.1  # share of its time that a busy learner waits
+WAITING = 0.1  # share of time that a busy learner waits
 IN_FLIGHT = 16  # messages sent before the first is waited for, as to so many actors
 NETWORK = 1.25e9  # bytes per second: 10 Gbit/s
 
 
 class Measured(NamedTuple):
     """
-    One actor.
+    Measurements of one actor.
 
-    :param games: that it plays
-    :param n_bytes: of its answer to a step, on average
-    :param messages: per second, from an actor that only answers
-    :param learner: seconds of processor time that a message takes from the learner
-    :param step: seconds from sending the actions to the answer
+    :param games: number of games
+    :param n_bytes: mean bytes of its answer to a step
+    :param messages: messages per second with an actor that only answers
+    :param learner: the learner's processor time per message, in seconds
+    :param step: seconds from sending the actions to receiving the answer
     """
 
     games: int
@@ -43,7 +43,7 @@ class Measured(NamedTuple):
 
 
 class Echo:
-    """An actor that knows its answer."""
+    """An actor that always returns the same answer."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
@@ -89,11 +89,11 @@ def measure(games: int, n_steps: int) -> Measured:
 
 def row(actor: Measured, samples_per_second: float, samples_per_step: float, overlap: bool) -> str:
     """
-    :param actor: what was measured
-    :param samples_per_second: that the learner learns from
-    :param samples_per_step: of the agent
+    :param actor: measurements of one actor
+    :param samples_per_second: samples per second that the learner learns from
+    :param samples_per_step: samples per agent step
     :param overlap: whether updates are done while the actors play
-    :return: how many such actors keep the learner busy, in a row of a table
+    :return: row of the table with the number of such actors that keep the learner busy
     """
     updates = actor.games * samples_per_step / samples_per_second  # seconds of learning per actor and step
     busy = actor.learner + updates

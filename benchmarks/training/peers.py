@@ -1,4 +1,4 @@
-"""Who is compared in speed.py: every model gets the same games, network, stack, batch, buffer and updates per step."""
+"""The models compared in speed.py, all with the same games, network, frame stack, batch, buffer and updates per step."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,12 +21,12 @@ N_STEPS = 3
 
 class Setting(NamedTuple):
     """
-    What every model of a comparison has.
+    Settings shared by all models of a comparison.
 
     :param n_envs: number of games
     :param batch_size: transitions per update
     :param steps_per_update: agent steps per update; a multiple of ``n_envs`` or a divisor of it
-    :param device: where they learn
+    :param device: PyTorch device
     """
 
     n_envs: int
@@ -67,7 +67,7 @@ def sb3(setting: Setting) -> DQN:
 
 class DoubleQTarget(nn.Module):
     """
-    What SB3's DQN.train() takes the maximum of, so that it gets the Double-Q target: a single value per state.
+    A target network with a single output per state, the Double-Q value. SB3's DQN.train() takes the maximum over it.
 
     :param online: network that chooses the action
     :param target: network that values it
@@ -118,7 +118,7 @@ def played_by_an_actor(env_fns: list[Callable[[], Any]]) -> VecEnv:
 
 
 class TwoAgents(DDQNRND):
-    """``ddqn_rnd`` that brings its callback along."""
+    """``ddqn_rnd`` that adds its callback by itself."""
 
     def learn(self, total_timesteps: int, **kwargs: Any) -> DDQNRND:
         return super().learn(total_timesteps, callback=DualAgentCallback(), **kwargs)
@@ -131,7 +131,7 @@ def two_agents(setting: Setting) -> DDQN:
 
 
 class UniformReplayBuffer(PrioritizedReplayBuffer):
-    """Ours without priorities: places are drawn uniformly, errors are ignored."""
+    """Our buffer with uniform sampling; priorities are ignored."""
 
     def sample(self, batch_size: int, env: Any = None) -> PrioritizedReplayBufferSamples:
         known = self.store.end - self.n_steps * self.n_envs  # every return before that is known

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: parts of the loop under stopwatches, the arithmetic told by PyTorch's profiler."""
+"""Where the time of a training step goes: parts of the loop by stopwatch, arithmetic by PyTorch's profiler."""
 
 import time
 from collections import defaultdict
@@ -15,7 +15,7 @@ from sb3_breakout import DDQN
 from sb3_breakout.ddqn import learner
 
 ARITHMETIC = ("convolution", "addmm", "aten::mm", "aten::bmm", "cudnn", "gemm")  # in names of PyTorch's own operations
-# label -> what is measured under it (attribute path from the model)
+# label -> function that is timed (attribute path from the model)
 STOPWATCHES = {
     "environment": "env.step",
     "act": "_sample_action",
@@ -31,9 +31,9 @@ STOPWATCHES = {
 
 class Stopwatches:
     """
-    Seconds spent in functions, those of what they call included.
+    Seconds spent in functions, including the functions they call.
 
-    :param synchronize: waits for the device
+    :param synchronize: function that waits for the device
     """
 
     def __init__(self, synchronize: Callable[[], None]) -> None:
@@ -62,7 +62,7 @@ class Stopwatches:
 
 def measure_shares(model: DDQN, steps: int, output: Path | None) -> dict[str, float]:
     """
-    Print a table of what the steps of a training are made of.
+    Print the shares of the training time by part.
 
     :param model: a model that has not learned yet
     :param steps: agent steps

@@ -31,13 +31,13 @@ BASELINE = "ddqn_per"
 
 def learner(name: str, setting: Setting, threads: int, steps: int, connection: Connection) -> None:
     """
-    A process in which a model learns whenever it is told to. It answers with the seconds that took: wall and processor.
+    Run a model that learns for one turn per request, and answers with its wall and processor seconds.
 
-    :param name: which of ``PEERS``
-    :param setting: of the model
-    :param threads: of PyTorch
+    :param name: key of ``PEERS``
+    :param setting: settings of the model
+    :param threads: number of PyTorch threads
     :param steps: agent steps per turn
-    :param connection: to the process that tells it
+    :param connection: connection to the requesting process
     """
     warnings.filterwarnings("ignore", message=".*memory.*")
     th.set_num_threads(threads)
@@ -59,12 +59,12 @@ def learner(name: str, setting: Setting, threads: int, steps: int, connection: C
 
 class Turns:
     """
-    Models that learn in turns, each in a process of its own: what one does to the memory of a process would change the
-    speed of the others.
+    Models that learn in turns, each in its own process, since a model's use of memory would change the speed of the others
+    in the same process.
 
-    :param names: which of ``PEERS``
-    :param setting: of each
-    :param threads: of PyTorch, for each
+    :param names: keys of ``PEERS``
+    :param setting: settings of each model
+    :param threads: number of PyTorch threads of each model
     :param steps: agent steps per turn
     """
 
@@ -77,7 +77,7 @@ class Turns:
         for name in names:
             connection, theirs = context.Pipe()
             context.Process(target=learner, args=(name, setting, threads, steps, theirs), daemon=True).start()
-            theirs.close()  # so that a learner that fails is noticed
+            theirs.close()  # recv() then fails if the learner does
             if (missing := connection.recv()) is not None:
                 print(f"{name} is left out: {missing}")
                 continue
@@ -93,8 +93,8 @@ class Turns:
 
     def ratio(self, name: str, clock: int) -> str:
         """
-        :param name: which model
-        :param clock: 0 for the wall's, 1 for the processor's
+        :param name: name of a model
+        :param clock: 0 for wall time, 1 for processor time
         :return: median and quartiles of how many times faster ``BASELINE`` is
         """
         theirs, ours = np.array(self.seconds[name])[:, clock], np.array(self.seconds[BASELINE])[:, clock]
@@ -121,7 +121,7 @@ def growth(setting: Setting, sizes: tuple[int, int] = (50_000, 1_000_000), updat
     """
     Updates per second of ``train()`` with the buffer filled to each size.
 
-    :return: by size
+    :return: updates per second, by size
     """
     n_envs = setting.n_envs
     model = ours(buffer_size=sizes[-1], learning_starts=0)(setting)
@@ -145,9 +145,9 @@ def growth(setting: Setting, sizes: tuple[int, int] = (50_000, 1_000_000), updat
 
 def env_speed(n_envs: int, steps: int, rounds: int) -> dict[str, float]:
     """
-    Games alone, with random actions, in turns.
+    Measure the games alone, with random actions, in turns.
 
-    :return: median seconds for so many steps, by what holds the games
+    :return: median seconds of ``steps`` agent steps, by kind of environment
     """
     games = {
         "AleVecEnv": game(n_envs, AleVecEnv, BreakoutWrapper),

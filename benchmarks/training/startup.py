@@ -1,8 +1,8 @@
 """
 Start-up of a training: ``python -m benchmarks.training.startup``.
 
-``rl_zoo3 train`` with ``ddqn_per`` and with SB3's ``dqn``, in turns, one environment and the same few updates each: what is
-compared are imports, the Zoo's set-up and the first steps, not the number of games.
+Runs ``rl_zoo3 train`` with ``ddqn_per`` and with SB3's ``dqn`` in turns, with one environment and the same few updates each.
+This compares imports, the Zoo's set-up and the first steps, not the number of games.
 """
 
 import argparse
@@ -19,10 +19,10 @@ ALGORITHMS = ("dqn", "ddqn_per")
 
 def train(algorithm: str, env: str, steps: int) -> np.ndarray:
     """
-    :param algorithm: of the Zoo
+    :param algorithm: RL Zoo's name of the algorithm
     :param env: id of the environment
     :param steps: agent steps
-    :return: seconds that a training took: processor and wall
+    :return: processor and wall seconds of a training
     """
     command = [sys.executable, "-m", "rl_zoo3.train", "--algo", algorithm, "--env", env, "-n", str(steps)]
     command += ["--eval-freq", "-1", "-params", "n_envs:1", "callback:None"]
@@ -34,7 +34,7 @@ def train(algorithm: str, env: str, steps: int) -> np.ndarray:
 
 
 def children() -> float:
-    """:return: processor time of the processes that have ended, in seconds"""
+    """:return: processor seconds of the child processes that have ended"""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

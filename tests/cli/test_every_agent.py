@@ -1,4 +1,4 @@
-"""Every command that takes a trained agent takes every kind of agent, and finds out by itself what it plays and sees."""
+"""Every command that takes a trained agent works for every kind of agent, and detects its game and preprocessing."""
 
 import json
 
@@ -9,20 +9,20 @@ from sb3_breakout.cli import main
 from tests.trained_runs import COLOUR, KINDS, make_run
 
 SHORT = ("--max-steps", 25)
-OFTEN_PLAYED = ("original", "explorer", "pong", "c51_per")  # by other tests: of shipped agents, presets and ddqn_rnd
+OFTEN_PLAYED = ("original", "explorer", "pong", "c51_per")  # in other tests too, so here only in slow ones
 
 
 @pytest.fixture(
     scope="module", params=[pytest.param(kind, marks=pytest.mark.slow) if kind in OFTEN_PLAYED else kind for kind in KINDS]
 )
 def agent(request, tmp_path_factory):
-    """The file of an agent of each kind, in its run."""
+    """The model file of an agent of each kind, in its run folder."""
     return make_run(tmp_path_factory.mktemp("logs"), request.param)
 
 
 @pytest.fixture
 def command(tmp_path, monkeypatch):
-    """Runs ``command("evaluate", "random")`` in an empty folder."""
+    """Runs a command of ``sb3-breakout`` in an empty folder: ``command("evaluate", "random")``."""
     monkeypatch.chdir(tmp_path)
     return lambda *words: main([str(word) for word in words], standalone_mode=False)
 
@@ -49,7 +49,7 @@ def test_video(agent, command, tmp_path):
 
 
 def test_ship(agent, command, tmp_path, monkeypatch):
-    """What is shipped is an agent like the others: it is evaluated from there."""
+    """A shipped agent has the game of the original, and is evaluated."""
     monkeypatch.setattr("sb3_breakout.evaluation.playing.MAX_STEPS", 25)
     command("ship", agent.parent, "--checkpoint", agent.name, "--episodes", 4)
     (shipped,) = (tmp_path / "rl-trained-agents").glob("*/*/*.zip")

@@ -1,4 +1,4 @@
-"""Files under their final name are whole."""
+"""A file under its final name is always complete."""
 
 import io
 import zipfile

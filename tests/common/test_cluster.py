@@ -1,4 +1,4 @@
-"""Connecting to clusters that do not let everybody in."""
+"""Connecting to clusters that ask for a token."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What is written aside is there whole or not at all, and what killed writers leave is gone after the next write."""
+"""Atomic writes: a file or folder appears complete or not at all, and the next write removes what killed writers left."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import pytest
 
 from sb3_breakout.common.files import HOST, LIFE, atomic_folder, atomic_write
 
-NOBODY = 2**22 + 1  # the number of no process: above what Linux gives
+NOBODY = 2**22 + 1  # above Linux's largest process ID
 WRITER = """
 import os, signal, sys
 from sb3_breakout.common.files import atomic_folder, atomic_write
@@ -72,7 +72,7 @@ with atomic_folder(Path(sys.argv[1]), replace=True) as aside:
 """
 
 
-@pytest.mark.parametrize("changes", [0, 1, 2])  # the old one is renamed, the new one is, the old one is removed
+@pytest.mark.parametrize("changes", [0, 1, 2])  # rename the old folder, rename the new one, remove the old one
 @pytest.mark.parametrize("replace", [False, True])
 def test_folder_outlives_a_replacement_that_is_killed(tmp_path: Path, changes: int, replace: bool) -> None:
     path = tmp_path / "folder"
@@ -81,7 +81,7 @@ def test_folder_outlives_a_replacement_that_is_killed(tmp_path: Path, changes: i
     killed = subprocess.run([sys.executable, "-c", REPLACER, str(path), str(changes)])
     assert killed.returncode == -signal.SIGKILL
     assert path.exists() == (changes != 1) and (tmp_path / ".folder.former").exists() == (changes > 0)
-    if not replace:  # whoever writes there next finds one of them, whole
+    if not replace:  # the next writer finds one of the two, complete
         with pytest.raises(FileExistsError, match="will not be overwritten"), atomic_folder(path):
             pass
         assert names(path) == {"new" if changes == 2 else "old"}
@@ -145,7 +145,7 @@ def test_killed_writers_leave_one_file_at_most(tmp_path: Path) -> None:
 
 
 def test_living_writers_are_left_alone(tmp_path: Path) -> None:
-    """Another process, this one, and one of another host."""
+    """Unfinished files of another process, of this process and of another host are not removed."""
     path = tmp_path / "file"
     other = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), "waits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

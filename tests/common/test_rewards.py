@@ -1,4 +1,4 @@
-"""The mix of two rewards."""
+"""Mixing extrinsic and intrinsic rewards."""
 
 import numpy as np
 

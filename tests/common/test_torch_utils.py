@@ -1,4 +1,4 @@
-"""Devices (those we do not have replaced by mocks), memory, clipping against PyTorch's own, and a compiler that fails."""
+"""Choice of devices (mocked), memory, gradient clipping against PyTorch's, and a failing compiler."""
 
 import ctypes
 import os
@@ -34,7 +34,7 @@ def test_where_bfloat16_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(th.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
     assert bfloat16_is_fast(cpu)
     monkeypatch.delattr(th.cpu, "_is_amx_tile_supported")
-    monkeypatch.delattr(th.cpu, "_is_avx512_bf16_supported")  # a release without these probes
+    monkeypatch.delattr(th.cpu, "_is_avx512_bf16_supported")  # as in a PyTorch release without these functions
     assert not bfloat16_is_fast(cpu)
     assert not bfloat16_is_fast(th.device("mps"))
 
@@ -46,7 +46,7 @@ def test_clipping_is_pytorchs(scale: float) -> None:
     for _ in range(2):
         network = [th.nn.Parameter(th.zeros(7, 5)), th.nn.Parameter(th.zeros(3)), th.nn.Parameter(th.zeros(2))]
         network[0].grad = scale * first / first.norm()
-        network[1].grad = th.zeros(3)  # the third has none
+        network[1].grad = th.zeros(3)  # the third parameter has no gradient
         networks.append(network)
     ours = clip_gradient_norm_(iter(networks[0]), 1.0)
     theirs = th.nn.utils.clip_grad_norm_(networks[1], 1.0)
@@ -66,7 +66,7 @@ def test_failing_compilation_warns_once_and_goes_on(monkeypatch: pytest.MonkeyPa
     function = CompiledFunction(lambda x: x + 1)
     with pytest.warns(UserWarning, match="torch.compile failed .*no C.. compiler.*uncompiled"):
         assert function(1) == 2
-    assert function(2) == 3  # no second warning: it would be an error here
+    assert function(2) == 3  # a second warning would be an error
 
 
 def test_an_error_of_the_function_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

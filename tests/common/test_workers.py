@@ -1,4 +1,4 @@
-"""Worker processes: what is said when one of them is killed, and that an interrupt ends them."""
+"""Worker processes: the error if one of them is killed, and that an interrupt ends them."""
 
 import os
 import time

@@ -10,7 +10,8 @@ from gymnasium.envs.registration import EnvSpec
 
 class Corridor(gym.Env):
     """
-    Walk right to the end of a corridor: reward 1 there, 0 elsewhere. The observation says where we are.
+    Walk right to the end of a corridor: reward 1 there, 0 elsewhere. The observation encodes the
+    position.
 
     :param observation: "vector", "image" (channel-last uint8) or "dict"
     :param length: steps to the end
@@ -49,9 +50,9 @@ class Corridor(gym.Env):
 
 class Faulty(Corridor):
     """
-    A corridor where something becomes NaN in step 20.
+    A corridor whose observation or reward is NaN at step 20.
 
-    :param what: "observation" or "reward"
+    :param what: what becomes NaN: "observation" or "reward"
     """
 
     def __init__(self, what: str) -> None:

@@ -1,4 +1,4 @@
-"""Wrong arguments and broken environments: a clear error, before or at the fault."""
+"""Wrong arguments and broken environments raise a clear error, before training or at the faulty step."""
 
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("arguments", "message"), BAD_ARGUMENTS, ids=[message[:60] for _, message in BAD_ARGUMENTS])
 def test_bad_argument_on_load(arguments: dict[str, Any], message: str, checkpoint: Path) -> None:
-    """What the Zoo does with `-params` on top of `-i`: the constructor never sees these values."""
+    """RL Zoo passes `-params` to ``load()`` when used with `-i`, so the constructor never sees these values."""
     with pytest.raises(ValueError, match=message):
         DDQN.load(checkpoint, env=Corridor(), **arguments)
 
@@ -106,7 +106,7 @@ def test_unknown_argument_on_load(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("loaded", [False, True], ids=["constructed", "loaded"])
 def test_whole_floats_are_integers(loaded: bool, checkpoint: Path) -> None:
-    """``-params buffer_size:1e3`` is a float to RL Zoo, as ``1e3`` is to YAML."""
+    """RL Zoo reads ``-params buffer_size:1e3`` as a float, so counts must accept floats with a whole value."""
     counts = dict(buffer_size=1e3, learning_starts=1e1, batch_size=16.0, gradient_steps=2.0, target_update_interval=1e2)
     arguments: dict[str, Any] = counts | dict(n_steps=3.0, train_freq=(4.0, "step"))
     model = DDQN.load(checkpoint, env=Corridor(), **arguments) if loaded else DDQN("MlpPolicy", Corridor(), **arguments)
@@ -122,7 +122,7 @@ def test_no_number_of_steps(total_timesteps: Any) -> None:
 
 
 def test_a_batch_larger_than_the_buffer() -> None:
-    model = DDQN("MlpPolicy", Corridor(), **FAST | dict(buffer_size=15))  # loaded to play, it would be all right
+    model = DDQN("MlpPolicy", Corridor(), **FAST | dict(buffer_size=15))  # fine as long as it only plays
     with pytest.raises(ValueError, match=r"batch_size=16 is more than the replay buffer holds \(buffer_size=15\)"):
         model.learn(100)
 
@@ -147,7 +147,7 @@ def test_a_training_that_ends_before_learning_starts() -> None:
     model = DDQN("MlpPolicy", Corridor(), **FAST)
     with pytest.warns(UserWarning, match="ends after 10 steps, and learning begins after learning_starts=10"):
         model.learn(10)
-    model.learn(5, reset_num_timesteps=False)  # a longer training in pieces
+    model.learn(5, reset_num_timesteps=False)  # no warning: it may be one part of a longer training
 
 
 def test_actions_not_counted_from_zero() -> None:
@@ -161,10 +161,10 @@ def test_actions_not_counted_from_zero() -> None:
 
 
 def test_without_an_environment(checkpoint: Path) -> None:
-    assert DDQN("MlpPolicy", None, _init_setup_model=False, **FAST).env is None  # what load() begins with
+    assert DDQN("MlpPolicy", None, _init_setup_model=False, **FAST).env is None  # as load() constructs it
     with pytest.raises(ValueError, match="needs an environment"):
         DDQN("MlpPolicy", None, **FAST)
-    with pytest.raises(AssertionError, match="You must set the environment"):  # SB3's
+    with pytest.raises(AssertionError, match="You must set the environment"):  # SB3's message
         DDQN.load(checkpoint).learn(100)
 
 
@@ -224,6 +224,6 @@ def test_nan_loss() -> None:
 
 
 def test_frame_stack_and_buffer_disagreeing() -> None:
-    env = gym.wrappers.FrameStackObservation(Corridor(), 4)  # not SB3's, so n_stack is given by hand
+    env = gym.wrappers.FrameStackObservation(Corridor(), 4)  # Gymnasium's wrapper, so n_stack has to be given
     with pytest.raises(ValueError, match="n_stack"):
         DDQN("MlpPolicy", env, replay_buffer_kwargs=dict(n_stack=3), **FAST).learn(50)

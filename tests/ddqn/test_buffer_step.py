@@ -1,4 +1,4 @@
-"""Buffer and model are of one step of training, or it is said."""
+"""A model warns if it loads a replay buffer that was saved at another training step."""
 
 import warnings
 from pathlib import Path
@@ -16,7 +16,7 @@ SETTINGS: dict[str, Any] = dict(learning_starts=50, buffer_size=2000, batch_size
 
 
 class Save(BaseCallback):
-    """Model and buffer at step 1,000, as checkpoints are written."""
+    """Saves model and buffer at step 1,000, from within a callback, as checkpoints do."""
 
     def __init__(self, folder: Path):
         super().__init__()
@@ -41,7 +41,7 @@ def test_saved_at_another_step(tmp_path: Path) -> None:
 
 
 def test_saved_by_one_callback(tmp_path: Path) -> None:
-    """SB3 calls callbacks before it stores the step: 998 transitions of two games, which is no mismatch."""
+    """SB3 calls callbacks before it stores the step, so the buffer of two games holds 998 transitions. This must not warn."""
     DDQN("MlpPolicy", make_vec_env(Corridor, n_envs=2), **SETTINGS).learn(1100, callback=Save(tmp_path))
     loaded = DDQN.load(tmp_path / "model", env=make_vec_env(Corridor, n_envs=2))
     with warnings.catch_warnings():
@@ -52,7 +52,7 @@ def test_saved_by_one_callback(tmp_path: Path) -> None:
     assert (loaded.num_timesteps, buffer.num_timesteps, buffer.size() * buffer.n_envs) == (1000, 1000, 998)
     loaded.learn(100, reset_num_timesteps=False)
     buffer.check_valid()
-    assert buffer.timeouts[498].all()  # the last step before the gap: its value still counts
+    assert buffer.timeouts[498].all()  # the last step before the gap bootstraps
 
 
 def test_a_buffer_of_nobodys_step(tmp_path: Path) -> None:

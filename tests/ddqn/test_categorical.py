@@ -1,4 +1,4 @@
-"""C51: the projection by hand and against the paper's algorithm, the loss against PyTorch's, training, saving and loading."""
+"""C51: the projection against hand-worked numbers and the paper's algorithm, the loss against PyTorch's, save and load."""
 
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,10 @@ def test_projection_by_hand() -> None:
         probabilities, column(0.5, 0.25, 1.0, 9.0), column(0, 0, 1, 0), column(0.5, 1, 0.9, 1), support
     )
     expected = [
-        [0.25, 0.625, 0.125],  # returns 0.5, 1.0 and 1.5: each half way between two atoms, or on one
+        [0.25, 0.625, 0.125],  # returns 0.5, 1.0 and 1.5: on an atom, or half way between two
         [0.0, 0.75, 0.25],  # return 1.25
-        [0.0, 1.0, 0.0],  # the episode ended with reward 1: nothing of the future counts
-        [0.0, 0.0, 1.0],  # return 11, beyond the largest
+        [0.0, 1.0, 0.0],  # the episode ended with reward 1: no bootstrapping
+        [0.0, 0.0, 1.0],  # return 11: clipped to the largest atom
     ]
     np.testing.assert_allclose(result.numpy(), expected, atol=1e-6)
 
@@ -45,7 +45,7 @@ def algorithm_1(p: np.ndarray, rewards: np.ndarray, dones: np.ndarray, discounts
     for row in range(len(p)):
         for j in range(len(z)):
             moved = rewards[row] + (1 - dones[row]) * discounts[row] * z[j]
-            b = min((min(max(moved, z[0]), z[-1]) - z[0]) / spacing, len(z) - 1)  # the last against rounding
+            b = min((min(max(moved, z[0]), z[-1]) - z[0]) / spacing, len(z) - 1)  # min() guards against rounding
             lower, upper = int(np.floor(b)), int(np.ceil(b))
             if lower == upper:
                 m[row, lower] += p[row, j]
@@ -72,7 +72,7 @@ def test_loss_is_the_weighted_divergence_from_the_target_networks_distribution()
     model = C51("MlpPolicy", Corridor(), n_atoms=11, v_min=-1.0, v_max=1.0, **FAST)
     online, target = model.q_net, model.q_net_target
     th.manual_seed(0)
-    for parameter in target.parameters():  # otherwise the two networks agree
+    for parameter in target.parameters():  # make the two networks differ
         parameter.data += 0.3 * th.randn_like(parameter)
     observations, next_observations = th.rand(2, 16, 6)
     actions, rewards, dones = th.randint(2, (16, 1)), th.randn(16, 1), (th.rand(16, 1) < 0.3).float()
@@ -104,8 +104,8 @@ def test_q_values_are_expectations() -> None:
 
 @pytest.mark.parametrize(("v_min", "v_max", "start"), [(0.0, 10.0, 0.406), (-10.0, 10.0, 0.0), (-9.0, -3.0, -3.244)])
 def test_first_q_values_are_near_zero(v_min: float, v_max: float, start: float) -> None:
-    # Away from 0, or the bound nearest to it, each atom is exp(-20 / 50) times as probable as the one before. With x for this
-    # number, and 0.02 of the range from atom to atom, that expects a distance of x / (1 - x) = 2.033 atoms
+    # Away from 0 (or from the bound nearest to it), each atom is x = exp(-20 / 50) times as probable as the one before. The
+    # expected distance is then x / (1 - x) = 2.033 atoms, and neighbouring atoms are 0.02 of the range apart
     model = C51("MlpPolicy", Corridor(), n_atoms=51, v_min=v_min, v_max=v_max, **FAST)
     q_values = model.policy.q_values(np.random.default_rng(0).random((64, 6), dtype=np.float32))
     np.testing.assert_allclose(q_values, start, atol=0.04 * (v_max - v_min))
@@ -136,7 +136,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     model = C51("MlpPolicy", Corridor(), n_atoms=21, v_min=-2.0, v_max=2.0, **FAST).learn(300)
     model.save(tmp_path / "model")
     observations = np.eye(6, dtype=np.float32)
-    for algorithm in (C51, DDQN):  # a DDQN with the same argument is the same thing
+    for algorithm in (C51, DDQN):  # DDQN with n_atoms is the same algorithm
         loaded = algorithm.load(tmp_path / "model", env=Corridor())
         np.testing.assert_array_equal(loaded.policy.q_values(observations), model.policy.q_values(observations))
         with pytest.warns(UserWarning, match="No update before the replay buffer holds 100 transitions"):

@@ -1,4 +1,4 @@
-"""torch.compile and bfloat16: the same update, the same file, and a way out where they fail."""
+"""torch.compile and bfloat16 change neither the updates nor the saved files, and neither is used where it should not be."""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def test_autocast_keeps_the_head_in_float32() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler, not ours
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # raised by the compiler
 def test_compiled_update_equals_eager(tmp_path: Path) -> None:
     eager = DDQN("MlpPolicy", Corridor(), **FAST).learn(300)
     compiled = DDQN("MlpPolicy", Corridor(), compile=True, **FAST).learn(300)

@@ -1,4 +1,4 @@
-"""Exploration rules: probabilities by hand, temperature against its formula, sampling against probabilities."""
+"""Exploration rules: hand-worked probabilities, the formula of the temperature, and frequencies of sampled actions."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ def drawn_from(rule: Boltzmann, q_values: np.ndarray) -> np.ndarray:
 
 
 def test_raw_temperature_is_blind_to_small_gaps_and_the_scaled_one_is_not() -> None:
-    """The trap on Breakout: with gaps of 0.01, softmax(Q / 0.05) is random play; on the scale of Q it is not."""
+    """Breakout's Q-values differ by about 0.01, so softmax(Q / 0.05) is random play. Dividing by their spread avoids this."""
     q_values = np.array([[0.50, 0.51, 0.505, 0.495]] * 8, dtype=np.float32)
     rules = [Boltzmann(initial=0.05, minimum=0.05, decay=1.0, slowdown=1, scale=scale) for scale in ("raw", "q_spread")]
     raw, scaled = (entropy(drawn_from(rule, q_values)) for rule in rules)
@@ -88,7 +88,7 @@ def test_running_spread_follows_a_change_of_scale() -> None:
     rule = Boltzmann(1.0, 0.05, 0.995, 3, "q_spread")
     q_values = np.array([[-1.0, 1.0]])
     rule.observe(q_values)
-    assert rule.q_spread == 1.0  # the first batch counts whole
+    assert rule.q_spread == 1.0  # the first batch sets the average
     rule.observe(3 * q_values)
     assert rule.q_spread == pytest.approx(1.0 + 0.01 * 2.0)
     for _ in range(1000):
@@ -119,7 +119,7 @@ def test_state_round_trip() -> None:
 
 
 def test_ladder_by_hand() -> None:
-    # 0.4 ^ 1, 0.4 ^ (1 + 7 / 2) and 0.4 ^ 8: the ends of Ape-X's range and its middle
+    # 0.4 ^ 1, 0.4 ^ (1 + 7 / 2) and 0.4 ^ 8: both ends and the middle of Ape-X's range
     np.testing.assert_allclose(ladder_epsilons(3, 0.4, 7.0), [0.4, 0.4**4.5, 0.00065536])
     np.testing.assert_allclose(ladder_epsilons(1, 0.4, 7.0), [0.4])
     np.testing.assert_array_equal(ladder_epsilons(4, 0.0, 7.0), 0.0)
@@ -132,7 +132,7 @@ def test_mixed_with_random_by_hand() -> None:
 
 
 def test_each_environment_explores_as_its_step_of_the_ladder_says() -> None:
-    """A rule that always takes action 0: how often another action comes is half of epsilon."""
+    """With a rule that always takes action 0, action 1 has a frequency of half of each environment's epsilon."""
 
     class First(ExplorationRule):
         def probabilities(self, q_values: np.ndarray) -> np.ndarray:

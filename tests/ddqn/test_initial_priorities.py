@@ -1,4 +1,4 @@
-"""Initial priorities of the actor: by hand, and in a whole training against what networks and environment really said."""
+"""Initial priorities computed by the actor: hand-worked, and recomputed from the networks after a whole training."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ SETTINGS: dict[str, Any] = dict(learning_starts=40, buffer_size=2000, batch_size
 
 def test_by_hand() -> None:
     """
-    Environment 0 goes on: 1 + 0.5 * 6 - 2 = 2. Environment 1 ends: 1 - 5 = -4. 2 is cut by a time limit: unknown. 3 goes on:
-    0 + 0.5 * 4 - 3 = -1.
+    Environments 0 and 3 continue: 1 + 0.5 * 6 - 2 = 2 and 0 + 0.5 * 4 - 3 = -1. Environment 1 terminates: 1 - 5 = -4.
+    Environment 2 is truncated by a time limit, so its TD error is unknown.
     """
     actor = ActorTDErrors(0.5)
     q_before = np.array([[2.0, 9.0], [0.0, 5.0], [1.0, 1.0], [3.0, 0.0]], np.float32)
@@ -36,11 +36,11 @@ def test_random_steps_and_steps_never_stored_are_unknown() -> None:
     actor = ActorTDErrors(0.5)
     q_values, action = np.array([[1.0, 2.0]]), np.array([0])
     step: tuple[Any, Any, Any] = np.ones(1), np.zeros(1, bool), [{}]
-    actor.stored(*step)  # a random action
+    actor.stored(*step)  # a random action, without Q-values
     assert len(actor.acted(q_values, action)[0]) == 0
-    assert len(actor.acted(q_values, action)[0]) == 0  # a callback ended the rollout before it was stored
+    assert len(actor.acted(q_values, action)[0]) == 0  # the step above was never stored: a callback ended the rollout
     actor.stored(*step)
-    actor.stored(*step)  # and a random one again
+    actor.stored(*step)  # again a random action
     assert actor.acted(q_values, action)[1] == 1.0 + 0.5 * 2.0 - 1.0
 
 
@@ -48,8 +48,8 @@ def test_random_steps_and_steps_never_stored_are_unknown() -> None:
 @pytest.mark.parametrize("normalize", [False, True])
 def test_in_training(n_steps: int, normalize: bool) -> None:
     """
-    With a network that never changes (nothing is learned), every stored transition of which it is known must have the one-step
-    |TD error| of the network; the prefill, time limits and the newest step the recent one, 1.
+    Updates are switched off, so the network never changes. Each transition must then be stored with the network's one-step
+    |TD error|. It is unknown for the prefill, for time limits and for the newest step; they get the recent error, 1.
     """
     env: Any = make_vec_env(Corridor, n_envs=3)
     if normalize:
@@ -68,7 +68,7 @@ def test_in_training(n_steps: int, normalize: bool) -> None:
         target = batch.rewards + 0.5 * (1 - batch.dones) * model.q_net(batch.next_observations).max(dim=1, keepdim=True).values
         expected = (target - model.q_net(batch.observations).gather(1, batch.actions)).abs().numpy().reshape(200, 3)
     known = ~buffer.timeouts[:200]
-    known[:14] = False  # 42 steps
+    known[:14] = False  # the prefill: 42 steps of three environments
     known[-1] = False
     np.testing.assert_allclose(errors[known], expected[known], rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(errors[~known], 1.0)

@@ -1,4 +1,4 @@
-"""Training goes on after a ``learn()`` that a callback or Ctrl-C ended in the middle of a step, as with SB3's DQN."""
+"""Training can continue after a callback or Ctrl-C ended ``learn()`` in the middle of a step, as with SB3's DQN."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +38,7 @@ class EndsAt(BaseCallback):
 @pytest.mark.parametrize("interrupted", [False, True])
 @pytest.mark.parametrize("step", range(40, 46))
 def test_goes_on(step: int, interrupted: bool) -> None:
-    """Wherever it was stopped, no transition leads from one episode into another: the environment starts anew."""
+    """At whichever step it was stopped, training continues with a consistent buffer. The environment is reset."""
     model = DDQN("MlpPolicy", stacks(), **FAST)
     try:
         model.learn(200, EndsAt(step, interrupted))
@@ -46,12 +46,12 @@ def test_goes_on(step: int, interrupted: bool) -> None:
         assert interrupted
     model.learn(60, reset_num_timesteps=False)
     assert model.num_timesteps == step + 60
-    assert model.replay_buffer.size() == step + 60 - 1  # the step that was stopped was never stored
+    assert model.replay_buffer.size() == step + 60 - 1  # the interrupted step was never stored
     model.replay_buffer.check_valid()
 
 
 class Numbered(Env[np.ndarray, int]):
-    """Observations say which episode and step it is; an episode has five steps."""
+    """Observations are the numbers of the episode and the step; an episode has five steps."""
 
     observation_space = spaces.Box(0.0, 1000.0, (2,), np.float32)
     action_space = spaces.Discrete(2)
@@ -100,7 +100,7 @@ def test_goes_on_with_another_buffer(change: Callable[[DDQN, Path], DDQN], tmp_p
 
 
 class Spike(Env[np.ndarray, int]):
-    """A feature that is nearly always 0, and 1 at the end, which VecNormalize clips."""
+    """A feature that is 0 until the last step, where it is 1 and VecNormalize clips it."""
 
     observation_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
     action_space = spaces.Discrete(2)
@@ -122,7 +122,7 @@ def test_terminal_observations_that_were_clipped() -> None:
 
 
 class ByViews(BaseFeaturesExtractor):
-    """Flattens the way that needs memory without gaps."""
+    """Flattens with ``view``, which needs contiguous memory."""
 
     def __init__(self, observation_space: spaces.Box) -> None:
         super().__init__(observation_space, 6)

@@ -1,4 +1,4 @@
-"""The learner by itself: what SB3's buffers look like to it, the target network, and a second one beside the first."""
+"""The learner on its own: SB3's buffers as its source, its target network, and a second learner beside the first."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def test_a_buffer_of_sb3_as_a_view(buffer_class: type[ReplayBuffer], n_steps: in
     assert batch.weights.shape == (50, 1) and (batch.weights == 1.0).all()
     powers = np.log(batch.discounts.numpy()) / np.log(0.9)
     assert np.allclose(powers, powers.round()) and powers.min() >= 0.99 and powers.max() == pytest.approx(n_steps)
-    view.update_priorities(batch.indices, np.zeros(50))  # nobody keeps them
+    view.update_priorities(batch.indices, np.zeros(50))  # accepted and ignored
 
 
 @pytest.mark.parametrize("tau", [1.0, 0.25])
@@ -49,7 +49,7 @@ def test_a_second_learner_shares_nothing_but_what_it_is_told() -> None:
     np.testing.assert_array_equal(flat(second.policy.q_net), flat(second.policy.q_net_target))
     outcome = second.update(2, batch_size=16, progress_remaining=0.5, learning_rate=1e-3, max_grad_norm=1.0)
     assert outcome is not None and np.isfinite(outcome).all()
-    assert not second.policy.training  # it may choose the next action
+    assert not second.policy.training  # evaluation mode: its policy may choose the next action
     np.testing.assert_array_equal(flat(first.policy), before)
 
 

@@ -1,4 +1,4 @@
-"""Mirrored transitions: one at a time by hand, and training on a game that only its mirror image teaches."""
+"""Mirrored transitions: each checked by hand, and learning the mirror image of a game without ever playing it."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from tests.ddqn.environments import Corridor
 def test_each_transition_is_mirrored_as_a_whole_or_not_at_all() -> None:
     th.manual_seed(0)
     n, swapped = 400, {0: 0, 1: 1, 2: 3, 3: 2}
-    frames = th.randint(256, (n, 5, 6, 7), dtype=th.uint8)  # observations and next observations share memory, as in the buffer
+    frames = th.randint(256, (n, 5, 6, 7), dtype=th.uint8)  # obs and next_obs share memory, as in the buffer
     numbers = [th.rand(n, 1) for _ in range(4)]
     batch = PrioritizedReplayBufferSamples(frames[:, :4], th.randint(4, (n, 1)), frames[:, 1:], *numbers, np.arange(n))
     before = frames.clone()
@@ -39,7 +39,7 @@ def test_each_transition_is_mirrored_as_a_whole_or_not_at_all() -> None:
 
 
 class OneSided(gym.Env[np.ndarray, int]):
-    """A step long: a bright half, always the left one while training, is rewarded if the action names it (0 left, 1 right)."""
+    """Episodes of one step. One half of the picture is bright, here always the left. Naming it (0 left, 1 right) pays 1."""
 
     observation_space = spaces.Box(0, 255, (1, 36, 36), np.uint8)
     action_space = spaces.Discrete(2)
@@ -72,7 +72,7 @@ def test_the_mirrored_game_is_learned_unseen(algorithm: type[DDQN]) -> None:
     picture = OneSided().picture()
     both = np.stack([picture, picture[..., ::-1]])
     with th.no_grad():
-        q_values = model.q_net(th.as_tensor(both))  # of each picture alone
+        q_values = model.q_net(th.as_tensor(both))  # without the mean over mirror images that predict() takes
     assert q_values.argmax(dim=1).tolist() == [0, 1]
 
 
@@ -88,11 +88,11 @@ def test_predict_takes_the_mean_of_both_images() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (50, 1, 36, 36), np.uint8)
     actions, _ = model.predict(pictures)
     in_mirror, _ = model.predict(np.ascontiguousarray(pictures[..., ::-1]))
-    assert np.array_equal(in_mirror, 1 - actions)  # a symmetric agent, though its network is not
+    assert np.array_equal(in_mirror, 1 - actions)  # the agent is symmetric, though its network is not
     with th.no_grad():
         one, other = (model.q_net(th.as_tensor(seen.copy())).numpy() for seen in (pictures, pictures[..., ::-1]))
     assert np.array_equal(actions, (one + other[:, [1, 0]]).argmax(axis=1))
     assert not np.array_equal(actions, one.argmax(axis=1))
-    # What is recorded and drawn is what it acts by
+    # The Q-values that are recorded and drawn are those the agent acts on
     np.testing.assert_allclose(model.policy.q_values(pictures), (one + other[:, [1, 0]]) / 2, atol=1e-6)
     assert np.array_equal(actions, model.policy.q_values(pictures).argmax(axis=1))

@@ -1,4 +1,4 @@
-"""The network for native pictures: sizes by hand, saving and loading, what it refuses."""
+"""The network for pictures of the native size: hand-worked layer sizes, saving and loading, refused observations."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_sizes_by_hand() -> None:
     assert sizes == [(64, 24, 8, 8), (64, 64, 4, 4), (64, 64, 3, 3), (100, 64 * 10 * 7)]
     assert network(th.rand(2, 24, 210, 160)).shape == (2, 100)
     flat = NatureCNN(pictures(24, 210, 160)).linear[0]
-    assert isinstance(flat, th.nn.Linear) and flat.in_features == 22_528  # as the docstring says
+    assert isinstance(flat, th.nn.Linear) and flat.in_features == 22_528  # the number in NativeCNN's docstring
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
 
 
 class Viewing(BaseFeaturesExtractor):
-    """Flattens by ``view``, as many do."""
+    """Flattens with ``view``, as many extractors do."""
 
     def __init__(self, space: spaces.Box) -> None:
         super().__init__(space, features_dim=4 * 9 * 9)

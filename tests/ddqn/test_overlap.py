@@ -1,4 +1,4 @@
-"""Updates while the environments take a step: the same updates, between sending actions and waiting for what they lead to."""
+"""``overlap_updates``: the same updates as before, done between sending the actions and waiting for their results."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ FAST: dict[str, Any] = dict(
     learning_starts=40,
     buffer_size=300,
     batch_size=8,
-    learning_rate=(5e-2, 1e-2),  # so that the next actions are others
+    learning_rate=(5e-2, 1e-2),  # large, so that each update changes the next actions
     n_steps=(3, 1),
     target_update_interval=30,
     policy_kwargs=dict(net_arch=[16]),
@@ -44,13 +44,13 @@ def callbacks(algorithm: str, *others: BaseCallback) -> list[BaseCallback]:
 
 
 def weights(model: DDQN) -> np.ndarray:
-    """All weights, online and target, of both agents where there are two."""
+    """All weights of the online and target networks, of both agents if there are two."""
     agents = [model.policy, model.explorer.policy] if isinstance(model, DDQNRND) else [model.policy]
     return np.concatenate([th.nn.utils.parameters_to_vector(each.parameters()).detach().numpy() for each in agents])
 
 
 def learn_by_hand(model: DDQN, callback: list[BaseCallback], n_steps: int, train_freq: int) -> None:
-    """The loop written down: choose actions, update, then step and store. No update is moved in ``model`` itself."""
+    """The overlapped loop written out: choose actions, update, step, store. ``model`` itself has ``overlap_updates=False``."""
     total, each = model._setup_learn(n_steps, callback)
     each.on_training_start({}, {})
     due: list[Callable[[], None]] = []
@@ -85,11 +85,11 @@ def test_same_weights_as_the_loop_written_down(algorithm: str, loop: dict[str, i
     assert overlapped._n_updates == by_hand._n_updates > 20
     np.testing.assert_array_equal(weights(overlapped), weights(by_hand))
     ordinary = make(algorithm, **loop).learn(240, callbacks(algorithm))
-    assert not np.array_equal(weights(overlapped), weights(ordinary))  # else nothing was tested
+    assert not np.array_equal(weights(overlapped), weights(ordinary))  # otherwise the test would prove nothing
 
 
 class Keep(BaseCallback):
-    """Keeps the weights and the number of updates of every step, and saves the model in one."""
+    """Records the weights and the number of updates at every step, and saves model and buffer at step 96."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -108,8 +108,8 @@ class Keep(BaseCallback):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_only_actions_can_differ(algorithm: str, loop: dict[str, int], tmp_path: Path) -> None:
     """
-    Where actions are random, the training is the ordinary one bit by bit: in every step that callbacks see, in every
-    checkpoint, at the end, and resumed.
+    With random actions, training equals ordinary training bit for bit: at every step that callbacks see, in checkpoints,
+    at the end, and after resuming.
     """
     ends, resumed, kept = [], [], []
     for overlap in (False, True):
@@ -125,7 +125,7 @@ def test_only_actions_can_differ(algorithm: str, loop: dict[str, int], tmp_path:
     np.testing.assert_array_equal(kept[0].weights, kept[1].weights)
     np.testing.assert_array_equal(*ends)
     np.testing.assert_array_equal(*resumed)
-    assert not np.array_equal(kept[0].weights[-1], ends[0])  # the update after the last step is done before training ends
+    assert not np.array_equal(kept[0].weights[-1], ends[0])  # the update after the last step is not lost
 
 
 def test_training_by_episodes() -> None:
@@ -138,7 +138,7 @@ def test_training_by_episodes() -> None:
 
 
 def test_normalized_observations() -> None:
-    """Samples are normalized by the statistics before the step, as in the ordinary loop."""
+    """Samples are normalized with the statistics from before the step, as in the ordinary loop."""
     one, other = (
         make("ddqn_per", VecNormalize(make_vec_env(Corridor, 2)), overlap_updates=overlap, **AT_RANDOM).learn(120)
         for overlap in (False, True)
@@ -148,9 +148,9 @@ def test_normalized_observations() -> None:
 
 class Recorder(VecEnvWrapper):
     """
-    Writes down what the environment is asked for.
+    Records the calls of ``step_async`` and ``step_wait``.
 
-    :param calls: where to
+    :param calls: list to append to
     """
 
     def __init__(self, venv: VecEnv, calls: list[str]) -> None:
@@ -189,13 +189,13 @@ def test_order_of_calls(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None
     prefill, later, last = 4 * ["send", "wait"], ["send", *updates, "wait", "send", "wait"], updates
     assert calls == prefill + 2 * later + last
     calls.clear()
-    model.train(1, 8)  # outside of training
+    model.train(1, 8)  # outside of learn(): at once
     assert calls == ["model"]
 
 
 @pytest.mark.parametrize("ending", ["callback", "error"])
 def test_nothing_is_left_to_a_later_training(ending: str) -> None:
-    """What ended in the middle leaves no update behind, nor an environment that waits for an answer."""
+    """An aborted training leaves no pending update behind, nor an environment with an unanswered step."""
 
     class End(BaseCallback):
         def _on_rollout_start(self) -> None:
@@ -223,7 +223,7 @@ def test_nothing_is_left_to_a_later_training(ending: str) -> None:
 @pytest.mark.parametrize("error", [ValueError("the loss became nan"), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
 @pytest.mark.parametrize("vec_env_cls", [DummyVecEnv, pytest.param(SubprocVecEnv, marks=pytest.mark.slow)])
 def test_an_update_that_fails(vec_env_cls: type[VecEnv], error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The step is answered: the environment can be reset, and the training continued."""
+    """If an update fails, the pending step is still waited for, so the environment can be reset and training can continue."""
     calls: list[str] = []
     env = Recorder(make_vec_env(Corridor, 2, vec_env_cls=vec_env_cls), calls)  # type: ignore[arg-type]
     model = make("ddqn_per", env, train_freq=1, overlap_updates=True)
@@ -241,7 +241,7 @@ def test_an_update_that_fails(vec_env_cls: type[VecEnv], error: BaseException, m
 
 
 def test_the_update_says_why_and_not_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C reaches the workers of ``SubprocVecEnv`` too, which then answer no more."""
+    """Ctrl-C also ends the workers of ``SubprocVecEnv``. The resulting EOFError must not hide the KeyboardInterrupt."""
     calls: list[str] = []
     model = recorded(calls, train_freq=1)
 

@@ -1,4 +1,4 @@
-"""DDQN runs and learns: every kind of observation, several environments, every option."""
+"""DDQN runs and learns with every kind of observation, with several environments and with every option."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def test_learns_the_corridor(exploration: str) -> None:
     model = DDQN("MlpPolicy", Corridor(), exploration=exploration, target_update_interval=50, **FAST).learn(3000)
     mean, std = evaluate_policy(model, model.get_env(), n_eval_episodes=5, deterministic=True)
     assert (mean, std) == (1.0, 0.0)
-    # The value of the start, four steps before the rewarded one, is gamma⁴
+    # The start is four steps before the rewarded step, so its value is gamma⁴
     start = np.eye(6, dtype=np.float32)[:1]
     assert model.policy.q_values(start).max() == pytest.approx(0.99**4, abs=0.05)
 
@@ -83,10 +83,10 @@ def test_n_steps_changes_while_it_learns(n_steps: Any) -> None:
 
 
 def test_longer_returns_than_there_are_steps() -> None:
-    """Where n grows faster than the buffer fills, updates wait instead of failing."""
+    """If n grows faster than the buffer fills, updates wait instead of failing."""
     settings = FAST | dict(learning_starts=0, train_freq=1)
     model = DDQN("MlpPolicy", Corridor(), n_steps=lambda remaining: 1 if remaining > 0.75 else 9, **settings).learn(8)
-    assert model._n_updates == 1  # step 1 of 8 alone
+    assert model._n_updates == 1  # only in step 1 of 8
 
 
 def test_uniform_buffer_of_sb3() -> None:
@@ -95,7 +95,7 @@ def test_uniform_buffer_of_sb3() -> None:
 
 @pytest.mark.parametrize("algorithm", [DQN, QRDQN])
 def test_prioritized_buffer_in_other_algorithms(algorithm: type[DQN]) -> None:
-    """They never send priorities back: the buffer then samples uniformly."""
+    """SB3's DQN and QRDQN never update priorities, so the buffer samples uniformly."""
     model = algorithm(
         "MlpPolicy",
         Corridor(),
@@ -116,7 +116,7 @@ def test_frame_stack_is_read_from_the_environment() -> None:
 
 def test_stacks_on_another_axis_are_stored_whole() -> None:
     class Table(gym.ObservationWrapper):
-        """The place in the corridor as a row of a table: SB3 stacks those that are no images on the last axis."""
+        """A table of two rows. It is not an image, so SB3 stacks it on the last axis."""
 
         def __init__(self) -> None:
             super().__init__(Corridor())
@@ -161,7 +161,7 @@ def test_target_network_is_synchronised_every_interval(n_envs: int) -> None:
     env = make_vec_env(Corridor, n_envs=n_envs)
     settings = FAST | dict(train_freq=1, learning_starts=20, target_update_interval=100)
     DDQN("MlpPolicy", env, **settings).learn(600, callback=watch)
-    # The first call in which num_timesteps reaches or passes each multiple of 100, once updates have begun
+    # The first step at or after each multiple of 100, once updates have begun
     expected = [-(-multiple // n_envs) * n_envs for multiple in range(100, 601, 100)]
     assert [step for step in watch.synchronised_at if step > 20 + n_envs] == expected
 
@@ -173,22 +173,22 @@ def test_gradient_steps_and_train_freq() -> None:
 
 def test_learning_from_the_first_step_waits_for_the_first_return() -> None:
     model = DDQN("MlpPolicy", Corridor(), **FAST | dict(learning_starts=0, train_freq=1), n_steps=3).learn(10)
-    assert model._n_updates == 8  # not in the first two steps
+    assert model._n_updates == 8  # the first two steps have no 3-step return yet
 
 
 def test_gradient_norm_is_clipped_at_one() -> None:
     env = make_vec_env(Corridor)
     model = DDQN("MlpPolicy", env, **FAST).learn(200)
     for parameter in model.q_net.parameters():
-        parameter.data.mul_(50.0)  # so that errors are large
+        parameter.data.mul_(50.0)  # for large errors
     model.train(gradient_steps=1, batch_size=32)
     norm = th.cat([parameter.grad.flatten() for parameter in model.q_net.parameters()]).norm().item()
     assert norm == pytest.approx(1.0, rel=1e-3)
-    assert model.logger.name_to_value["train/gradient_norm"] > 1.0  # what is logged is the norm before
+    assert model.logger.name_to_value["train/gradient_norm"] > 1.0  # the norm before clipping is logged
 
 
 def test_priorities_are_the_absolute_td_errors() -> None:
-    """Recompute the TD error of every sampled transition with the networks as they were, by the plain formula."""
+    """The update's TD errors equal those recomputed from the networks before the update."""
     model = DDQN("MlpPolicy", Corridor(), replay_buffer_kwargs=dict(alpha=1.0), **FAST).learn(400)
     batch = model.replay_buffer.sample(16)
     with th.no_grad():
@@ -220,7 +220,7 @@ def test_logged_values() -> None:
     assert 0.0 <= last["rollout/entropy"] <= np.log(2) + 1e-6
     assert last["rollout/action_gap"] >= 0.0
     diagnostics = [row for row in writer.rows if "per/alpha" in row]
-    assert 3 <= len(diagnostics) <= 8  # every so often, not every time
+    assert 3 <= len(diagnostics) <= 8  # at intervals, not with every log
     names = {key for row in writer.rows for key in row}
     assert {"per/alpha", "per/beta"} <= names
     assert not [key for key in names if "intrinsic" in key or "combined" in key]
@@ -234,12 +234,12 @@ def test_seed_makes_runs_equal() -> None:
 
 def test_prediction_is_near_greedy_in_the_middle_of_training() -> None:
     model = DDQN("MlpPolicy", Corridor(), evaluation_epsilon=0.01, **FAST)
-    assert model.temperature == 1.0  # training actions are close to random here
+    assert model.temperature == 1.0  # so training actions are nearly random
     observations = np.random.default_rng(0).random((20_000, 6), dtype=np.float32)
     greedy = model.policy.q_values(observations).argmax(axis=1)
     assert np.array_equal(model.predict(observations, deterministic=True)[0], greedy)
     differing = (model.predict(observations, deterministic=False)[0] != greedy).mean()
-    assert differing == pytest.approx(0.01 / 2, abs=0.002)  # half of the random actions are the greedy one
+    assert differing == pytest.approx(0.01 / 2, abs=0.002)  # of two actions, a random one is greedy half of the time
     explored = (model.policy.explore(observations)[0] != greedy).mean()
     assert explored > 0.1
 
@@ -251,12 +251,12 @@ def test_predict_takes_a_single_observation() -> None:
 
 
 def test_eval_callback_sees_the_agent_and_not_its_exploration() -> None:
-    """At T = 1 the training agent wanders; under evaluation it walks straight to the end."""
+    """At temperature 1 the training agent wanders; in an evaluation it walks straight to the end."""
     model = DDQN("MlpPolicy", Corridor(), **FAST)
     model.set_logger(Logger(folder=None, output_formats=[]))
     with th.no_grad():
         model.q_net.q_net[-1].weight.zero_()
-        model.q_net.q_net[-1].bias.copy_(th.tensor([0.0, 1.0]))  # to the right
+        model.q_net.q_net[-1].bias.copy_(th.tensor([0.0, 1.0]))  # go right
     callback = EvalCallback(
         DummyVecEnv([lambda: Corridor()]), n_eval_episodes=10, eval_freq=1, deterministic=False, verbose=0, warn=False
     )

@@ -1,4 +1,4 @@
-"""However fast the update is made, it is the same update."""
+"""Optimizations for speed do not change results."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def pixels(dtype: th.dtype = th.uint8) -> th.Tensor:
 
 
 def test_pixels_reach_the_network_as_in_sb3(policy: CnnPolicy) -> None:
-    """SB3's own forward pass, over its own preprocessing, but for the rounding of another memory layout."""
+    """Q-values equal those of SB3's preprocessing and forward pass, up to rounding: the memory layout differs."""
     theirs = dqn_policies.QNetwork(
         **policy.net_args | dict(features_extractor=policy.make_features_extractor(), features_dim=512)
     )
@@ -75,6 +75,6 @@ def test_training_with_games_in_threads_is_training_without(overlap: bool) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler, not ours
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # raised by the compiler
 def test_training_compiled_is_training_eager() -> None:
     np.testing.assert_allclose(parameters(trained(AleVecEnv, compile=True)), parameters(trained(AleVecEnv)), atol=1e-4)

@@ -1,4 +1,4 @@
-"""What is saved comes back; a broken file says so; a killed save leaves the old file."""
+"""Everything saved is restored; broken files are refused; a failed save leaves the old file."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def test_temperature_and_weights_travel(model: DDQN, tmp_path: Path) -> None:
 
 
 def test_loading_reserves_no_memory_for_the_buffer(tmp_path: Path) -> None:
-    """A buffer of 10¹² transitions fits nowhere; playing needs none of it."""
+    """A buffer of 10¹² transitions would not fit into memory; a model that only plays must not allocate it."""
     model = DDQN("MlpPolicy", Corridor(), **FAST)
     model.buffer_size = 10**12
     model.save(tmp_path / "model")
@@ -56,7 +56,7 @@ def test_training_goes_on_after_loading(model: DDQN, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("n_steps", "at_once"), [(1, 1), ((5, 1, 0.5), 3), (lambda remaining: 2 + 3 * remaining, 4)])
 def test_training_goes_on_with_other_n_steps(model: DDQN, tmp_path: Path, n_steps: Any, at_once: int) -> None:
-    """The buffer was filled at n = 3; the schedule holds from the moment it is loaded, and is saved with the model."""
+    """The buffer was filled with n = 3. The new schedule applies once the buffer is loaded, and is saved with the model."""
     model.save(tmp_path / "model")
     model.save_replay_buffer(tmp_path / "buffer")
     loaded = DDQN.load(tmp_path / "model", env=Corridor(), n_steps=n_steps)
@@ -89,7 +89,7 @@ def test_none_is_the_default_on_load_too(model: DDQN, tmp_path: Path) -> None:
 
 
 def test_continued_model_does_not_play_at_random_again(model: DDQN, tmp_path: Path) -> None:
-    """The Zoo's `-i` starts counting steps at 0: the prefill would be repeated with random actions."""
+    """RL Zoo's `-i` counts steps from 0 again. The random prefill must not be repeated."""
     model.save(tmp_path / "model")
     loaded = DDQN.load(tmp_path / "model", env=Corridor(), learning_starts=99, temperature_initial=0.05)
     loaded.policy.explore = lambda observation: (np.ones(1, np.int64), {}, None)  # type: ignore[method-assign]
@@ -166,7 +166,7 @@ def test_a_buffer_of_ones_own_is_kept_where_it_fits() -> None:
 
 
 def test_a_buffer_of_another_algorithm_gets_the_discount(tmp_path: Path) -> None:
-    """SB3's DQN does not tell a buffer its gamma."""
+    """SB3's DQN does not pass its gamma to the buffer, so the buffer takes that of the model which loads it."""
     buffer = dict(replay_buffer_class=PrioritizedReplayBuffer, buffer_size=1000)
     dqn = DQN("MlpPolicy", Corridor(), learning_starts=10, seed=0, device="cpu", **buffer).learn(40)
     dqn.save_replay_buffer(tmp_path / "buffer")
@@ -176,7 +176,7 @@ def test_a_buffer_of_another_algorithm_gets_the_discount(tmp_path: Path) -> None
 
 
 def played(model: DDQN) -> list[np.ndarray]:
-    """The actions of another 40 steps."""
+    """Train for another 40 steps and return their actions."""
     size = model.replay_buffer.size()
     model.learn(40, reset_num_timesteps=False)
     return model.replay_buffer.actions[size : size + 40].tolist()

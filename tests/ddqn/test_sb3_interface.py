@@ -1,4 +1,4 @@
-"""What SB3 promises of its DQN, held by DQN and DDQN alike. The differences, each with its reason, are at the end."""
+"""The interface of SB3's DQN, tested on both DQN and DDQN. The intended differences, with their reasons, are at the end."""
 
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ class Doubled(BaseFeaturesExtractor):
 
 @both
 def test_an_extractor_of_ones_own_with_batch_normalization(algorithm: type[DQN]) -> None:
-    """Its statistics move in training, not in play, and reach the target network with the weights."""
+    """The running statistics change in training, not in play, and are copied to the target network with the weights."""
     policy_kwargs = dict(features_extractor_class=Doubled, features_extractor_kwargs=dict(factor=3.0), net_arch=[8])
     model = make(algorithm, policy_kwargs=policy_kwargs, target_update_interval=1, train_freq=1).learn(60)
     assert isinstance(model.q_net.features_extractor, Doubled) and model.q_net.features_extractor.factor == 3.0
@@ -156,7 +156,7 @@ def test_evaluation_and_callbacks(algorithm: type[DQN], tmp_path: Path) -> None:
         StopTrainingOnMaxEpisodes(3),
     ]
     model = make(algorithm).learn(200, callback=CallbackList(callbacks))
-    assert model.num_timesteps < 200  # three episodes have at most 30 steps each
+    assert model.num_timesteps < 200  # three episodes of at most 30 steps
     assert {"best_model.zip", "rl_model_30_steps.zip", "rl_model_replay_buffer_30_steps.pkl"} <= {
         path.name for path in tmp_path.iterdir()
     }
@@ -190,7 +190,7 @@ def test_another_number_of_environments_on_loading(algorithm: type[DQN], tmp_pat
     with pytest.raises(ValueError, match="Observation spaces do not match"):
         algorithm.load(tmp_path / "model", env=Corridor(length=7))
     with pytest.raises(AssertionError):
-        model.set_env(make_vec_env(Corridor, 2))  # the number is fixed once the buffer is there
+        model.set_env(make_vec_env(Corridor, 2))  # fixed once the buffer exists
 
 
 @both
@@ -209,7 +209,7 @@ def test_learning_rate_by_a_function(algorithm: type[DQN]) -> None:
 def test_hyperparameters_that_change_between_two_calls(algorithm: type[DQN], name: str, value: Any) -> None:
     model = make(algorithm).learn(60)
     setattr(model, name, value)
-    model.policy.optimizer.state.clear()  # Adam goes on for a while without a gradient
+    model.policy.optimizer.state.clear()  # Adam's moments would move the weights even without a gradient
     before = q_values(model)
     model.learn(40, reset_num_timesteps=False)
     np.testing.assert_array_equal(q_values(model), before)
@@ -296,7 +296,7 @@ def test_hindsight_experience_replay(algorithm: type[DQN], tmp_path: Path) -> No
 
 
 def test_memory_is_saved_without_asking() -> None:
-    """The prioritized buffer stores every frame once in any case, so there is nothing to switch on."""
+    """The prioritized buffer always stores every frame once, so ``optimize_memory_usage`` is refused."""
     with pytest.raises(ValueError, match=r"optimize_memory_usage=True is not for PrioritizedReplayBuffer"):
         make(DDQN, optimize_memory_usage=True)
     arguments: dict[str, Any] = dict(
@@ -307,7 +307,7 @@ def test_memory_is_saved_without_asking() -> None:
 
 
 def test_training_on_nothing_is_no_training() -> None:
-    """SB3's DQN would learn from the few transitions there are; DDQN waits for ``learning_starts`` of them, and says so."""
+    """SB3's DQN learns from however few transitions there are; DDQN warns and waits for ``learning_starts`` of them."""
     model = make(DDQN)
     model._setup_learn(100)
     with pytest.warns(UserWarning, match="No update before the replay buffer holds 20 transitions"):
@@ -316,7 +316,7 @@ def test_training_on_nothing_is_no_training() -> None:
 
 
 def test_returns_over_several_steps_need_a_buffer_that_knows_them() -> None:
-    """SB3 warns that ``n_steps`` is ignored; here it is an error."""
+    """SB3 ignores ``n_steps`` with a warning; DDQN raises an error."""
     with pytest.warns(UserWarning, match="is ignored"):
         make(DQN, replay_buffer_class=ReplayBuffer, n_steps=3)
     with pytest.raises(ValueError, match="n_steps=3 with ReplayBuffer, which stores single steps"):
@@ -324,7 +324,7 @@ def test_returns_over_several_steps_need_a_buffer_that_knows_them() -> None:
 
 
 def test_predict_never_explores() -> None:
-    """SB3's ``deterministic=False`` is the exploration of training, so that early evaluations see random play."""
+    """SB3's DQN explores in ``predict(deterministic=False)``, so early evaluations see random play; DDQN does not."""
     actions = {}
     for algorithm in (DQN, DDQN):
         model = make(algorithm)

@@ -1,4 +1,4 @@
-"""The maths of the update against numbers worked out by hand, and against SB3's own loss."""
+"""Targets and loss against hand-worked numbers and against SB3's loss."""
 
 import numpy as np
 import pytest
@@ -17,14 +17,14 @@ def test_double_q_target_by_hand() -> None:
     online = th.tensor([[1.0, 5.0, 2.0], [3.0, 0.0, 1.0], [0.0, 0.0, 9.0]])  # chooses actions 1, 0, 2
     target = th.tensor([[10.0, 20.0, 30.0], [4.0, 50.0, 60.0], [7.0, 8.0, 100.0]])  # values them 20, 4, 100
     result = double_q_target(column(1.0, -1.0, 0.5), column(0.0, 0.0, 1.0), column(0.9, 0.5, 0.9), online, target)
-    # 1 + 0.9 * 20, -1 + 0.5 * 4, and a terminal step has no future
+    # 1 + 0.9 * 20, -1 + 0.5 * 4, and 0.5 at a terminal step
     np.testing.assert_allclose(result.numpy(), [[19.0], [1.0], [0.5]])
 
 
 def test_double_q_target_is_not_the_max_of_the_target_network() -> None:
     online, target = th.tensor([[1.0, 0.0]]), th.tensor([[2.0, 100.0]])
     result = double_q_target(column(0.0), column(0.0), column(1.0), online, target)
-    assert result.item() == 2.0  # DQN's max would say 100
+    assert result.item() == 2.0  # DQN's max would give 100
 
 
 def test_weighted_huber_loss_by_hand() -> None:
@@ -41,7 +41,7 @@ def test_weights_scale_the_gradient_of_their_own_sample_only() -> None:
 
 
 def test_loss_equals_sb3_where_the_networks_agree() -> None:
-    """With one network for both roles and weights of 1, Double DQN is DQN: SB3's formula is the oracle."""
+    """With one network as online and target network and with weights of 1, Double DQN equals DQN, so SB3's formula applies."""
     th.manual_seed(0)
     net = nn.Linear(6, 4)
     observations, next_observations = th.randn(2, 32, 6)

@@ -1,4 +1,4 @@
-"""What the tests of the game share: the game under a Monitor, as make_vec_env builds it, and a way to play it."""
+"""Shared by the tests of the environments: games under a Monitor, as make_vec_env builds them, and a way to play them."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -13,9 +13,9 @@ gym.register_envs(ale_py)
 
 
 class Step(NamedTuple):
-    """One step of the agent: what it saw, what it did and what came of it."""
+    """One agent step: the observation before it, the action, and the results."""
 
-    seen: np.ndarray  # the observation that the action answered
+    seen: np.ndarray  # the observation before the action
     action: int
     obs: np.ndarray
     reward: float
@@ -26,7 +26,7 @@ class Step(NamedTuple):
 
 @pytest.fixture
 def game() -> Iterable[Callable[..., gym.Env]]:
-    """Builds games: ``game(max_num_frames_per_episode=100)``."""
+    """Builds games, and closes them after the test: ``game(max_num_frames_per_episode=100)``."""
     games = []
 
     def make(game_id: str = "BreakoutNoFrameskip-v4", **env_kwargs: Any) -> gym.Env:
@@ -56,12 +56,12 @@ def play() -> Callable[..., list[Step]]:
 
 @pytest.fixture
 def random_actions() -> Callable[..., np.ndarray]:
-    """Draws actions of Breakout: ``random_actions(1000, seed=0)``."""
+    """Draws random actions for Breakout: ``random_actions(1000, seed=0)``."""
     return lambda count, seed=0: np.random.default_rng(seed).integers(4, size=count)
 
 
 class Always:
-    """An SB3-like model that knows one action."""
+    """A model with SB3's ``predict`` that always takes the same action."""
 
     def __init__(self, action: int) -> None:
         self.action = action

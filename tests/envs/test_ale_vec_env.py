@@ -1,4 +1,4 @@
-"""AleVecEnv against DummyVecEnv: the same actions must give the same everything."""
+"""AleVecEnv against DummyVecEnv: with the same actions, all results must be equal."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack,
 
 from sb3_breakout.envs import AleVecEnv, AtariPreprocessing, RewardShapingWrapper
 
-WITHOUT_NOOPS: dict[str, Any] = dict(noop_max=0)  # the emulator draws their number, Gymnasium's wrapper draws another
+WITHOUT_NOOPS: dict[str, Any] = dict(noop_max=0)  # their number is drawn by different generators in the two
 
 
 def both(
@@ -33,7 +33,7 @@ def one_game() -> VecEnv:
 
 
 def play_both(envs: list[VecEnv], n_steps: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Play the same random actions in both; every result must agree. Gives the infos of ended episodes."""
+    """Play the same random actions in both and compare all results. Returns the infos of ended episodes."""
     rng = np.random.default_rng(seed)
     firsts = [env.reset() for env in envs]
     np.testing.assert_array_equal(*firsts)
@@ -56,7 +56,7 @@ def same_info(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     assert ours.keys() == theirs.keys()
     for name in ours.keys() - {"terminal_observation", "episode", "seeds"}:
         assert ours[name] == theirs[name], name
-    game_over = ours["lives"] == 0 or ours["TimeLimit.truncated"]  # its last picture is the one thing that may differ
+    game_over = ours["lives"] == 0 or ours["TimeLimit.truncated"]  # only a game's last picture may differ
     if "terminal_observation" in ours and not game_over:
         np.testing.assert_array_equal(ours["terminal_observation"], theirs["terminal_observation"])
     if "episode" in ours:
@@ -78,7 +78,7 @@ def test_whole_games(n_envs: int, tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("limit", [150, 151, 153, 301])
 def test_truncated_games(limit: int) -> None:
-    """The emulator's frame limit: in a step, in the presses after a lost life, in the middle of skipped frames."""
+    """The emulator's frame limit is reached in a step, during the presses after a lost life, or between skipped frames."""
     ended = play_both(both(1, env_kwargs=dict(max_num_frames_per_episode=limit)), n_steps=200)
     assert any(info["TimeLimit.truncated"] for info in ended)
 
@@ -114,7 +114,7 @@ def test_stacked_for_training() -> None:
 
 
 def test_other_colours() -> None:
-    """Of two frames the brighter pixels are kept: of grey ones here, of coloured ones there. In Pong that differs."""
+    """AleVecEnv takes the maximum of two grey frames, the wrapper that of two RGB frames. In Pong they differ slightly."""
     ale, dummy = (
         make_vec_env(
             "PongNoFrameskip-v4", 1, 0, wrapper_class=AtariPreprocessing, wrapper_kwargs=WITHOUT_NOOPS, vec_env_cls=cls
@@ -149,7 +149,7 @@ def lengths_of_no_ops(seeds: range, noop_max: int) -> set[int]:
 
 
 def test_start_no_ops() -> None:
-    """0 to noop_max of them; SB3 plays at least one."""
+    """The number of start no-ops is from 0 to noop_max. In SB3 it is at least 1."""
     assert lengths_of_no_ops(range(12), noop_max=2) == {0, 1, 2}
     assert lengths_of_no_ops(range(3), noop_max=0) == {0}
 
@@ -158,7 +158,7 @@ def test_start_no_ops() -> None:
     "where", [dict(wrapper_kwargs=dict(action_repeat_probability=0.9)), dict(env_kwargs=dict(repeat_action_probability=0.9))]
 )
 def test_sticky_actions(where: dict[str, Any]) -> None:
-    """The same game and actions go another way where most frames repeat the action before."""
+    """The same seed and actions give another game if most frames repeat the previous action."""
     sticky, plain = (
         make_vec_env("BreakoutNoFrameskip-v4", 1, 0, wrapper_class=AtariPreprocessing, vec_env_cls=AleVecEnv, **kwargs)
         for kwargs in (where, {})
@@ -175,7 +175,7 @@ def test_sticky_actions(where: dict[str, Any]) -> None:
 
 
 def test_seeds_make_games_repeatable() -> None:
-    def frames(seed: int = 4_294_967_000) -> np.ndarray:  # as large as the RL Zoo draws them
+    def frames(seed: int = 4_294_967_000) -> np.ndarray:  # RL Zoo draws seeds as large as this
         env = make_vec_env("BreakoutNoFrameskip-v4", 1, seed, wrapper_class=AtariPreprocessing, vec_env_cls=AleVecEnv)
         seen = [env.reset()] + [env.step(np.array([2]))[0] for _ in range(60)]
         env.close()
@@ -208,7 +208,7 @@ def test_what_the_zoo_asks_of_a_vec_env() -> None:
 
 
 def test_games_without_a_limit() -> None:
-    """ALE's limit of 0 frames means none; ale-py's vector interface would end each game at once."""
+    """In ALE a limit of 0 frames means no limit. Passed to ale-py's vector interface, it would end each game at once."""
     ale, dummy = both(1, env_kwargs={"max_num_frames_per_episode": 0})
     np.testing.assert_array_equal(ale.reset(), dummy.reset())
     for action in np.random.default_rng(0).integers(4, size=(100, 1)):
@@ -231,7 +231,7 @@ def test_closed_environment() -> None:
 
 @pytest.mark.parametrize("action", [7, -1, 1.5])
 def test_impossible_actions(action: float) -> None:
-    """The emulator's thread would wait for ever."""
+    """Impossible actions are refused. Sent to the emulator's thread, they would make it wait for ever."""
     env = one_game()
     env.reset()
     with pytest.raises(ValueError, match=r"Discrete\(4\)"):

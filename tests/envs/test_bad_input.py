@@ -1,4 +1,4 @@
-"""Each mistake is refused when the environment is built, with a message that says what would be right."""
+"""Wrong settings are refused when the environment is built, with a message that says what would be right."""
 
 import gymnasium as gym
 import numpy as np
@@ -36,7 +36,7 @@ def test_arguments(game, arguments, message):
 
 
 def test_whole_floats_are_whole_numbers(game):
-    """YAML reads them."""
+    """YAML reads ``1e2`` as a float, so whole floats are accepted."""
     env = AtariPreprocessing(game(), frame_skip=2.0, noop_max=0.0, screen_size=36.0)
     assert (type(env.frame_skip), type(env.noop_max)) == (int, int)
     env.reset(seed=0)
@@ -44,7 +44,7 @@ def test_whole_floats_are_whole_numbers(game):
 
 
 def test_numpy_numbers_are_numbers(game):
-    """Search spaces hand them over."""
+    """Hyperparameter searches may pass NumPy numbers."""
     env = AtariPreprocessing(
         game(), frame_skip=np.int64(2), screen_size=np.int32(36), action_repeat_probability=np.float64(0.1)
     )
@@ -95,14 +95,14 @@ def test_changed_observations(game):
 
 
 def test_game_whose_first_action_is_no_noop():
-    """Start no-ops and the press after a lost life would fire the dice."""
+    """In Backgammon action 0 is FIRE, so the start no-ops and the press after a lost life would roll the dice."""
     with pytest.raises(ValueError, match=r"the first a NOOP, received \['FIRE', 'RIGHT', 'LEFT'\].*full_action_space=True"):
         AtariPreprocessing(AtariEnv("backgammon", frameskip=1, repeat_action_probability=0.0))
 
 
 @pytest.mark.parametrize("limit", [{"max_num_frames_per_episode": 38}, {"max_episode_steps": 38}], ids=str)
 def test_games_too_short_to_start(game, limit):
-    """30 no-ops, FIRE and RIGHT of four frames each: the 39th frame is the first that can be the agent's."""
+    """30 no-ops, then FIRE and RIGHT of four frames each: the agent can act from the 39th frame on."""
     with pytest.raises(ValueError, match=r"game of 38 frames .* used up by the 38 frames"):
         AtariPreprocessing(game(**limit))
     AtariPreprocessing(game(**{key: 39 for key in limit})).reset(seed=0)

@@ -1,4 +1,4 @@
-"""Where lives and games end: flags, frame limit, presses, resets, and evaluations that must come to an end."""
+"""Ends of lives and games: flags, the frame limit, the wrapper's presses, resets, and evaluations that must end."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ NOOP, LEFT = 0, 3
 
 
 def until_done(env, action=NOOP):
-    """Repeat one action to the end of the episode; the last step's values."""
+    """Repeat one action until the episode ends, and return the results of the last step."""
     while True:
         step = env.step(action)
         if step[2] or step[3]:
@@ -23,7 +23,7 @@ def test_frame_limit_truncates_and_does_not_terminate(game, terminal_on_life_los
     env = game(max_num_frames_per_episode=120)
     env = AtariPreprocessing(env, fire_reset=False, terminal_on_life_loss=terminal_on_life_loss)
     env.reset(seed=0)
-    for _ in range(2):  # the second game is a real new one
+    for _ in range(2):  # the second game must start from the beginning
         _, _, terminated, truncated, info = until_done(env)
         assert (terminated, truncated) == (False, True)
         assert info["episode"]["l"] == info["episode_frame_number"] == 120
@@ -45,7 +45,7 @@ def test_limit_bootstraps_in_a_vec_env(game):
 
 
 def test_lost_life_at_the_limit_is_terminal(game):
-    """Nothing to bootstrap from: the life is lost, limit or not. The game is over too, and starts anew."""
+    """A life lost at the frame limit is terminal: there is nothing to bootstrap from. The next reset starts a new game."""
     env = AtariPreprocessing(game(max_num_frames_per_episode=100), noop_max=0)
     env.reset(seed=0)
     _, _, terminated, truncated, info = until_done(env)
@@ -55,7 +55,7 @@ def test_lost_life_at_the_limit_is_terminal(game):
 
 @pytest.mark.parametrize("frames_left", [1, 2, 3, 4])
 def test_last_picture_of_a_game_is_the_last_frames(game, frames_left):
-    """A game may end at any of the four skipped frames: the picture is the maximum of the last two that were played."""
+    """A game may end at any of the four skipped frames. Its last picture is the maximum of the last two frames played."""
     limit = 12 + frames_left
     options = {"noop_max": 0, "fire_reset": False, "grayscale": False, "screen_size": None}
     skipping = AtariPreprocessing(game(max_num_frames_per_episode=limit), **options)
@@ -63,7 +63,7 @@ def test_last_picture_of_a_game_is_the_last_frames(game, frames_left):
     skipping.reset(seed=0)
     single.reset(seed=0)
     frames = [single.step(LEFT)[0] for _ in range(limit)]
-    assert (frames[-1] != frames[11]).any()  # the paddle moves for 18 frames
+    assert (frames[-1] != frames[11]).any()  # the paddle still moves: it does for 18 frames
     obs, _, _, truncated, _ = until_done(skipping, LEFT)
     assert truncated
     expected = frames[-1] if frames_left == 1 else np.maximum(frames[-2], frames[-1])
@@ -71,7 +71,7 @@ def test_last_picture_of_a_game_is_the_last_frames(game, frames_left):
 
 
 def test_evaluation_ends_for_an_agent_that_never_plays(game, always):
-    """No ball is ever launched, so none is lost: the emulator's limit ends each game."""
+    """The agent never launches a ball, so only the emulator's frame limit ends the games."""
     env = AtariPreprocessing(game(max_num_frames_per_episode=100), fire_reset=False)
     scores, lengths = evaluate_policy(always(NOOP), env, n_eval_episodes=3, return_episode_rewards=True)
     assert scores == [0, 0, 0]
@@ -87,8 +87,8 @@ def test_game_that_ends_during_presses_is_reported(game, always, press):
                 FIRE, RIGHT     agent          NOOP         FIRE         RIGHT
                                 life lost ^    ^ reset() presses these three        ^
 
-    A limit inside those presses ends each game within ``reset()``, where no evaluation looks. If
-    the record were dropped, ``evaluate_policy`` would wait for it for ever.
+    A limit inside those presses ends each game within ``reset()``, whose infos no evaluation reads.
+    If the record were dropped, ``evaluate_policy`` would wait for it for ever.
     """
     limit = {"NOOP": 102, "FIRE": 106, "RIGHT": 110}[press]
     env = AtariPreprocessing(game(max_num_frames_per_episode=limit), noop_max=0)
@@ -97,7 +97,7 @@ def test_game_that_ends_during_presses_is_reported(game, always, press):
     *_, info = until_done(env)
     assert "episode" not in info
     obs, info = env.reset()
-    np.testing.assert_array_equal(obs, start)  # the new game's picture, its ball launched
+    np.testing.assert_array_equal(obs, start)  # the picture of the new game, after the launch of its ball
     assert (info["lives"], info["episode_frame_number"]) == (5, 8)
     *_, info = until_done(env)
     assert info["episode"]["l"] == limit
@@ -107,12 +107,12 @@ def test_game_that_ends_during_presses_is_reported(game, always, press):
 
 
 def test_each_game_is_reported_once(game, play, random_actions):
-    """Under a short limit games end anywhere, presses included; Monitor's own list has them all."""
+    """Under a short limit, games end anywhere, also during presses. Each game in Monitor's list is reported once."""
     monitor = game(max_num_frames_per_episode=130)
     steps = play(AtariPreprocessing(monitor, noop_max=3), random_actions(600, seed=2))
     reported = [step.info["episode"]["l"] for step in steps if "episode" in step.info]
     assert reported == monitor.get_episode_lengths()[: len(reported)]
-    assert monitor.get_episode_lengths()[len(reported) :] in ([], [130])  # one may have ended in the very last reset
+    assert monitor.get_episode_lengths()[len(reported) :] in ([], [130])  # one more may have ended in the last reset
     assert all(step.terminated or step.truncated for step in steps if "episode" in step.info)
 
 
@@ -131,18 +131,18 @@ def test_only_a_lost_life_lets_the_game_go_on(game):
     assert (info["lives"], info["episode_frame_number"] < 40) == (5, True)
 
     until_done(env)
-    env.reset()  # a vector environment does this one itself
-    _, info = env.reset()  # this one was asked for
+    env.reset()  # as a vector environment resets after a done
+    _, info = env.reset()  # a second reset asks for a new game
     assert (info["lives"], info["episode_frame_number"] < 40) == (5, True)
 
     until_done(env)
-    obs, info = env.reset(seed=0)  # straight after a lost life, but with a seed
+    obs, info = env.reset(seed=0)  # a seed asks for a new game, also after a lost life
     assert info["lives"] == 5
     np.testing.assert_array_equal(obs, first)
 
 
 def test_evaluation_starts_with_a_new_game(game):
-    """What an earlier evaluation left half played must not count in the next: Monitor's length is the emulator's own."""
+    """A game left unfinished must not count in the next evaluation: Monitor's lengths equal the emulator's frame numbers."""
     vec_env = DummyVecEnv([lambda: AtariPreprocessing(game())])
     agent = RandomAgent(vec_env, seed=0)
     obs = vec_env.reset()
@@ -162,7 +162,7 @@ def test_evaluation_starts_with_a_new_game(game):
     "wrap", [pytest.param(lambda env: env, marks=pytest.mark.slow), RewardShapingWrapper], ids=["plain", "shaped"]
 )
 def test_evaluation_scores_are_raw(game, wrap):
-    """The same agent in the same games, with and without clipping and shaping."""
+    """Scores are the same with and without clipping and shaping."""
 
     def scores(**options):
         vec_env = DummyVecEnv([lambda: wrap(AtariPreprocessing(game(), **options))])

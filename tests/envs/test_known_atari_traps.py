@@ -1,8 +1,8 @@
 """
-What SB3's Atari wrappers do at the ends of lives and games, the reasons for ``sb3_breakout.envs.atari_wrappers``.
+What SB3's Atari wrappers do at the ends of lives and games: the reasons for ``sb3_breakout.envs.atari_wrappers``.
 
-One of these fails when SB3 changes: then that correction of ours may be able to go. Each has its
-counterpart, which shows ours, in test_ends_of_games.py.
+If one of these tests fails, SB3 has changed, and our correction may no longer be needed. The tests of
+our own behaviour are in test_ends_of_games.py.
 """
 
 import gymnasium as gym
@@ -17,7 +17,7 @@ NOOP, FIRE, _, LEFT = range(4)
 
 
 class TookTooLong(Exception):
-    """Raised by the tests in place of waiting for ever."""
+    """Raised by the tests instead of waiting for ever."""
 
 
 def lose_a_life(env):
@@ -26,7 +26,7 @@ def lose_a_life(env):
 
 
 def give_up_after(steps):
-    """A callback of evaluate_policy that raises after so many steps."""
+    """A callback for evaluate_policy that raises ``TookTooLong`` after the given number of steps."""
     counter = iter(range(steps))
 
     def callback(*_):
@@ -37,17 +37,17 @@ def give_up_after(steps):
 
 
 def test_last_picture_of_a_game_is_an_older_one(game):
-    """A game that ends in the first of four skipped frames shows the picture of the step before."""
+    """If a game ends in the first of four skipped frames, its last picture is that of the previous step."""
     env = MaxAndSkipEnv(game(max_num_frames_per_episode=13), skip=4)
     env.reset(seed=0)
     pictures = [env.step(LEFT)[0] for _ in range(4)]
     np.testing.assert_array_equal(pictures[3], pictures[2])
-    assert (pictures[2] != pictures[1]).any()  # the paddle moves for 18 frames
+    assert (pictures[2] != pictures[1]).any()  # the paddle still moves: it does for 18 frames
     assert (pictures[3] != env.unwrapped.ale.getScreenRGB()).any()
 
 
 def test_reset_goes_on_with_a_half_played_game(game):
-    """So an evaluation's first score contains points of the one before."""
+    """An evaluation's first score therefore contains points from before."""
     env = AtariWrapper(game())
     env.reset(seed=0)
     lose_a_life(env)
@@ -71,8 +71,8 @@ def test_reset_says_nothing_about_the_game(game):
 
 
 def test_evaluation_never_hears_of_a_game_that_ends_in_a_reset(game, always):
-    """Monitor records games without end, evaluate_policy counts none."""
-    monitor = game(max_num_frames_per_episode=102)  # within the no-op after the first lost life
+    """Monitor records game after game, but evaluate_policy counts none of them and never returns."""
+    monitor = game(max_num_frames_per_episode=102)  # reached during the no-op after the first lost life
     env = AtariWrapper(monitor, noop_max=0)
     env.reset(seed=0)
     with pytest.raises(TookTooLong):
@@ -100,7 +100,7 @@ def test_old_picture_after_a_game_that_ends_during_the_press_after_fire(game):
 
 @pytest.mark.parametrize("wrapper", [AtariWrapper, AtariPreprocessing])
 def test_time_limit_outside_ends_no_game(game, always, wrapper):
-    """Why the limit belongs to the emulator (max_num_frames_per_episode): outside, Monitor never hears of it."""
+    """A TimeLimit outside Monitor never ends a game for it. The limit belongs to the emulator: max_num_frames_per_episode."""
     env = gym.wrappers.TimeLimit(wrapper(game()), max_episode_steps=10)  # shorter than a life
     with pytest.raises(TookTooLong):
         evaluate_policy(always(FIRE), env, n_eval_episodes=1, callback=give_up_after(100))

@@ -1,4 +1,4 @@
-"""What the agent sees, and that it is what SB3's AtariWrapper shows."""
+"""Observations, rewards and actions of AtariPreprocessing, compared with SB3's AtariWrapper."""
 
 import cv2
 import gymnasium as gym
@@ -23,7 +23,7 @@ def test_observation_is_what_the_space_says(game, screen_size, grayscale, shape)
 
 
 def test_every_kind_of_picture_shows_the_same_frame(game, play, random_actions):
-    """Grey and small pictures are the native RGB picture, converted with the operations of SB3's WarpFrame."""
+    """Grey and small pictures equal the native RGB picture after the operations of SB3's WarpFrame."""
     native, grey, small, usual = (
         play(AtariPreprocessing(game(), screen_size=size, grayscale=gray), random_actions(60))
         for size, gray in ((None, False), (None, True), (84, False), (84, True))
@@ -46,9 +46,9 @@ def test_every_kind_of_picture_shows_the_same_frame(game, play, random_actions):
     ids=str,
 )
 def test_same_as_sb3(game, play, random_actions, options, count):
-    """The oracle: the same actions through both give the same frames, rewards and ends, over several games.
+    """The same actions give the same frames, rewards and ends of episodes as SB3's wrapper, over several games.
 
-    The last frame of a game is left out: SB3's is often that of the step before (see test_known_atari_traps.py).
+    The last frame of a game is not compared: SB3's is often that of the previous step (see test_known_atari_traps.py).
     """
     actions = random_actions(count, seed=1)
     ours = play(AtariPreprocessing(game(), **options), actions, seed=5)
@@ -65,7 +65,7 @@ def test_same_as_sb3(game, play, random_actions, options, count):
 
 
 def test_monitor_reports_the_raw_score_whatever_the_learner_gets(game, play, random_actions):
-    """Same actions with clipping and shaping on or off: the learner's rewards differ, the reported games do not."""
+    """Clipping and shaping change the learner's rewards, but not the reported scores and lengths."""
     actions = random_actions(700, seed=3)
 
     def games(steps):
@@ -81,7 +81,7 @@ def test_monitor_reports_the_raw_score_whatever_the_learner_gets(game, play, ran
 
 
 def test_points_above_one_are_clipped_and_reported_in_full(game):
-    """Space Invaders pays 5 and more per hit: the learner sees 1, Monitor the points."""
+    """A hit in Space Invaders scores 5 points or more. The learner gets 1, Monitor reports the points."""
     points = {}
     for clip_reward in (False, True):
         env = AtariPreprocessing(game("SpaceInvadersNoFrameskip-v4"), clip_reward=clip_reward, terminal_on_life_loss=False)
@@ -109,7 +109,7 @@ def test_a_whole_game_is_one_episode_if_lives_are_not(game, play, random_actions
 
 @pytest.mark.parametrize("fire_reset", [True, False])
 def test_reset_launches_the_ball(game, fire_reset):
-    """An agent that does nothing loses its ball, in the first life as in the second; with no FIRE pressed there is none."""
+    """With fire_reset, an idle agent loses a ball in each life. Without it, no ball is launched, so none is lost."""
     env = AtariPreprocessing(game(), fire_reset=fire_reset)
     env.reset(seed=0)
     for _ in range(2):
@@ -119,7 +119,7 @@ def test_reset_launches_the_ball(game, fire_reset):
 
 @pytest.mark.parametrize(("noop_max", "start_frames"), [(0, {8}), (3, {9, 10, 11})])
 def test_start_no_ops_are_frames(game, noop_max, start_frames):
-    """1 to noop_max frames, then FIRE and RIGHT of four frames each."""
+    """A game starts with 1 to noop_max frames of NOOP, then FIRE and RIGHT of four frames each."""
     env = AtariPreprocessing(game(), noop_max=noop_max)
     env.reset(seed=0)
     assert {env.reset()[1]["episode_frame_number"] for _ in range(30)} == start_frames
@@ -133,7 +133,7 @@ def test_an_action_lasts_frame_skip_frames(game, frame_skip):
 
 
 def test_sticky_actions_follow_the_seed(game, play, random_actions):
-    """Reproducible by seed over several games, different with another seed or without stickiness."""
+    """Sticky games are reproducible by seed, and differ with another seed or without stickiness."""
 
     def pictures(seed, probability):
         env = AtariPreprocessing(game(), noop_max=0, action_repeat_probability=probability)
@@ -146,7 +146,7 @@ def test_sticky_actions_follow_the_seed(game, play, random_actions):
 
 
 def test_sticky_actions_are_drawn_per_frame(game):
-    """As in the emulator: within one skipped step the action may arrive frames late, it is not lost for the whole step."""
+    """As in the emulator, an action may start a few frames late within a step; it is not dropped for the whole step."""
     env = AtariPreprocessing(game(), action_repeat_probability=0.25)
     executed = []
     emulator = env.unwrapped
@@ -157,14 +157,14 @@ def test_sticky_actions_are_drawn_per_frame(game):
     for action in [2, 3] * 100:
         env.step(action)
     late = np.array(executed).reshape(200, 4) != np.array([2, 3] * 100)[:, None]
-    # Frame j of a step still shows the old action if all of frames 0..j repeated it: 0.25, 0.25^2, ...
+    # Frame j of a step executes the old action if all of frames 0..j repeated it: 0.25, 0.25^2, ...
     np.testing.assert_allclose(late.mean(axis=0), [0.25, 0.0625, 0.0156, 0.0039], atol=0.07)
-    assert (np.diff(late.astype(int), axis=1) <= 0).all()  # once an action has arrived it stays
+    assert (np.diff(late.astype(int), axis=1) <= 0).all()  # once started, an action lasts for the rest of the step
 
 
 @pytest.mark.parametrize("game_id", ["PongNoFrameskip-v4", "FreewayNoFrameskip-v4", "SeaquestNoFrameskip-v4"])
 def test_other_games(game, game_id):
-    """Pong has no lives, Freeway no FIRE, Seaquest gives bonus lives."""
+    """Pong has no lives, Freeway has no FIRE, Seaquest gives bonus lives."""
     env = AtariPreprocessing(game(game_id))
     env.reset(seed=0)
     for _ in range(20):

@@ -1,4 +1,4 @@
-"""RandomAgent goes wherever a model goes."""
+"""RandomAgent can be used wherever a model can."""
 
 import gymnasium as gym
 import numpy as np
@@ -11,7 +11,7 @@ from sb3_breakout.envs import AtariPreprocessing, RandomAgent
 
 
 class Spaces(gym.Env):
-    """Nothing but spaces."""
+    """An environment that has only its spaces."""
 
     def __init__(self, observation_space, action_space):
         self.observation_space, self.action_space = observation_space, action_space
@@ -51,7 +51,7 @@ def test_dictionary_observations():
 
 
 def test_seed_decides_the_actions_and_the_environment_does_not():
-    """Same seed, same actions, whether asked one by one or for several; the space's own random numbers are not touched."""
+    """The same seed gives the same actions, one by one or in a batch. The action space's own generator is not used."""
     env = Spaces(PICTURE, spaces.Discrete(4))
     env.action_space.seed(9)
     batch = np.zeros((10, *PICTURE.shape), np.uint8)
@@ -88,7 +88,7 @@ def test_evaluation_in_gym_and_vec_env(game):
     assert mean >= 0
     vec_env = make_vec_env("BreakoutNoFrameskip-v4", n_envs=2, seed=0, wrapper_class=AtariPreprocessing)
     scores, lengths = evaluate_policy(RandomAgent(vec_env, seed=0), vec_env, n_eval_episodes=2, return_episode_rewards=True)
-    assert len(scores) == 2 and min(lengths) > 300  # emulator frames of whole games, not steps of a life
+    assert len(scores) == 2 and min(lengths) > 300  # lengths are emulator frames of whole games
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""RayVecEnv on Ray clusters of this machine: AleVecEnv's games, wherever they play and whatever becomes of the nodes."""
+"""RayVecEnv on local Ray clusters: the same games as in AleVecEnv, on one node or several, and after nodes are lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.zoo.command_line import TRAIN, run
 RAY_VEC_ENV = "sb3_breakout.envs.RayVecEnv"
 MODULE = "sb3_breakout.envs.ray_vec_env"
 
-pytestmark = pytest.mark.filterwarnings("default")  # some versions of Ray warn of their own future and leave files open
+pytestmark = pytest.mark.filterwarnings("default")  # some versions of Ray give FutureWarnings and leave files open
 
 
 def games(cluster: Any, n_envs: int, games_per_actor: int = 2, wrapper: Any = AtariPreprocessing, **kwargs: Any) -> Any:
@@ -49,7 +49,7 @@ def without_times(infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_same_as_ale_vec_env(cluster: Any, tmp_path: Path) -> None:
-    """Frames, rewards, dones, infos, reset_infos and monitor files: whole games, lost lives and truncated games."""
+    """Frames, rewards, dones, infos, reset_infos and monitor files are equal, over whole games, lost lives and truncations."""
     cluster.add_node(num_cpus=3)
     env_kwargs = dict(max_num_frames_per_episode=1201, repeat_action_probability=0.25)
     theirs = same_games(5, env_kwargs=env_kwargs, monitor_dir=str(tmp_path / "ale"))
@@ -103,9 +103,9 @@ def node_of(share: Any) -> str:
 
 
 def lose(cluster: Any, node: Any) -> None:
-    """End a node, and wait for the end of its actors, which may answer until then."""
+    """End a node, and wait until its actors have ended, since they may answer until then."""
     raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-    actors = [each for each in raylet.children() if each.name().startswith("ray::GamesOnNod")]  # Linux keeps 15
+    actors = [each for each in raylet.children() if each.name().startswith("ray::GamesOnNod")]  # cut to 15 characters
     assert actors
     cluster.remove_node(node, allow_graceful=False)
     while any(lives(each) for each in actors):
@@ -121,7 +121,7 @@ def lives(process: psutil.Process) -> bool:
 
 @pytest.mark.slow
 def test_one_of_two_nodes_is_lost(cluster: Any) -> None:
-    """Its games are truncated at what was seen last and others begin, on the other node, whose games notice nothing."""
+    """Lost games are truncated at their last observation; new games start on the other node, whose own are unaffected."""
     node = [cluster.add_node(num_cpus=2), cluster.add_node(num_cpus=2)][1]
     ours, theirs = games(cluster, 4), same_games(4)
     on_node = [share for share in ours._shares if node_of(share) == node.node_id]
@@ -158,7 +158,7 @@ def test_one_of_two_nodes_is_lost(cluster: Any) -> None:
 
 @pytest.mark.slow
 def test_actor_that_does_not_answer(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is ended, so that its CPU is free for the one that replaces it."""
+    """An actor that does not answer is killed, so that its CPU is free for its replacement."""
     cluster.add_node(num_cpus=1)
     ray, module = import_module("ray"), import_module(MODULE)
     env = games(cluster, 2)
@@ -175,11 +175,11 @@ def test_actor_that_does_not_answer(cluster: Any, monkeypatch: pytest.MonkeyPatc
 
 class LosesNodes(BaseCallback):
     """
-    Ends the only node that plays; another one joins.
+    Ends the only node that plays, after certain steps, and adds another one.
 
-    :param cluster: without a CPU elsewhere
-    :param node: the one that plays
-    :param steps: after which steps of all games
+    :param cluster: Ray cluster whose other nodes have no CPU
+    :param node: node that plays
+    :param steps: numbers of ``VecEnv`` steps after which the node is lost
     """
 
     def __init__(self, cluster: Any, node: Any, steps: list[int]) -> None:
@@ -198,7 +198,7 @@ class LosesNodes(BaseCallback):
 @pytest.mark.slow
 @pytest.mark.parametrize("overlap", [False, True])
 def test_training_that_loses_its_node_three_times(cluster: Any, overlap: bool) -> None:
-    """It goes on, on a node that joined after it began; each loss is stored as a timeout, and nothing else is."""
+    """Training continues on a node that joins later. Each loss is stored as a timeout; there are no other timeouts."""
     cluster.add_node(num_cpus=0)
     node = cluster.add_node(num_cpus=1)
     env = VecFrameStack(games(cluster, 2, wrapper_kwargs=dict(screen_size=36)), 3)
@@ -217,7 +217,7 @@ def test_training_that_loses_its_node_three_times(cluster: Any, overlap: bool) -
 
 @pytest.mark.slow
 def test_clusters_that_cannot_play(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is a clear error, in time."""
+    """Too few CPUs, other versions, crashing games and busy CPUs are clear errors; none hangs."""
     module = import_module(MODULE)
     cluster.add_node(num_cpus=2)
     with pytest.raises(module.ClusterError, match=r"5 games in 3 actors need 3 CPUs, the cluster has 2 CPUs, 2 of them free"):
@@ -232,7 +232,7 @@ def test_clusters_that_cannot_play(cluster: Any, monkeypatch: pytest.MonkeyPatch
     learner = os.getpid()
 
     class Crashing(gym.Wrapper):
-        """Takes the process down, if it is an actor's."""
+        """Ends the process at the first step, if it is an actor's."""
 
         def step(self, action: int) -> Any:
             return self.env.step(action) if os.getpid() == learner else os._exit(1)
@@ -258,7 +258,7 @@ def test_clusters_that_cannot_play(cluster: Any, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.slow
 def test_in_the_zoo(cluster: Any, tmp_path: Path) -> None:
-    """One line of YAML; the address from the environment, and the monitor files where they always are."""
+    """RL Zoo needs only ``vec_env_class``; the address comes from ``RAY_ADDRESS``. Monitor files are in the run folder."""
     cluster.add_node(num_cpus=1)
     hyperparams = ("learning_starts:300", "batch_size:8", "buffer_size:1000", "n_envs:2", f"vec_env_class:'{RAY_VEC_ENV}'")
     arguments = ("--env", "BreakoutNoFrameskip-v4", "-f", "logs", "-n", "400", "--eval-freq", "200", "--eval-episodes", "1")
@@ -275,7 +275,7 @@ def test_bad_number_of_games() -> None:
 
 
 def test_ray_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything else of the package is there, and the class says what it needs."""
+    """Without Ray the package still imports; only using the class raises an error, which names the extra to install."""
     monkeypatch.setitem(sys.modules, "ray", None)
     for name in (MODULE, "sb3_breakout.common.cluster"):
         monkeypatch.delitem(sys.modules, name, raising=False)

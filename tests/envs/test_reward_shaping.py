@@ -1,4 +1,4 @@
-"""Living and life-loss penalties, by hand and on the real game."""
+"""Living and life-loss penalties on scripted games and on Breakout."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from sb3_breakout.envs import AtariPreprocessing, RewardShapingWrapper
 
 
 class Script(gym.Env):
-    """A game that follows a script: the lives at its start, then (reward, lives, terminated) of each step."""
+    """A game that follows a script: the lives at the start, then (reward, lives, terminated) for each step."""
 
     observation_space = spaces.Box(0, 255, (2, 2, 3), np.uint8)
     action_space = spaces.Discrete(4)
@@ -52,7 +52,7 @@ def test_last_life_counts():
 
 
 def test_last_life_counts_once_where_the_game_ends_later():
-    """Q*bert shows no lives for some frames before its game is over."""
+    """Q*bert shows 0 lives for some frames before its game is over."""
     assert shaped_rewards(1, [(0, 0, False), (0, 0, False), (0, 0, True)]) == pytest.approx([-1.001, -0.001, -0.001])
 
 
@@ -71,7 +71,7 @@ def test_penalties_are_arguments():
 
 
 def test_real_reset_is_no_lost_life():
-    """Lives 5 → 2, then a reset in mid-game: the next game's first step costs a step and no more."""
+    """After a reset in the middle of a game, the first step of the next game costs the living penalty only."""
     env = RewardShapingWrapper(Script(5, [(0, 2, False), (0, 2, False)]))
     env.reset(seed=0)
     assert env.step(0)[1] == pytest.approx(-3.001)
@@ -82,7 +82,7 @@ def test_real_reset_is_no_lost_life():
 
 @pytest.mark.parametrize("terminal_on_life_loss", [True, False])
 def test_a_whole_game_costs_five_lives(game, play, terminal_on_life_loss):
-    """Actions include FIRE, so the ball comes back where no reset launches it."""
+    """The actions include FIRE, which launches the next ball if no reset does."""
     env = AtariPreprocessing(game(), terminal_on_life_loss=terminal_on_life_loss)
     steps = play(RewardShapingWrapper(env), [1, 0] * 200, seed=0)
     ends = [i for i, step in enumerate(steps) if "episode" in step.info]
@@ -90,12 +90,12 @@ def test_a_whole_game_costs_five_lives(game, play, terminal_on_life_loss):
     for game_steps in (steps[: ends[0] + 1], steps[ends[0] + 1 : ends[1] + 1]):
         shaped = sum(step.reward for step in game_steps)
         bricks = game_steps[-1].info["episode"]["r"]
-        assert bricks <= 4  # bottom rows, one point each: clipping changes nothing
+        assert bricks <= 4  # only bottom rows, one point each, so clipping changes nothing
         assert shaped == pytest.approx(bricks - 0.001 * len(game_steps) - 5.0)
 
 
 def test_penalty_is_not_clipped(game):
-    """Outside AtariPreprocessing's clipping a step costs 0.001; inside, it would cost 1."""
+    """The penalty is applied after clipping, so a step costs 0.001. Clipped, it would cost 1."""
     env = RewardShapingWrapper(AtariPreprocessing(game()))
     env.reset(seed=0)
     assert env.step(0)[1] == pytest.approx(-0.001)
@@ -115,7 +115,7 @@ def test_bad_penalties(game, name, value):
 
 
 def test_game_without_lives(game):
-    """Pong has none: asking for a penalty on losing them is a mistake, which shows at the first reset."""
+    """Pong has no lives, so a life-loss penalty is refused, at the first reset."""
     with pytest.raises(ValueError, match=r"Pong.*no lives.*life_loss_penalty=0"):
         RewardShapingWrapper(game("PongNoFrameskip-v4")).reset(seed=0)
     env = RewardShapingWrapper(game("PongNoFrameskip-v4"), life_loss_penalty=0)

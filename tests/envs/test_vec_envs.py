@@ -1,4 +1,4 @@
-"""The stack that the RL Zoo builds: wrappers named in YAML, Monitor inside, frames stacked and transposed outside."""
+"""Environments as RL Zoo builds them: Monitor inside, then wrappers named in YAML, then frame stack and transposition."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ env_wrapper:
 
 
 def zoo_env(wrappers, n_envs, n_stack=8, vec_env_cls=DummyVecEnv, vec_env_kwargs=None):
-    """As rl_zoo3's ExperimentManager.create_envs does it."""
+    """Build environments as rl_zoo3's ExperimentManager.create_envs does."""
     vec_env = make_vec_env(
         "BreakoutNoFrameskip-v4",
         n_envs=n_envs,
@@ -41,15 +41,15 @@ def test_stacked_grey_frames():
     assert vec_env.observation_space.shape == (8, 84, 84)
     first = vec_env.reset()
     assert (first.shape, first.dtype) == ((2, 8, 84, 84), np.uint8)
-    assert not first[:, :-1].any() and first[:, -1].any()  # zeros are older than the first frame
-    assert (first[0] != first[1]).any()  # other start no-ops in each
+    assert not first[:, :-1].any() and first[:, -1].any()  # zeros come before the first frame
+    assert (first[0] != first[1]).any()  # different numbers of start no-ops
     second, *_ = vec_env.step(np.array([2, 3]))
     np.testing.assert_array_equal(second[:, -2], first[:, -1])
     vec_env.close()
 
 
 def test_native_rgb_at_frame_skip_2_feeds_the_nature_cnn():
-    """The preset: 8 frames of three colours each are 24 channels; the network takes them."""
+    """8 frames of three colours are 24 channels, which NatureCNN accepts."""
     vec_env = zoo_env(get_wrapper_class(yaml.safe_load(YAML)), n_envs=2)
     assert vec_env.observation_space.shape == (24, 210, 160)
     obs = vec_env.reset()
@@ -63,7 +63,7 @@ def test_native_rgb_at_frame_skip_2_feeds_the_nature_cnn():
 
 
 def test_wrappers_named_in_yaml_apply_in_their_order():
-    """Shaping comes outside clipping: a step without points costs 0.001, not 1."""
+    """Shaping is applied after clipping: a step without points costs 0.001, not 1."""
     wrap = get_wrapper_class(yaml.safe_load(YAML))
     vec_env = make_vec_env("BreakoutNoFrameskip-v4", n_envs=1, seed=0, wrapper_class=wrap)
     assert vec_env.env_is_wrapped(RewardShapingWrapper) == vec_env.env_is_wrapped(AtariPreprocessing) == [True]
@@ -74,7 +74,7 @@ def test_wrappers_named_in_yaml_apply_in_their_order():
 
 @pytest.mark.slow
 def test_subprocess():
-    """A fresh interpreter builds the same environment from what was sent to it."""
+    """The environment functions can be pickled, and build the same environment in a fresh interpreter."""
     wrap = get_wrapper_class(yaml.safe_load(YAML))
     away = zoo_env(wrap, n_envs=1, vec_env_cls=SubprocVecEnv, vec_env_kwargs={"start_method": "spawn"})
     here = zoo_env(wrap, n_envs=1)
@@ -82,7 +82,7 @@ def test_subprocess():
     for action in np.random.default_rng(0).integers(4, size=(40, 1)):
         ours, theirs = away.step(action), here.step(action)
         np.testing.assert_array_equal(ours[0], theirs[0])
-        assert ours[1] == pytest.approx(theirs[1])  # float64 from a subprocess, float32 from DummyVecEnv
+        assert ours[1] == pytest.approx(theirs[1])  # SubprocVecEnv gives float64, DummyVecEnv float32
         assert ours[2] == theirs[2]
     here.close()
     away.close()

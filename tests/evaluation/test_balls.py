@@ -1,4 +1,4 @@
-"""Balls that came down to the paddle: on sequences made by hand, and in the emulator."""
+"""Finding the balls that come down to the paddle, in hand-made sequences and in the emulator."""
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +12,7 @@ BALL = (200, 72, 72)  # colour of ball, paddle and the uppermost bricks
 
 def balls(*moments: tuple[int, int]) -> list[tuple[float, bool]]:
     """
-    :param moments: height of the ball and lives left
+    :param moments: RAM value of the ball's height and lives left, for each step
     :return: speed of each ball, and whether it was missed
     """
     found = balls_at_paddle([height for height, _ in moments], [lives for _, lives in moments])
@@ -32,14 +32,14 @@ def test_a_ball_that_costs_a_life_was_missed() -> None:
 
 
 def test_the_launch_of_a_ball_is_no_speed() -> None:
-    """The next ball starts at 115; before, also in the step in which the life is lost, there is none."""
-    assert balls((0, 4), (115, 4), (119, 4), (123, 4), (119, 4)) == []  # turned up by bricks of a second wall, say
+    """There is no ball (0) from the step that loses a life until the next launch. That jump must not count as speed."""
+    assert balls((0, 4), (115, 4), (119, 4), (123, 4), (119, 4)) == []  # turned above the paddle
     assert balls((0, 4), (172, 4), (176, 4), (172, 4)) == [(4, False)]
     assert balls((208, 4), (115, 3), (119, 3), (0, 2)) == [(0, True), (4, True)]
 
 
 def test_bricks_are_no_paddle() -> None:
-    """A ball between the bricks and the wall above turns up as well; the one that comes down afterwards has its own speed."""
+    """A ball that bounces between the bricks and the upper wall did not reach the paddle."""
     assert balls((50, 5), (63, 5), (70, 5), (57, 5), (61, 5), (172, 5), (176, 5)) == []
     assert balls((50, 5), (63, 5), (55, 5), (59, 5), (63, 5), (61, 5)) == []
     assert balls((60, 5), (73, 5), (66, 5), (172, 5), (176, 5), (172, 5))[0][1] is False
@@ -72,7 +72,7 @@ def test_rates_by_group() -> None:
 
 @pytest.fixture(scope="module")
 def game() -> dict[str, np.ndarray]:
-    """A game that follows the ball, badly enough to end: RAM, lives, raw scores and screens after each step."""
+    """RAM, lives and screen after each step of a game whose player follows the ball, but badly enough to lose it."""
     env = BreakoutWrapper(gym.make("BreakoutNoFrameskip-v4"), terminal_on_life_loss=False, noop_max=0)
     rng = np.random.default_rng(0)
     env.reset(seed=0)
@@ -92,8 +92,8 @@ def game() -> dict[str, np.ndarray]:
 def test_the_address_is_the_height_of_the_ball_on_the_screen(game: dict[str, np.ndarray]) -> None:
     compared = 0
     for ram, screen in zip(game["ram"], game["screen"], strict=True):
-        rows, _ = np.nonzero((screen[93:189, 8:152] == BALL).all(axis=2))  # between bricks and paddle, without walls
-        if len(rows) == 8:  # 4 x 2 pixels, not cut off
+        rows, _ = np.nonzero((screen[93:189, 8:152] == BALL).all(axis=2))  # between bricks, paddle and walls
+        if len(rows) == 8:  # the whole ball is visible: 4 x 2 pixels
             assert ram[BALL_HEIGHT] + 9 == rows.min() + 93
             compared += 1
     assert compared > 100

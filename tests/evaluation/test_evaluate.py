@@ -1,4 +1,4 @@
-"""Games of an evaluation: that they are whole, counted once, and what is told of them."""
+"""Evaluations: games are whole and counted once, seeds decide them, and the protocol is reported."""
 
 import random
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from sb3_breakout.evaluation import env_for, evaluate, evaluation_env
 
 
 class PictureAgent:
-    """Acts by the picture alone, so that its game does not depend on the games beside it."""
+    """Acts on the picture alone, so that a game does not depend on those played at the same time."""
 
     def __init__(self) -> None:
         env = evaluation_env(n_envs=1, n_stack=2)
@@ -55,12 +55,12 @@ def test_scores_are_those_of_sb3s_evaluation(protocol: str) -> None:
         frames += lengths
         env.close()
     assert sorted(scores.scores) == sorted(theirs)
-    # In frames, start no-ops (30 at most) included
+    # SB3's lengths are frames and include start no-ops, at most 30
     assert 0 <= sum(frames) - 4 * sum(scores.lengths) + 4 * 4 <= 4 * (30 + 4)
 
 
 class GlobalRandomAgent(PictureAgent):
-    """Acts at random by NumPy's global generator, as ``DDQN.predict`` does once in a while."""
+    """Draws actions from NumPy's global generator, as ``DDQN.predict`` does with a small probability."""
 
     def predict(self, observation: np.ndarray, *_: Any, **__: Any) -> tuple[np.ndarray, None]:
         return np.random.randint(4, size=len(observation)), None
@@ -91,7 +91,7 @@ def test_random_numbers_outside_are_left_alone() -> None:
 
 
 def test_whole_floats_are_whole_numbers() -> None:
-    """As YAML reads them."""
+    """YAML reads ``1e2`` as a float."""
     env = evaluation_env(n_envs=1, max_steps=1e2, wrapper_kwargs={"frame_skip": 2.0})  # type: ignore[arg-type]
     assert env.get_attr("spec")[0].kwargs["max_num_frames_per_episode"] == 200
     env.close()
@@ -106,7 +106,7 @@ def test_frames_in_colour_are_counted() -> None:
 
 @pytest.mark.slow
 def test_several_processes_play_the_same_games() -> None:
-    agent = DDQN("CnnPolicy", evaluation_env(n_envs=1, n_stack=4), buffer_size=100, seed=0)  # and its emulator stays here
+    agent = DDQN("CnnPolicy", evaluation_env(n_envs=1, n_stack=4), buffer_size=100, seed=0)  # workers do not get its emulator
     arguments: dict[str, Any] = dict(episodes=5, seeds=[3, 8, 0], protocol="sticky", max_steps=50)
     assert evaluate(agent, workers=2, **arguments) == evaluate(agent, **arguments)
 
@@ -125,7 +125,7 @@ def test_breakout_has_four_openings_unless_actions_stick() -> None:
 
 def test_games_are_cut_at_the_limit(random_agent: RandomAgent) -> None:
     assert evaluate(random_agent, episodes=2, seeds=[0], max_steps=40, noop_max=0).lengths == [40, 40]
-    # Start no-ops count as well: 30 frames at most
+    # Start no-ops, at most 30 frames, count towards the limit
     assert all(32 <= length <= 40 for length in evaluate(random_agent, episodes=4, max_steps=40).lengths)
 
 

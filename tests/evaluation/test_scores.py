@@ -1,4 +1,4 @@
-"""What scores are summarised to."""
+"""The summary of scores: means, deviations and bootstrap intervals."""
 
 from collections import Counter
 
@@ -31,7 +31,7 @@ def test_one_game_has_no_spread_and_no_interval() -> None:
 
 
 def test_interval_of_two_values_is_that_of_the_binomial_distribution() -> None:
-    """Means of games drawn from 20 times 0 and 10 times 30 are numbers of successes out of 30 at probability 1/3."""
+    """Bootstrap means of 20 scores of 0 and 10 scores of 30 are numbers of successes in 30 trials of probability 1/3."""
     draws = np.random.default_rng(1).binomial(30, 1 / 3, size=1_000_000)
     counts, low, high = Counter(draws.tolist()), None, None
     below = 0
@@ -47,7 +47,7 @@ def test_interval_is_the_same_every_time_and_holds_the_mean() -> None:
     low, high = bootstrap_interval(scores)
     assert (low, high) == bootstrap_interval(scores)
     assert low < scores.mean() < high
-    assert high - low == pytest.approx(2 * 1.96 * scores.std() / 10, rel=0.1)  # central limit theorem
+    assert high - low == pytest.approx(2 * 1.96 * scores.std() / 10, rel=0.1)  # by the central limit theorem
 
 
 def test_equal_scores_have_an_interval_of_no_width() -> None:

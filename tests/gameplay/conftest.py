@@ -1,4 +1,4 @@
-"""Small datasets of real games to work on."""
+"""Small datasets of real games."""
 
 import shutil
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from sb3_breakout.gameplay.dataset.indexes import rebuild_indexes
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
 from sb3_breakout.gameplay.dataset.writer import EpisodeWriter
 
-SHORT = {"max_num_frames_per_episode": 100}  # emulator frames: games of up to 25 steps, cut
+SHORT = {"max_num_frames_per_episode": 100}  # emulator frames: truncates games after at most 25 steps
 
 
 def game(wrapper: dict[str, Any] | None = None, **env_kwargs: Any) -> VecEnv:
@@ -30,7 +30,7 @@ def game(wrapper: dict[str, Any] | None = None, **env_kwargs: Any) -> VecEnv:
 
 
 def record(root: Path, env: VecEnv, episodes: int = 1, native: bool = False) -> list[Episode]:
-    """Games of the random agent, added to a dataset."""
+    """Add games of the random agent to a dataset, and return their episodes."""
     folder = GameplayFolder(root)
     folder.claim()
     first = max(folder.numbers(), default=0) + 1
@@ -58,13 +58,13 @@ def ten_short_games(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(ten_short_games: Path, tmp_path: Path) -> Path:
-    """Ten short games that may be damaged."""
+    """A copy of ten short games, which a test may damage."""
     return Path(shutil.copytree(ten_short_games, tmp_path / "data"))
 
 
 @pytest.fixture
 def play_in() -> Any:
-    """Makes games that are closed at the end."""
+    """Makes games, and closes them after the test."""
     games: list[VecEnv] = []
 
     def make(*args: Any, **kwargs: Any) -> VecEnv:
@@ -78,7 +78,7 @@ def play_in() -> Any:
 
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Logs of two runs with an agent that has learned nothing."""
+    """RL Zoo's log folder with two runs of an untrained agent."""
     folder = tmp_path_factory.mktemp("logs")
     env = collection_env(Game())
     model = DDQN("CnnPolicy", env, buffer_size=100, seed=0, device="cpu")

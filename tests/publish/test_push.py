@@ -1,4 +1,4 @@
-"""``sb3-breakout push``: the folder, and that a hub receives it; the hub is a fake one on this machine."""
+"""``sb3-breakout push``: the contents of the folder, and its upload to a fake hub on this machine."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ GAME = "BreakoutNoFrameskip-v4"
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small agent that is said to play as well as the shipped one."""
+    """The folder of a small agent, with the evaluation of the shipped one."""
     folder = tmp_path_factory.mktemp("push")
     agent = make_run(folder, "ddqn_per")
     (agent.parent / "evaluation.json").write_bytes((SHIPPED / "ddqn_per" / f"{GAME}_1" / "evaluation.json").read_bytes())
@@ -65,7 +65,7 @@ def test_the_zoo_downloads_it(repository: Path, tmp_path: Path, monkeypatch: pyt
 
 
 class Hub(BaseHTTPRequestHandler):
-    """As much of the Hub's interface as an upload of small files needs."""
+    """The part of the Hub's API that an upload of small files needs."""
 
     received: dict[str, bytes]
 
@@ -94,7 +94,7 @@ class Hub(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Do not log."""
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_what_was_not_evaluated_is_not_pushed(tmp_path: Path, capsys: pytest.Cap
 def test_its_own_folder_is_replaced_and_that_of_the_user_is_not(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After an upload that failed, the same command can be typed again."""
+    """The same command can be repeated, for example after a failed upload, but a folder given by the user is not replaced."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sb3_breakout.publish.repository.record_one", lambda _, path, **__: path.touch())
     agent = make_run(tmp_path, "ddqn_per")

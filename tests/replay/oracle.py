@@ -1,4 +1,4 @@
-"""The replay buffer as one would write it without a thought for speed or memory: a list of whole transitions."""
+"""A naive replay buffer that ignores speed and memory: a list of whole transitions."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ from tests.replay.streams import Step
 
 
 class Stored(NamedTuple):
-    """One transition of one environment, observations copied whole."""
+    """One transition of one environment, with full copies of its observations."""
 
     obs: np.ndarray
     next_obs: np.ndarray
@@ -22,7 +22,7 @@ class Oracle:
     """
     :param capacity: steps kept per environment
     :param n_envs: number of environments
-    :param n_steps: steps of a return; may be set anew at any time
+    :param n_steps: steps of a return; may be changed at any time
     :param gamma: discount factor
     """
 
@@ -31,13 +31,13 @@ class Oracle:
         self.steps: list[list[Stored]] = []  # all steps ever, each a list over environments
         self.errors: dict[int, float] = {}  # |TD error| of every index
         self.sampled: set[int] = set()
-        self.updates: list[np.ndarray] = []  # the errors of each
+        self.updates: list[np.ndarray] = []  # the |TD errors| of each update
 
     def add(self, step: Step) -> None:
         if self.steps:
             for env, before in enumerate(self.steps[-1]):
                 if not before.done and not np.array_equal(before.next_obs, step.obs[env]):
-                    self.steps[-1][env] = before._replace(timeout=True)  # reset by hand: what followed still counts
+                    self.steps[-1][env] = before._replace(timeout=True)  # reset by hand: bootstrap, as at a timeout
         for index in range(len(self.steps) * self.n_envs, (len(self.steps) + 1) * self.n_envs):
             self.errors[index] = self.recent()
         self.steps.append(
@@ -55,7 +55,7 @@ class Oracle:
         )
 
     def horizon(self, index: int) -> list[Stored] | None:
-        """The transitions an n-step return runs over; None if it is not known yet."""
+        """The transitions of the n-step return; None while the last of them is missing."""
         first, env = divmod(index, self.n_envs)
         steps: list[Stored] = []
         for number in range(first, first + self.n_steps):
@@ -73,7 +73,7 @@ class Oracle:
         return [index for index in stored if self.horizon(index) is not None]
 
     def recent(self) -> float:
-        """The mean of the 0.9 quantiles of all updates, each as often as it has errors (fewer than are ever forgotten)."""
+        """Mean of the updates' 0.9 quantiles, weighted by numbers of errors. The tests have too few errors to forget any."""
         if not self.updates:
             return 1.0
         quantiles = [np.quantile(errors, 0.9, method="higher") for errors in self.updates]
@@ -95,7 +95,7 @@ class Oracle:
             self.updates.append(np.array([error for _, error in counted]))
 
     def transition(self, index: int) -> dict[str, Any]:
-        """What a batch has to hold for an index."""
+        """The values that a batch must have for an index."""
         steps = self.horizon(index)
         assert steps is not None
         returns = np.zeros(1, np.float32)

@@ -20,16 +20,16 @@ class Step(NamedTuple):
 
 class FrameStackStream:
     """
-    Environments with random frames behind a by-the-book frame stack: zeros at a start, terminal stacks kept.
+    Environments with random frames under a correct frame stack: zeros before an episode's first frame, terminal stacks kept.
 
-    Images are laid out as VecTransposeImage leaves them, a channels-first view of channels-last memory.
+    The memory layout of images is that of VecTransposeImage: a channels-first view of channels-last memory.
 
     :param n_envs: number of environments
     :param n_stack: frames in a stack
     :param frame_shape: (channels, height, width) or (features,)
     :param end: probability that a step ends an episode
-    :param timeout: share of the ends which are time limits
-    :param restart: probability that an environment is reset by hand although its episode goes on
+    :param timeout: share of the ends that are time limits
+    :param restart: probability that an environment is reset by hand in the middle of an episode
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Every frame once, in bounded memory."""
+"""The frame store keeps every frame once, in bounded memory."""
 
 from itertools import islice
 
@@ -23,7 +23,7 @@ def filled(stream: FrameStackStream, capacity: int, steps: int) -> tuple[FrameSt
 
 @pytest.mark.parametrize("span", [1, 2, 3])
 def test_gather_gives_back_what_was_added(span):
-    """Whatever lies between: neighbours share their frames where they can, and have their own where they cannot."""
+    """For any number of steps between obs and next_obs, whether the two stacks share frames or not."""
     stream = FrameStackStream(0, n_envs=2, n_stack=4, end=0.0)
     store, kept = filled(stream, 20, 30)
     steps = np.arange(10, 27)
@@ -35,14 +35,14 @@ def test_gather_gives_back_what_was_added(span):
 
 
 def test_observation_and_next_observation_share_frames():
-    """9 frames per transition are moved, not 16."""
+    """A transition of two stacks of 8 is gathered as 9 frames, not 16."""
     store, _ = filled(FrameStackStream(0, n_stack=8), 20, 20)
     block, ahead = store.gather(np.arange(20), np.zeros(20, np.int64), np.ones(20, np.int64), 1)
     assert block.shape[1] == 9 and ahead == 1
 
 
 def test_memory_is_bounded_when_every_step_ends_an_episode():
-    """The worst case: one frame on top for each step, their memory used again and again."""
+    """The worst case: each step adds a terminal frame of its own, and their memory must be reused."""
     store, _ = filled(FrameStackStream(0, n_envs=2, n_stack=4, end=1.0), 40, 400)
     assert store._frames.shape[:2] == (2, 40 + 4 + 1)
     assert 2 * 40 <= len(store._finals) <= 2 * (40 + 4) * 9 / 8 + 16
@@ -54,7 +54,7 @@ def test_few_ends_take_little_memory():
 
 
 def test_strides_of_any_layout_are_accepted():
-    """Channels-first memory, and a view with gaps: slower to compare, but the same."""
+    """Contiguous memory and views with gaps are stored alike; the latter are only slower to compare."""
     wide = np.zeros((1, 4, 2, 5), np.uint8)
     wide[0, 3] = 7
     nxt = np.zeros((1, 4, 2, 5), np.uint8)
@@ -75,13 +75,13 @@ def test_what_is_added_is_copied():
     first, second = islice(stream, 2)
     expected = first.next_obs.copy()
     buffer.add(*first)
-    first.next_obs[:] = 0  # the caller's array is used again
+    first.next_obs[:] = 0  # the caller reuses its array
     buffer.add(*second)
     np.testing.assert_array_equal(buffer._get_samples(np.array([0])).next_observations, expected)
 
 
 def test_samples_go_to_the_device():
-    """Frames travel once, and are split into the two observations there."""
+    """The frames of a batch are copied to the device once; both observations are views of that copy."""
     stream = FrameStackStream(0, n_stack=4)
     buffer = PrioritizedReplayBuffer(8, stream.space, spaces.Discrete(4), device="meta", n_stack=4, gamma=0.9)
     for step in islice(stream, 5):

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a step is stored: the buffer has the step as a whole."""
+"""Ctrl-C or SIGTERM while a step is being stored takes effect only after the whole step is stored."""
 
 import signal
 import threading
@@ -19,7 +19,7 @@ from tests.replay.streams import FrameStackStream
 
 @pytest.fixture(autouse=True)
 def interrupted_by_ctrl_c() -> Iterator[None]:
-    """As in a terminal: a process that a script started in the background ignores SIGINT."""
+    """Install Python's SIGINT handler: a process that a script started in the background ignores SIGINT."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -78,7 +78,7 @@ def test_other_threads_have_no_signals_to_postpone() -> None:
 
 
 def test_signals_without_a_handler_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Putting them back would remove handlers outside Python, such as those of faulthandler."""
+    """Restoring such a signal would remove handlers installed outside Python, such as those of faulthandler."""
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     monkeypatch.setattr(signal, "signal", lambda number, _: pytest.fail("changed") if number == signal.SIGTERM else None)
     with interrupts_postponed():

@@ -1,7 +1,7 @@
 """
-What other prioritized or frame-sharing buffers got wrong, one test each.
+Known bugs of other prioritized or frame-sharing buffers, one test each.
 
-Frames are numbers here: a stack of three is written ``[0, 0, 7]``.
+A frame is a single number here, so a stack of three frames is written ``[0, 0, 7]``.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ def add(buffer, obs, next_obs, done=False, reward=0.0, timeout=False):
 
 
 def episode(buffer, first: int, length: int, **kwargs):
-    """Frames ``first``, ``first + 1``, ... padded with zeros at the start; rewards 1, 2, 3, ...; ``kwargs`` of its end."""
+    """Add frames ``first``, ``first + 1``, ... after zero padding; rewards 1, 2, 3, ...; ``kwargs`` go to the last step."""
     frames = [0, 0, *range(first, first + length + 1)]
     for step in range(length):
         end = kwargs if step == length - 1 else {}
@@ -53,14 +53,14 @@ def test_stack_does_not_cross_an_episode_start():
 
 
 def test_padding_is_zeros_as_the_policy_sees_it():
-    """Not copies of the first frame, as some frame stacks have it."""
+    """Some frame stacks pad with copies of the first frame instead."""
     buffer = make()
     episode(buffer, 7, 1)
     assert stacks(buffer, 0) == ([[0, 0, 7]], [[0, 7, 8]])
 
 
 def test_terminal_frame_survives_the_automatic_reset():
-    """next_obs of the last step ends with frame 4, not with 21, the first one of the next episode."""
+    """next_obs of the last step ends with its own frame 4, not with frame 21 of the next episode."""
     buffer = make()
     episode(buffer, 1, 3, done=True)
     episode(buffer, 21, 2)
@@ -76,7 +76,7 @@ def test_timeout_is_no_terminal():
 
 
 def test_no_stale_frames_after_the_ring_wrapped():
-    """The oldest transitions still have the two frames before them, which belong to transitions overwritten since."""
+    """The oldest transitions still have their two previous frames, which belong to transitions that have been overwritten."""
     buffer = make(capacity=4)
     episode(buffer, 1, 30)
     assert buffer.size() == 4
@@ -88,7 +88,7 @@ def test_no_stale_frames_after_the_ring_wrapped():
 
 def test_n_step_return_stops_at_a_terminal():
     buffer = make(n_steps=3)
-    episode(buffer, 1, 4, done=True)  # rewards 1 2 3 4
+    episode(buffer, 1, 4, done=True)  # rewards 1, 2, 3, 4
     episode(buffer, 21, 4)
     batch = buffer._get_samples(np.arange(4))
     assert batch.rewards[:, 0].tolist() == [1 + 1 + 0.75, 2 + 1.5 + 1, 3 + 2, 4]
@@ -109,7 +109,7 @@ def test_n_step_return_bootstraps_at_a_timeout():
 
 
 def test_n_step_return_after_an_environment_was_reset_by_hand():
-    """Nobody said that the episode ended; what follows is the start of another one all the same."""
+    """A reset without ``done`` must still end the return, and bootstrap."""
     buffer = make(n_steps=3)
     episode(buffer, 1, 2)
     assert buffer.n_eligible() == 0
@@ -122,7 +122,7 @@ def test_n_step_return_after_an_environment_was_reset_by_hand():
 
 
 def test_truncation_without_done_ends_the_return():
-    """As SB3's NStepReplayBuffer has it; the stack goes on."""
+    """As in SB3's NStepReplayBuffer. The frame stack continues across it."""
     buffer = make(n_steps=2)
     add(buffer, [0, 0, 1], [0, 1, 2], reward=1.0, timeout=True)
     add(buffer, [0, 1, 2], [1, 2, 3], reward=1.0)
@@ -135,7 +135,7 @@ def test_truncation_without_done_ends_the_return():
 
 
 def test_a_lost_life_that_does_not_clear_the_stack():
-    """done, and the next observation is the announced one: no start, the stack reaches back across the end."""
+    """After done, the next observation continues the stack: its frames reach back across the end of the episode."""
     buffer = make(n_steps=2)
     episode(buffer, 1, 2, done=True)
     add(buffer, [1, 2, 3], [2, 3, 4])
@@ -145,7 +145,7 @@ def test_a_lost_life_that_does_not_clear_the_stack():
 
 
 def test_n_step_return_waits_at_the_write_pointer():
-    """The newest n - 1 transitions cannot be sampled before their rewards are known, unless an episode ends first."""
+    """The newest n - 1 transitions can be sampled only once their rewards are known, or once their episode has ended."""
     buffer = make(capacity=6, n_steps=3)
     episode(buffer, 1, 10)
     assert buffer.n_eligible() == 4
@@ -166,7 +166,7 @@ def test_every_environment_is_sampled():
 
 
 def test_duplicate_indices_in_one_update():
-    """The last error counts and the tree stays sound (sums corrected by differences would count both)."""
+    """The last error counts, and the sums stay correct. (Sums updated by differences would count every duplicate.)"""
     buffer = make(alpha=1.0, eps=1e-9)
     episode(buffer, 1, 3)
     buffer.update_priorities(np.array([0, 1, 1, 2, 1]), np.array([1.0, 50.0, 7.0, 1.0, 2.0]))
@@ -189,7 +189,7 @@ def test_capacity_one_or_no_power_of_two(capacity):
 
 
 def test_alpha_is_applied_once_to_new_transitions():
-    """They enter with the |TD error| 16, hence the priority 4; with sqrt(max p^alpha) they would have 2."""
+    """New transitions get |TD error| 16, hence priority 4. Applying alpha twice, as in sqrt(max p^alpha), would give 2."""
     buffer = make(alpha=0.5, eps=1e-9)
     episode(buffer, 1, 2)
     buffer.update_priorities(np.array([0, 1]), np.array([-16.0, 4.0]))
@@ -202,7 +202,7 @@ def test_late_update_does_not_hit_the_transition_stored_there_since():
     buffer = make(capacity=3, alpha=1.0)
     episode(buffer, 1, 3)
     late = buffer.sample(16).indices
-    episode(buffer, 51, 3)  # in the places of the first three
+    episode(buffer, 51, 3)  # overwrites the first three
     assert set(late.tolist()) == {0, 1, 2} and set(buffer.sample(16).indices.tolist()) == {3, 4, 5}
     buffer.update_priorities(np.array([3, 4, 5]), np.array([1.0, 1.0, 1.0]))
     buffer.update_priorities(late, np.where(late == 0, 1000.0, 1.0))
@@ -235,11 +235,11 @@ def test_nan_or_inf_does_not_poison_the_tree(wrong):
     buffer.check_valid()
     np.testing.assert_array_equal(buffer.sample(64).weights, 1.0)
     add(buffer, [4, 5, 6], [5, 6, 7])
-    np.testing.assert_array_equal(buffer.sample(64).weights, 1.0)  # the largest error seen is not inf
+    np.testing.assert_array_equal(buffer.sample(64).weights, 1.0)  # inf was not kept as the recent error
 
 
 def test_beta_reaches_one_when_learning_goes_on():
-    """learn() twice with reset_num_timesteps=False: beta follows SB3's progress, which ends at 0 both times."""
+    """beta follows SB3's remaining progress, which reaches 0 in each learn(), also with reset_num_timesteps=False."""
     from stable_baselines3 import DQN
 
     model = DQN(
@@ -268,5 +268,5 @@ def test_beta_reaches_one_when_learning_goes_on():
         assert seen[-1] == 1.0
         assert model.replay_buffer.beta == 1.0
     assert min(seen) == pytest.approx(0.4)
-    model.replay_buffer.update_schedules(-0.1)  # SB3's progress undershoots 0 when steps do not divide the total
+    model.replay_buffer.update_schedules(-0.1)  # SB3's remaining progress can fall below 0
     assert model.replay_buffer.beta == 1.0

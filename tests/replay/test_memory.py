@@ -1,4 +1,4 @@
-"""Memory is taken when it is needed, and too little of it is told in time."""
+"""Memory is allocated only when needed, and too little of it is reported before training."""
 
 import tracemalloc
 from itertools import islice
@@ -15,7 +15,7 @@ ATARI = spaces.Box(0, 255, (8, 84, 84), np.uint8)
 
 
 def test_constructing_takes_no_memory():
-    """`enjoy` builds the buffer of a million transitions and never adds to it."""
+    """RL Zoo's `enjoy` constructs a buffer of a million transitions that it never uses."""
     tracemalloc.start()
     try:
         PrioritizedReplayBuffer(1_000_000, ATARI, spaces.Discrete(4), device="cpu", n_stack=8)
@@ -26,7 +26,7 @@ def test_constructing_takes_no_memory():
 
 def test_too_little_memory_names_the_size_that_fits(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: 3_000_000_000)
-    buffer = PrioritizedReplayBuffer(1_000_000, ATARI, spaces.Discrete(4), device="cpu", n_stack=8)  # playing is no problem
+    buffer = PrioritizedReplayBuffer(1_000_000, ATARI, spaces.Discrete(4), device="cpu", n_stack=8)  # no error
     with pytest.raises(ValueError, match=r"1000000 transitions needs 7\.2\d GB .* 3\.00 GB are available.* fits is 4\d{5}\."):
         buffer.check_memory()
     obs = np.zeros((1, 8, 84, 84), np.uint8)
@@ -54,7 +54,7 @@ def test_available_memory_is_plausible():
 
 
 def test_the_limit_of_a_container_counts(monkeypatch, tmp_path):
-    """5 GB allowed, 3 GB used, 1 GB of that file cache: 3 GB are left."""
+    """With a limit of 5 GB and 3 GB in use, 1 GB of it reclaimable file cache, 3 GB are available."""
     for name, text in (("max", "5000000000\n"), ("current", "3000000000\n"), ("stat", "anon 5\ninactive_file 1000000000\n")):
         (tmp_path / f"memory.{name}").write_text(text)
     monkeypatch.setattr(memory, "CGROUP", tmp_path)

@@ -1,4 +1,4 @@
-"""Random sequences of operations against a naive buffer, and against SB3's own buffers to the last bit."""
+"""Random sequences of operations: equal to a naive buffer, and bit for bit equal to SB3's own buffers."""
 
 import pickle
 from itertools import islice
@@ -35,7 +35,7 @@ def make(stream: FrameStackStream, capacity: int, n_steps: Any, **kwargs) -> Pri
 
 @pytest.mark.parametrize("seed", range(12))
 def test_random_operations_against_the_oracle(seed):
-    """Whatever happens in whatever order: same transitions eligible, same priorities, same content."""
+    """After any sequence of operations, both have the same eligible transitions, priorities and contents."""
     rng = np.random.default_rng(seed)
     n_envs, n_stack, n_steps = int(rng.choice([1, 2, 3])), int(rng.choice([1, 4])), int(rng.choice([1, 3, 5]))
     capacity = int(rng.integers(n_steps, 14))
@@ -63,7 +63,7 @@ def test_random_operations_against_the_oracle(seed):
         assert set(batch.indices.tolist()) <= set(eligible)
         oracle.sampled |= set(batch.indices.tolist())
         if rng.random() < 0.3:
-            _set_initial(buffer, oracle, rng)  # too late for what has just been sampled
+            _set_initial(buffer, oracle, rng)  # ignored for transitions that have just been sampled
             continue
         for row, index in enumerate(batch.indices.tolist()):
             expected = oracle.transition(index)
@@ -74,7 +74,7 @@ def test_random_operations_against_the_oracle(seed):
         priorities = {index: (oracle.errors[index] + buffer.eps) ** alpha for index in eligible}
         weights = np.array([len(eligible) * priorities[i] / sum(priorities.values()) for i in batch.indices]) ** -buffer.beta
         np.testing.assert_allclose(batch.weights[:, 0], weights / weights.max(), rtol=1e-4)
-        # New errors for this batch, and for one from some time ago, much of it overwritten since
+        # New errors for this batch and for an older one, much of which has been overwritten
         indices = np.concatenate((batch.indices, old_indices))
         errors = rng.normal(size=len(indices)).astype(np.float32)
         buffer.update_priorities(indices, errors)
@@ -93,8 +93,8 @@ def _set_initial(buffer: PrioritizedReplayBuffer, oracle: Oracle, rng: np.random
 @pytest.mark.parametrize("seed", range(16))
 def test_n_steps_changes_at_any_moment(seed):
     """
-    After every step of one to three laps, n may become anything from 1 to 6: what is eligible, and every transition of it, is
-    what a buffer gives that has had this n from the start, for a second learner too and whether the buffer was saved or not.
+    n changes to random values from 1 to 6 during three laps of the ring. Eligible transitions and their contents must equal
+    those of a buffer that had this n from the start. This holds for a second learner too, and after saving and loading.
     """
     rng = np.random.default_rng(seed)
     n_envs, n_stack = int(rng.choice([1, 3])), int(rng.choice([1, 4]))
@@ -141,7 +141,7 @@ def test_n_steps_changes_at_any_moment(seed):
 
 
 def test_a_longer_return_keeps_the_priority_until_it_is_known():
-    """Withdrawn at n = 3, with an error measured at n = 1: it comes back with that error, once two more steps are there."""
+    """A transition loses eligibility when n rises from 1 to 3. Two steps later it returns, with the error it had before."""
     stream = FrameStackStream(0, end=0.0)
     buffer = make(stream, 10, lambda remaining: 1 if remaining > 0.5 else 3, alpha=1.0)
     steps = list(islice(stream, 6))
@@ -149,7 +149,7 @@ def test_a_longer_return_keeps_the_priority_until_it_is_known():
         buffer.add(*step)
     buffer.update_priorities(np.array([3]), np.array([7.0]))
     buffer.update_schedules(0.2)
-    buffer.update_priorities(np.array([3]), np.array([9.0]))  # a batch from before: too late
+    buffer.update_priorities(np.array([3]), np.array([9.0]))  # from a batch sampled before: ignored
     assert buffer.n_eligible() == 2
     buffer.add(*steps[4])
     assert buffer.n_eligible() == 3
@@ -164,7 +164,7 @@ def test_a_longer_return_keeps_the_priority_until_it_is_known():
 @pytest.mark.parametrize("n_steps", [1, 3, 5])
 @pytest.mark.parametrize("frames", FRAMES)
 def test_bit_equal_to_sb3_over_three_laps(n_envs, n_stack, n_steps, frames):
-    """Every stored transition with a whole horizon, with lives and timeouts, terminal observations included."""
+    """All transitions whose n-step return is known, with terminal observations and timeouts."""
     capacity = 11
     stream = FrameStackStream(n_envs + n_steps, n_envs, n_stack, *FRAMES[frames], end=0.2)
     ours = make(stream, capacity, n_steps)
@@ -182,7 +182,7 @@ def test_bit_equal_to_sb3_over_three_laps(n_envs, n_stack, n_steps, frames):
         if number % 4 or not len(indices):
             continue
         batch = ours._get_samples(indices)
-        with mock.patch("numpy.random.randint", return_value=indices % n_envs):  # which environments SB3 takes
+        with mock.patch("numpy.random.randint", return_value=indices % n_envs):  # SB3 draws the environments at random
             expected = theirs._get_samples(indices // n_envs % capacity)
         for field in FIELDS if n_steps > 1 else FIELDS[:5]:
             mine, its = getattr(batch, field), getattr(expected, field)

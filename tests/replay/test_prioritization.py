@@ -1,4 +1,4 @@
-"""Priorities, weights and schedules: hand-worked numbers, and frequencies against the closed form."""
+"""Priorities, weights and schedules against hand-worked numbers; sampling frequencies against the closed form."""
 
 import pickle
 from itertools import islice
@@ -32,7 +32,7 @@ def test_priorities_by_hand():
 
 
 def test_importance_weights_by_hand():
-    """N = 4, P = 1/2, 1/4, 1/8: N P = 2, 1, 1/2; to the power -1: 1/2, 1, 2; over the largest: 1/4, 1/2, 1."""
+    """N = 4 and P = 1/2, 1/4, 1/8 give N P = 2, 1, 1/2; to the power -1: 1/2, 1, 2; divided by the largest: 1/4, 1/2, 1."""
     weights, largest = importance_weights(np.array([0.5, 0.25, 0.125]), 4, beta=1.0)
     np.testing.assert_allclose(weights, [0.25, 0.5, 1.0])
     assert largest == pytest.approx(2.0)
@@ -52,7 +52,7 @@ def test_n_step_returns_by_hand():
 def test_frequencies_and_weights_against_the_closed_form(alpha):
     buffer = filled(50, alpha=alpha, beta=0.7)
     errors = np.random.default_rng(0).exponential(size=50)
-    buffer.update_priorities(np.arange(50), -errors)  # the magnitude counts
+    buffer.update_priorities(np.arange(50), -errors)  # only the magnitude counts
     shares = (errors + buffer.eps) ** alpha
     shares /= shares.sum()
     counts = np.zeros(50)
@@ -73,7 +73,7 @@ def test_alpha_zero_is_uniform_with_weights_of_exactly_one():
 
 
 def test_uniform_where_nobody_updates_priorities():
-    """SB3's DQN and sb3-contrib's QRDQN know nothing of priorities."""
+    """SB3's DQN and sb3-contrib's QRDQN never update priorities, so sampling must be uniform."""
     batch = filled(50, alpha=0.6).sample(500)
     np.testing.assert_array_equal(np.bincount(batch.indices), 10)
     np.testing.assert_array_equal(batch.weights, 1.0)
@@ -140,11 +140,11 @@ def test_schedules(value, at_start, half_way, at_end):
     schedule = ProgressSchedule("alpha", value)
     assert (schedule(1.0), schedule(0.0)) == (at_start, at_end)
     assert schedule(0.5) == pytest.approx(half_way)
-    assert (schedule(1.2), schedule(-0.3)) == (at_start, at_end)  # SB3's progress can overshoot
+    assert (schedule(1.2), schedule(-0.3)) == (at_start, at_end)  # SB3's remaining progress can leave [0, 1]
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),  # at progress 0, 0.2, ..., 1
+    ("value", "expected"),  # expected at progress 0, 0.2, ..., 1
     [
         (3, [3, 3, 3, 3, 3, 3]),
         ((3, 1), [3, 3, 2, 2, 1, 1]),
@@ -159,7 +159,7 @@ def test_schedules_of_whole_numbers(value, expected):
 
 
 def entered_with(buffer: PrioritizedReplayBuffer) -> float:
-    """The |TD error| of a transition added now."""
+    """Add a transition and return its initial |TD error|."""
     buffer.add(*next(iter(FrameStackStream(5, frame_shape=(2,)))))
     return float(buffer._sampler.errors[buffer.pos - 1])
 
@@ -167,8 +167,8 @@ def entered_with(buffer: PrioritizedReplayBuffer) -> float:
 @pytest.mark.parametrize("scale", [0.01, 100.0])
 def test_new_transitions_enter_with_the_recent_error_by_hand(scale, monkeypatch):
     """
-    The 0.9 quantile of 0, 0.1, ..., 1.0 is 0.9. With a memory of 20 errors and 11 seen, a second update of 11 counts 11/20:
-    0.9 + 11/20 (9 - 0.9) = 5.355. One outlier in eleven is no news.
+    The 0.9 quantile of 0, 0.1, ..., 1.0 is 0.9. One outlier in eleven does not change it. With a memory of 20 errors, another
+    update of 11 errors, ten times as large, counts 11/20: 0.9 + 11/20 (9 - 0.9) = 5.355.
     """
     monkeypatch.setattr(priority_sampler, "RECENT_ERRORS", 20)
     buffer = filled(11, alpha=1.0)
@@ -184,7 +184,7 @@ def test_new_transitions_enter_with_the_recent_error_by_hand(scale, monkeypatch)
 
 
 def test_the_recent_error_forgets():
-    """The largest seen would be 100 for ever; here the errors of a training that gets better pull it down."""
+    """Falling errors lower the recent error. The largest error ever seen would stay at 100."""
     buffer = filled(100)
     for size in [100.0] * 50 + [0.01] * 500:
         buffer.update_priorities(np.arange(100), np.full(100, size))
@@ -192,7 +192,7 @@ def test_the_recent_error_forgets():
 
 
 def test_initial_priorities_of_the_actor():
-    """Drawn by them; only of the newest step, only where the actor knows one, and only until the transition is sampled."""
+    """They apply to the newest step, to the environments given, and only until the transition is sampled."""
     stream = FrameStackStream(0, n_envs=3, frame_shape=(2,))
     buffer = PrioritizedReplayBuffer(6, stream.space, spaces.Discrete(4), device="cpu", n_envs=3, alpha=1.0, eps=1e-9)
     for step in islice(stream, 2):
@@ -232,7 +232,7 @@ def test_share_of_first_visits():
         first += len(indices - seen)
         seen |= indices
     assert buffer.diagnostics()["per/first_visits"] == first / 12
-    assert "per/first_visits" not in buffer.diagnostics()  # since the last call
+    assert "per/first_visits" not in buffer.diagnostics()  # reset by the last call
     while len(seen) < 10:
         seen |= set(buffer.sample(20).indices.tolist())
     buffer.diagnostics()
@@ -266,5 +266,5 @@ def test_diagnostics():
     shares = np.sqrt(errors + 1e-6)
     expected = (100 * shares / shares.sum()) ** -0.5
     assert facts["per/largest_weight"] == pytest.approx(expected[batch.indices].max(), rel=1e-4)
-    assert buffer.diagnostics()["per/largest_weight"] == 0.0  # since the last call
+    assert buffer.diagnostics()["per/largest_weight"] == 0.0  # reset by the last call
     assert all(isinstance(value, float) for value in facts.values())

@@ -1,4 +1,4 @@
-"""Bad arguments and bad data: a clear error, and nothing is stored."""
+"""Bad arguments and bad data raise a clear error, and nothing is stored."""
 
 from itertools import islice
 
@@ -83,7 +83,7 @@ def started(n_stack: int = 4, n_envs: int = 2, dtype: type = np.uint8, n_steps: 
 
 
 def assert_refused_and_sound(buffer: PrioritizedReplayBuffer, steps: list[Step], wrong: Step, message: str) -> None:
-    """The error comes before anything is stored: going on with the right step works."""
+    """Nothing is stored before the error, so the buffer works on with the right step."""
     size, batch = buffer.size(), buffer._get_samples(np.arange(6))
     with pytest.raises(ValueError, match=message):
         buffer.add(*wrong)
@@ -126,7 +126,7 @@ def test_observation_not_finite(n_stack, field, value):
 @pytest.mark.parametrize("frame", range(4))
 @pytest.mark.parametrize("field", ["obs", "next_obs"])
 def test_one_pixel_that_does_not_belong(frame, field):
-    """In any frame of the stack, except the newest of next_obs, which is new; every pixel is compared."""
+    """Every pixel is compared, in all frames but the newest of next_obs, which cannot be known."""
     if (field, frame) == ("next_obs", 3):
         pytest.skip("nothing to compare it with")
     buffer, steps = started()
@@ -135,7 +135,7 @@ def test_one_pixel_that_does_not_belong(frame, field):
 
 
 def test_a_stack_that_goes_on_from_elsewhere():
-    """Neither the announced one nor padded with zeros: an observation lost in between, or stacks of another wrapper."""
+    """The stack neither continues the previous step nor starts with zeros: a step was lost, or another wrapper made it."""
     buffer, steps = started()
     assert_refused_and_sound(buffer, steps, steps[7], "environment 0 at step 6 neither continues .* use n_stack=1")
 
@@ -148,7 +148,7 @@ def test_a_stack_that_repeats_its_first_frame():
 
 
 def test_a_lost_terminal_observation():
-    """next_obs of a done step is the first stack of the next episode, as an environment hands it out by itself."""
+    """next_obs of a done step is the next episode's first stack, as returned by an environment that resets itself."""
     buffer, steps = started()
     reset = np.zeros_like(steps[6].next_obs)
     reset[:, -1] = 9
@@ -169,7 +169,7 @@ def test_wrong_shapes_are_refused_before_anything_is_stored():
     for field, array in (
         ("obs", steps[6].obs[:1]),
         ("next_obs", steps[6].next_obs[:, :, :5]),
-        ("obs", steps[6].obs.swapaxes(1, 2)),  # as many numbers
+        ("obs", steps[6].obs.swapaxes(1, 2)),  # the same size, but another shape
         ("next_obs", steps[6].next_obs.reshape(2, -1)),
         ("action", np.zeros((2, 3))),
         ("reward", np.zeros(3)),
@@ -182,7 +182,7 @@ def test_wrong_shapes_are_refused_before_anything_is_stored():
 
 
 def test_what_vec_normalize_does_to_a_terminal_is_no_other_stack():
-    """SB3 takes terminal observations through VecNormalize and back: floats are rounded, and stay clipped."""
+    """SB3 normalizes and unnormalizes terminal observations, which rounds and clips them. They must be accepted."""
     stream = FrameStackStream(0, 1, 4, (3,), np.float32, end=1.0, timeout=1.0)
     buffer = make(stream.space, n_stack=4)
     for step in islice(stream, 3):

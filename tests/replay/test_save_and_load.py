@@ -1,4 +1,4 @@
-"""A buffer that was saved goes on exactly where it was; a damaged file is told from a sound one."""
+"""A loaded buffer continues exactly where it was saved; damaged files are refused."""
 
 import copy
 import pickle
@@ -31,7 +31,7 @@ def make(stream: FrameStackStream, n_steps: int = 3, capacity: int = CAPACITY, *
 
 
 def train(buffer: PrioritizedReplayBuffer, steps: list, progress: float = 0.7) -> list:
-    """Everything that changes a buffer; returns the batches."""
+    """Do everything that changes a buffer, at each step, and return the batches."""
     batches = []
     for step in steps:
         buffer.add(*step)
@@ -62,7 +62,7 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("steps_before", [6, 40])
 def test_the_next_ten_samples_are_the_same(way, steps_before, tmp_path):
-    """Half full and after two laps; adds waiting for their returns, RNG, priorities, schedules, all of it."""
+    """For a partly filled buffer and after two laps: pending returns, RNG, priorities and schedules are all restored."""
     stream = FrameStackStream(3, n_envs=2, n_stack=4, restart=0.05)
     buffer = make(stream, alpha=(0.2, 0.9), beta=lambda progress: 1.0 - 0.5 * progress)
     steps = iter(stream)
@@ -79,14 +79,14 @@ def test_the_next_ten_samples_are_the_same(way, steps_before, tmp_path):
 
 def test_an_empty_buffer(tmp_path):
     stream = FrameStackStream(0)
-    make(stream).save(tmp_path / "deep" / "buffer")  # makes the folder, adds .pkl
+    make(stream).save(tmp_path / "deep" / "buffer")  # creates the folder and adds .pkl
     loaded = PrioritizedReplayBuffer.load(tmp_path / "deep" / "buffer", device="cpu")
     assert loaded.size() == 0
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["buffer.pkl"]
 
 
 def test_after_loading_the_environment_was_reset():
-    """`-i`: the first observation is a fresh one; the transition before keeps its own next observation and bootstraps."""
+    """With `-i`, the environment is reset: the last transitions keep their next observation and bootstrap."""
     stream = FrameStackStream(0, n_stack=4, end=0.0)
     buffer = make(stream, n_steps=3)
     steps = list(islice(stream, 5))
@@ -102,7 +102,7 @@ def test_after_loading_the_environment_was_reset():
 
 
 def large(capacity: int, steps: int) -> PrioritizedReplayBuffer:
-    """Frames of 64 kB."""
+    """A buffer with frames of 64 kB."""
     space = spaces.Box(0, 255, (2, 256, 256), np.uint8)
     buffer = PrioritizedReplayBuffer(capacity, space, spaces.Discrete(2), device="cpu", n_stack=2)
     obs = np.zeros((1, 2, 256, 256), np.uint8)
@@ -114,7 +114,7 @@ def large(capacity: int, steps: int) -> PrioritizedReplayBuffer:
 
 
 def test_only_what_is_filled_is_written(tmp_path):
-    buffer = large(capacity=100_000, steps=4)  # 6.5 GB once it is full
+    buffer = large(capacity=100_000, steps=4)  # 6.5 GB if it were full
     buffer.save(tmp_path / "small.pkl")
     assert (tmp_path / "small.pkl").stat().st_size < 2e6
     loaded = PrioritizedReplayBuffer.load(tmp_path / "small.pkl")
@@ -123,7 +123,7 @@ def test_only_what_is_filled_is_written(tmp_path):
 
 
 def test_neither_saving_nor_loading_takes_a_second_copy(tmp_path, monkeypatch):
-    """24 MB of frames in chunks of 256 kB: both peaks stay within a few chunks."""
+    """With 25 MB of frames and chunks of 256 kB, peak memory exceeds that of the frames by only a few chunks."""
     monkeypatch.setattr(streamed_pickle, "CHUNK_BYTES", 1 << 18)
     buffer = large(capacity=380, steps=380)
     frames = 24.9e6
@@ -146,7 +146,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     before = (tmp_path / "buffer.pkl").read_bytes()
     for step in islice(stream, 5):
         buffer.add(*step)
-    monkeypatch.setattr(streamed_pickle.zlib, "crc32", lambda data: 1 / 0)  # something fails while it is written
+    monkeypatch.setattr(streamed_pickle.zlib, "crc32", lambda data: 1 / 0)  # fails in the middle of writing
     with pytest.raises(ZeroDivisionError):
         buffer.save(tmp_path / "buffer.pkl")
     assert (tmp_path / "buffer.pkl").read_bytes() == before

@@ -1,4 +1,4 @@
-"""All the observation and action spaces SB3 stores, equal to SB3's buffers."""
+"""For every observation and action space that SB3 stores, samples equal those of SB3's buffers."""
 
 from unittest import mock
 
@@ -32,7 +32,7 @@ ACTIONS = {
 
 
 def stacked(space: spaces.Space, n_envs: int):
-    """One sample per environment, as a VecEnv returns them."""
+    """One sample of the space per environment, as a VecEnv returns them."""
     samples = [space.sample() for _ in range(n_envs)]
     if isinstance(space, spaces.Dict):
         return {key: np.stack([sample[key] for sample in samples]) for key in space.spaces}
@@ -80,7 +80,7 @@ def test_equal_to_sb3(observations, actions, n_envs):
 
 
 class Random(gym.Env):
-    """Random observations and rewards, so that VecNormalize has something to learn."""
+    """Random observations and rewards, so that VecNormalize has statistics to estimate."""
 
     action_space = spaces.Discrete(4)
 
@@ -112,7 +112,7 @@ def test_vec_normalize_at_sampling_time(observations):
 
 
 def test_a_single_environment_without_its_axis():
-    """SB3's buffer takes it too."""
+    """SB3's buffer accepts that as well."""
     box = spaces.Box(0, 1, (3,), np.float32)
     buffers = [cls(10, box, spaces.Discrete(2), device="cpu") for cls in (PrioritizedReplayBuffer, ReplayBuffer)]
     for buffer in buffers:
@@ -123,7 +123,7 @@ def test_a_single_environment_without_its_axis():
 
 
 def test_stacked_dict():
-    """VecFrameStack stacks every key of a Dict; each is stored once."""
+    """VecFrameStack stacks every key of a Dict space. Stacks of each key come back as they were added."""
     space = spaces.Dict({"image": spaces.Box(0, 255, (4, 2, 2), np.uint8), "vector": spaces.Box(-1, 1, (4,), np.float32)})
     buffer = PrioritizedReplayBuffer(10, space, spaces.Discrete(2), device="cpu", n_stack=4, n_steps=2, gamma=0.9)
     obs = {"image": np.zeros((1, 4, 2, 2), np.uint8), "vector": np.zeros((1, 4), np.float32)}

@@ -1,4 +1,4 @@
-"""What a saved buffer is made of: files written today are read by later versions, or refused with the reason."""
+"""The file format of saved buffers: later versions read files written today, or refuse them and say why."""
 
 import io
 import pickle
@@ -14,7 +14,7 @@ from sb3_breakout.replay import PrioritizedReplayBuffer, prioritized_replay_buff
 from tests.replay.oracle import Oracle
 from tests.replay.streams import FrameStackStream
 
-WRITTEN = Path(__file__).parent / "format_2.pkl"  # by ``written()`` when the format was new, and never again
+WRITTEN = Path(__file__).parent / "format_2.pkl"  # made by ``written()`` when the format was new; do not rewrite it
 N_STEPS, CAPACITY, STEPS = 3, 7, 19
 
 
@@ -23,7 +23,7 @@ def stream() -> FrameStackStream:
 
 
 def steps() -> list:
-    """With an intrinsic reward of k / 10 in step k."""
+    """Steps of the stream, with an intrinsic reward of k / 10 in step k."""
     taken = list(islice(stream(), STEPS))
     for number, step in enumerate(taken):
         for info in step.infos:
@@ -49,7 +49,7 @@ def written() -> PrioritizedReplayBuffer:
 
 @pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.3.0", reason="older NumPy cannot read arrays that 2.3 pickled")
 def test_a_file_of_this_format_is_read() -> None:
-    """Every transition in it is what the naive buffer makes of the same stream, by whatever names it was saved."""
+    """All its transitions equal those of the naive buffer, so renaming attributes cannot silently break old files."""
     buffer = PrioritizedReplayBuffer.load(WRITTEN)
     buffer.check_valid()
     oracle = Oracle(CAPACITY, 2, N_STEPS, 0.9)
@@ -75,7 +75,7 @@ def test_a_file_of_this_format_is_read() -> None:
 
 
 def test_a_file_names_nothing_that_may_be_renamed() -> None:
-    """Of this package only the class and the three functions that stream arrays."""
+    """Of this package, a file names only the buffer class and the three functions that stream arrays."""
     named = set()
 
     class Recorder(pickle.Unpickler):

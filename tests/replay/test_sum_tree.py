@@ -1,4 +1,4 @@
-"""The tree against plain numpy."""
+"""The sum tree against plain NumPy."""
 
 import numpy as np
 import pytest
@@ -10,14 +10,14 @@ CAPACITIES = [1, 2, 3, 16, 17, 257, 1000, 4096, 4097, 65_537, 70_000]
 
 @pytest.mark.parametrize("capacity", CAPACITIES)
 def test_random_writes_against_numpy(capacity):
-    """Also capacities that are no power of two, no multiple of a block, and 1."""
+    """Leaves, sums and searches agree for any capacity, powers of two or not, full nodes or not."""
     rng = np.random.default_rng(capacity)
     tree, naive = SumTree(capacity), np.zeros(capacity)
     for size in (1, 1, 7, 128, 128, 1000):
         indices = rng.integers(0, capacity, size)
         priorities = rng.random(size) * (rng.random(size) < 0.7)
         tree.set(indices, priorities)
-        for index, priority in zip(indices, priorities, strict=True):  # of a repeated index the last stays
+        for index, priority in zip(indices, priorities, strict=True):  # the last of a repeated index counts
             naive[index] = priority
         np.testing.assert_array_equal(tree.leaves, naive)
         np.testing.assert_array_equal(tree.get(indices), naive[indices])
@@ -35,7 +35,7 @@ def test_random_writes_against_numpy(capacity):
 @pytest.mark.parametrize("capacity", [1, 5, 100, 5000])
 @pytest.mark.parametrize("place", ["first", "last", "middle"])
 def test_nothing_or_everything_never_hits_an_empty_leaf(capacity, place):
-    """0, the total and the next floats around them: the only full leaf is the answer to all."""
+    """At 0, at the total and at the floats next to them, the only leaf that is not empty is found."""
     only = {"first": 0, "last": capacity - 1, "middle": capacity // 2}[place]
     tree = SumTree(capacity)
     tree.set(np.array([only]), np.array([0.3]))
@@ -43,13 +43,13 @@ def test_nothing_or_everything_never_hits_an_empty_leaf(capacity, place):
     np.testing.assert_array_equal(tree.find(values), only)
 
 
-@pytest.mark.parametrize("top_size", [1, 4096])  # as many levels as there can be, and two
+@pytest.mark.parametrize("top_size", [1, 4096])  # the most levels possible, and two
 def test_rounding_never_hits_an_empty_leaf(top_size, monkeypatch):
     """
-    Very unequal priorities, drawn just below the end of every node.
+    Very unequal priorities, with values at and next to the end of every node.
 
-    A node's sum and the running sum of its children are added up in different orders and differ in the last bit: what lies
-    between the two belongs to the last child that is not empty, not to the first.
+    A node's sum and the running sum of its children are added up in different orders, so their last bits may differ. A value
+    between the two must find the last child that is not empty, not the first child.
     """
     monkeypatch.setattr(sum_tree, "TOP_SIZE", top_size)
     rng = np.random.default_rng(0)
@@ -68,7 +68,7 @@ def test_rounding_never_hits_an_empty_leaf(top_size, monkeypatch):
 
 
 def test_sums_do_not_drift():
-    """Sums corrected by differences keep the rounding errors of 1e15 for ever; a sum made anew has none."""
+    """Sums updated by differences would keep the rounding errors of 1e15 for ever; recomputed sums do not."""
     tree = SumTree(5000)
     rng = np.random.default_rng(0)
     for _ in range(200):
@@ -97,7 +97,7 @@ def test_a_wrong_priority_is_refused_before_anything_is_written(wrong):
         tree.rebuild(np.array([0.5, wrong]))
     np.testing.assert_array_equal(tree.leaves, before)
     tree.check_valid()
-    tree.set(np.array([1]), np.array([-0.0]))  # is 0
+    tree.set(np.array([1]), np.array([-0.0]))  # -0.0 is accepted as 0
 
 
 @pytest.mark.parametrize("indices", [[-1], [10], [0, 10]])
@@ -116,14 +116,14 @@ def test_bad_capacity_and_empty_tree():
 
 
 def test_one_draw_from_each_stratum():
-    """As many equal priorities as draws: each is drawn exactly once."""
+    """With as many equal priorities as draws, each is drawn exactly once."""
     tree = SumTree(700)
     tree.rebuild(np.ones(700))
     np.testing.assert_array_equal(tree.sample(700, np.random.default_rng(0)), np.arange(700))
 
 
 def test_frequencies_are_proportional():
-    """P(i) = p_i / sum p; stratification makes counts closer to it than independent draws would be."""
+    """P(i) = p_i / sum p. Counts of stratified draws are closer to it than those of independent draws."""
     rng = np.random.default_rng(0)
     priorities = rng.random(5000) * (rng.random(5000) < 0.5)
     tree = SumTree(5000)

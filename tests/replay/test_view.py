@@ -1,4 +1,4 @@
-"""A second learner on one buffer: other rewards, other priorities, other random numbers, the same transitions."""
+"""A second learner on one buffer: the same transitions, but its own rewards, priorities and random numbers."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -32,9 +32,7 @@ def fill(buffer: PrioritizedReplayBuffer, stream: FrameStackStream, count: int, 
 
 @pytest.mark.parametrize(("n_steps", "n_envs"), [(1, 1), (3, 1), (3, 4)])
 def test_each_step_of_a_return_is_mixed(n_steps: int, n_envs: int) -> None:
-    """
-    Against a buffer that was given mixed rewards in the first place. Streams have timeouts and early ends.
-    """
+    """Samples equal those of a buffer that stores the mixed rewards, in streams with timeouts and terminations."""
     alpha = 0.3
     buffer, oracle = (make(FrameStackStream(7, n_envs), n_steps, capacity=64) for _ in range(2))
     learner = buffer.learner(alpha)
@@ -63,7 +61,7 @@ def test_todays_mix_and_not_that_of_recording() -> None:
 
 
 def test_the_buffers_own_samples_know_nothing_of_it() -> None:
-    """The same samples, with a learner beside it or none, whatever the bonus."""
+    """The buffer's own samples do not depend on whether there is a second learner, nor on the bonus."""
     batches = []
     for learner, value in ((False, 0.0), (True, 0.0), (True, 1e6)):
         np.random.seed(3)
@@ -176,7 +174,7 @@ def test_the_same_name_is_the_same_learner() -> None:
 
 
 def resident(buffer: PrioritizedReplayBuffer) -> int:
-    """Bytes of all arrays that a buffer holds."""
+    """Bytes of all arrays in a buffer."""
     arrays, seen, todo = 0, set(), [vars(buffer)]
     while todo:
         each = todo.pop()
@@ -195,7 +193,7 @@ def resident(buffer: PrioritizedReplayBuffer) -> int:
 
 
 def test_memory_grows_by_two_percent_at_most() -> None:
-    """Frames of the real size; what the check before training reckons with grows as little."""
+    """With frames of the real size. The estimate in ``check_memory()`` grows by no more than that either."""
     sizes, needed = [], []
     for learners in (0, 1):
         stream = FrameStackStream(0, n_stack=8, frame_shape=(1, 84, 84))

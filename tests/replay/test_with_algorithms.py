@@ -1,4 +1,4 @@
-"""Under the algorithms of SB3 and sb3-contrib, with real environments in between."""
+"""The buffer in algorithms of SB3 and sb3-contrib."""
 
 import gymnasium as gym
 import numpy as np
@@ -13,7 +13,7 @@ from sb3_breakout.replay import PrioritizedReplayBuffer
 
 
 class Lives(gym.Env):
-    """Random grey images; an episode lasts 7 to 12 steps, one in three is cut by a time limit."""
+    """Random grey images. An episode lasts 7 to 12 steps; a time limit truncates one in three."""
 
     observation_space = spaces.Box(0, 255, (36, 36, 1), np.uint8)
     action_space = spaces.Discrete(3)
@@ -55,7 +55,7 @@ def test_trains(algorithm, n_steps):
 
 @pytest.mark.parametrize("algorithm", [DQN, QRDQN])
 def test_single_steps_have_the_discount_of_the_algorithm(algorithm):
-    """Where nobody tells the buffer, it must not decide: an algorithm prefers the discounts of a batch to its own."""
+    """Without a gamma, the buffer gives no discounts: algorithms would prefer those of the batch to their own gamma."""
     model = algorithm(
         "MlpPolicy",
         "CartPole-v1",
@@ -70,9 +70,9 @@ def test_single_steps_have_the_discount_of_the_algorithm(algorithm):
 
 def test_the_stream_of_a_real_algorithm_equals_sb3s_buffer(tmp_path):
     """
-    DQN on stacked images of three environments: what SB3 hands to a buffer goes into ours and into SB3's own.
+    DQN on stacked images of three environments. All that SB3 passes to its buffer is added to ours and to SB3's.
 
-    Learning goes on twice, once with the observation at hand and once after a reset in the middle of an episode.
+    Training continues twice: first from the last observation, then after a reset in the middle of an episode.
     """
     env = VecFrameStack(DummyVecEnv([Lives] * 3), n_stack=4)
     model = DQN(
@@ -94,7 +94,7 @@ def test_the_stream_of_a_real_algorithm_equals_sb3s_buffer(tmp_path):
     cuts = []
 
     def add_to_both(obs, next_obs, *args):
-        assert obs.strides[1] == 1  # as VecTransposeImage leaves them
+        assert obs.strides[1] == 1  # VecTransposeImage's memory layout
         PrioritizedReplayBuffer.add(ours, obs, next_obs, *args)
         reference.add(obs, next_obs, *args)
 
@@ -105,7 +105,7 @@ def test_the_stream_of_a_real_algorithm_equals_sb3s_buffer(tmp_path):
     cuts = ~reference.dones[before].astype(bool)
     model.learn(60, reset_num_timesteps=True)
     assert cuts.any()
-    reference.timeouts[before] = np.maximum(reference.timeouts[before], cuts)  # what SB3's buffer does not notice
+    reference.timeouts[before] = np.maximum(reference.timeouts[before], cuts)  # SB3's buffer does not notice the reset
     ours.check_valid()
     assert reference.pos == 80 and ours.full
     indices = ours.sample(256).indices
@@ -119,7 +119,7 @@ def test_the_stream_of_a_real_algorithm_equals_sb3s_buffer(tmp_path):
 
 
 def _one(reference: NStepReplayBuffer, step: int, env_index: int):
-    """SB3's own answer for one transition of one environment."""
+    """SB3's sample of one transition of one environment."""
     single = NStepReplayBuffer.__new__(NStepReplayBuffer)
     single.__dict__.update(reference.__dict__)
     single.n_envs = 1

@@ -1,4 +1,4 @@
-"""What the tests of both agents share: small environments under the wrapper, small agents."""
+"""Shared by the tests of ddqn_rnd: small environments under the reward wrapper, and small agents."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,5 +31,5 @@ def trained(steps: int = 200, callback: DualAgentCallback | None = None, **argum
 
 
 def weights(model: DDQN | QLearner) -> np.ndarray:
-    """All weights of an agent, online and target network."""
+    """All weights of an agent's online and target networks."""
     return th.nn.utils.parameters_to_vector(model.policy.parameters()).detach().numpy().copy()

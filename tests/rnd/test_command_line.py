@@ -1,4 +1,4 @@
-"""``--algo ddqn_rnd`` as a user types it."""
+"""``--algo ddqn_rnd`` on RL Zoo's command line."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ RUN = Path("logs", "ddqn_rnd", "CartPole-v1_1")
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Folder and output: one training, its continuation, and three that cannot work, in one process."""
+    """Folder and output of one process: a training, its continuation, two trainings that are refused, and one of PPO."""
     folder = tmp_path_factory.mktemp("ddqn_rnd")
     hyperparams = "CartPole-v1: {{policy: MlpPolicy, n_timesteps: 100, {}}}"
     (folder / "no_callback.yml").write_text(hyperparams.format("vec_env_wrapper: sb3_breakout.rnd.RNDRewardWrapper"))
@@ -85,7 +85,7 @@ def test_enjoy(trained: tuple[Path, str]) -> None:
 
 @pytest.mark.slow
 def test_breakout(tmp_path: Path) -> None:
-    """The shipped section, shortened: games in threads, frame stacks, 84x84 pixels."""
+    """The shipped Breakout section, shortened: games in threads, frame stacks, 84x84 pixels."""
     options = "--env BreakoutNoFrameskip-v4 -n 1600 --eval-freq 800 --eval-episodes 1 --device cpu -params".split()
     small = ["learning_starts:800", "n_envs:2", "buffer_size:3000", "env_kwargs:dict(max_num_frames_per_episode=400)"]
     run(sys.executable, "-m", "rl_zoo3.train", "--algo", "ddqn_rnd", *options, *small, folder=tmp_path)

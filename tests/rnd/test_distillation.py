@@ -1,4 +1,4 @@
-"""The bonus itself: what it says of seen and unseen frames, its scale, its pace, and what it refuses."""
+"""The bonus: its values for seen and unseen frames, its scale, the pace of the predictor, and refused arguments."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def test_bonus_falls_on_what_is_seen_again_and_not_on_the_new(space: spaces.Box)
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int64])
 def test_observations_of_other_types(dtype: type) -> None:
-    """MuJoCo's are float64."""
+    """MuJoCo's observations are float64."""
     rnd = make(spaces.Box(-100, 100, (6,), dtype), update_proportion=1.0)
     for seed in range(3):
         seen = (100 * np.random.default_rng(seed).random((4, 6))).astype(dtype)
@@ -50,7 +50,7 @@ def test_observations_of_other_types(dtype: type) -> None:
 
 
 def test_layers_as_in_the_paper() -> None:
-    """Target: trunk and a linear layer; predictor: two layers more. All orthogonal, the target never trained."""
+    """The predictor has two more linear layers than the target. All layers start orthogonal; the target is never trained."""
     rnd = make(IMAGE)
     linear = {
         name: [m for m in getattr(rnd, name).modules() if isinstance(m, th.nn.Linear)] for name in ("target", "predictor")
@@ -72,13 +72,13 @@ def test_layers_as_in_the_paper() -> None:
 
 @pytest.mark.parametrize("n_envs", [1, 2, 8])
 def test_pace_of_the_predictor_does_not_depend_on_the_number_of_environments(n_envs: int) -> None:
-    """A quarter of 512 frames in batches of 8: 16 updates, give or take the draw."""
+    """A quarter of 512 frames, drawn at random, in batches of 8: about 16 updates."""
     rnd = make(n_envs=n_envs, update_proportion=0.25)
     for seed in range(512 // n_envs):
         rnd.observe(frames(VECTOR, n_envs, seed))
     updates = int(rnd.optimizer.state_dict()["state"][0]["step"])
     assert 11 <= updates <= 21
-    assert rnd.frame_statistics.count == pytest.approx(512, abs=1e-3)  # every frame, once
+    assert rnd.frame_statistics.count == pytest.approx(512, abs=1e-3)  # every frame counted once
     assert rnd.return_statistics.count == pytest.approx(512, abs=1e-3)
 
 
@@ -99,7 +99,7 @@ def test_whitening_by_hand() -> None:
 
 
 def test_scale_is_the_deviation_of_the_discounted_return(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bonus 1 throughout with gamma 0.5: returns 1, 1.5, 1.75, of every environment."""
+    """With a constant bonus of 1 and gamma 0.5, the returns of every environment are 1, 1.5 and 1.75."""
     rnd = make(n_envs=2, gamma=0.5)
     monkeypatch.setattr(rnd, "bonus", lambda given: np.ones(len(given), np.float32))
     for seed in range(3):
@@ -117,7 +117,7 @@ def test_no_bonus_and_no_training_before_there_is_a_scale() -> None:
 
 
 def test_scaled_returns_keep_their_size() -> None:
-    """Each step a new frame: the discounted return of the scaled bonus has a deviation near 1."""
+    """With a new frame at each step, the discounted return of the scaled bonus has a standard deviation near 1."""
     rnd = make(n_envs=4, initial_steps=200, learning_rate=1e-4)
     returns, collected = np.zeros(4), []
     for seed in range(1000):
@@ -143,7 +143,7 @@ def test_state_comes_back() -> None:
 
 def test_state_of_another_frame_size() -> None:
     state = make(IMAGE).state_dict()
-    larger = make(spaces.Box(0, 255, (37, 37, 1), np.uint8))  # after the convolutions as large as 36
+    larger = make(spaces.Box(0, 255, (37, 37, 1), np.uint8))  # the convolutions give the same size as for 36
     with pytest.raises(ValueError, match=r"for frames of shape \(1, 36, 36\), not \(1, 37, 37\)"):
         larger.load_state_dict(state)
 

@@ -1,4 +1,4 @@
-"""Two agents on one buffer: who acts, who learns from what, what neither can do to the other."""
+"""Two agents on one buffer: which one acts, what each learns from, and that they do not influence each other's learning."""
 
 from itertools import islice
 from typing import Any
@@ -24,7 +24,7 @@ LEFT = 0
 
 
 def learn_by_hand(bonus: float) -> tuple[DDQN, QLearner]:
-    """Both agents on the same random transitions, with one bonus throughout."""
+    """Train both agents on the same random transitions, with a constant bonus."""
     stream = FrameStackStream(4, n_envs=2, frame_shape=(6,), dtype=np.float32)
     env = corridors()
     model = agent(env, learning_starts=0, n_steps=3)
@@ -81,7 +81,7 @@ def test_target_network_of_the_explorer_is_copied_when_the_models_is() -> None:
     trained(200, callback, target_update_interval=20, gradient_steps=1)
     networks = callback.explorer.policy.q_net, callback.explorer.policy.q_net_target
     online, target = (th.nn.utils.parameters_to_vector(each.parameters()).detach() for each in networks)
-    assert 0.0 < (online - target).abs().max() < 0.01  # a few steps of Adam (2.5e-4) ago, not all of them
+    assert 0.0 < (online - target).abs().max() < 0.01  # copied a few steps of Adam (2.5e-4) ago, not at the start
 
 
 def test_alpha_follows_its_schedule_and_the_samples_follow_alpha() -> None:
@@ -93,14 +93,14 @@ def test_alpha_follows_its_schedule_and_the_samples_follow_alpha() -> None:
             mixes.append((self.num_timesteps, self.view.reward_mix))
 
     trained(400, Watched(alpha_initial=0.8, alpha_final=0.2, alpha_fraction=0.5), train_freq=1)
-    seen = dict(mixes)  # learning starts at 40, so alpha falls over the first 180 steps from there
+    seen = dict(mixes)  # alpha falls over the 180 steps after learning starts, at 40
     assert seen[42] == pytest.approx(0.8 - 0.6 * 2 / 180)
     assert seen[100] == pytest.approx(0.8 - 0.6 * 60 / 180)
     assert seen[220] == pytest.approx(0.2) and seen[400] == pytest.approx(0.2)
 
 
 def test_no_training_is_without_its_bonus() -> None:
-    """Of 80 steps 40 learn, and alpha falls over 8 of them. Over the first 8 of all it would be 0 before the first update."""
+    """Learning starts at step 40 of 80; alpha falls over the next 8. From step 0 on, it would be 0 before the first update."""
     mixes: list[float] = []
 
     class Watched(DualAgentCallback):
@@ -149,7 +149,7 @@ def test_variants_run(arguments: dict[str, Any]) -> None:
 
 
 def test_images_in_stacks_and_a_plain_ddqn() -> None:
-    """Frames as RL Zoo stacks them, the bonus below; any DDQN will do."""
+    """The bonus wrapper below VecFrameStack, as in RL Zoo. The callback works with any DDQN."""
     env = VecFrameStack(corridors(make=lambda: Corridor("image")), 2)
     model = DDQN("CnnPolicy", env, learning_starts=20, buffer_size=200, batch_size=4, device="cpu").learn(
         60, DualAgentCallback()

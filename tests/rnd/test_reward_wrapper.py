@@ -1,4 +1,4 @@
-"""The wrapper: nothing at all where nobody activated it, the right frame's bonus where somebody did."""
+"""The reward wrapper: without effect until it is activated, then the bonus of the right frame."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def test_normalized_rewards_below_the_bonus() -> None:
 @pytest.mark.parametrize("reward", ["extrinsic", "combined"])
 @pytest.mark.parametrize("observation", ["vector", "image"])
 def test_passive_bit_for_bit(reward: str, observation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No forward pass, no network, no random number, the same objects handed on."""
+    """A passive wrapper builds no network, draws no random number and changes nothing it passes on."""
     monkeypatch.setattr(RND, "__init__", lambda *_, **__: pytest.fail("networks were built"))
     plain = make_vec_env(lambda: Corridor(observation), 3)
     wrapped = RNDRewardWrapper(make_vec_env(lambda: Corridor(observation), 3), reward=reward)
@@ -57,7 +57,7 @@ def test_bonus_beside_an_unchanged_reward() -> None:
 
 
 def test_combined_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Alpha 0.25, extrinsic 0 or 1, intrinsic 2: combined is 0.5 or 1.25."""
+    """With alpha 0.25, extrinsic rewards 0 or 1 and an intrinsic reward of 2, the combined reward is 0.5 or 1.25."""
     env = corridors(active=True, reward="combined", alpha=0.25)
     monkeypatch.setattr(env.rnd, "observe", lambda frames: (np.ones(2, np.float32), np.full(2, 2.0, np.float32)))
     rewards = np.concatenate([step[1] for step in play(env, 100)[1:]])
@@ -65,7 +65,7 @@ def test_combined_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_end_of_an_episode_is_judged_by_its_last_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a done the observation is already the next episode's first; the bonus is for where the step led to."""
+    """After a done the observation belongs to the next episode. The bonus must be that of the terminal observation."""
     env = corridors(n_envs=1, active=True)
     seen: list[np.ndarray] = []
     original = env.rnd.observe  # type: ignore[union-attr]
@@ -101,7 +101,7 @@ def test_statistics_once_per_collected_step() -> None:
 
 @pytest.mark.parametrize("active", [True, False])
 def test_ppo_with_the_combined_reward(active: bool) -> None:
-    """Activated at once, or by the callback (as in RL Zoo, where the same wrapper is around the evaluation)."""
+    """Activated on construction, or by the callback, as in RL Zoo, which wraps the evaluation environments too."""
     env = corridors(reward="combined", active=active)
     model = PPO("MlpPolicy", env, n_steps=32, batch_size=32, n_epochs=1, seed=0, device="cpu")
     model.learn(128, callback=None if active else RNDCallback())

@@ -1,4 +1,4 @@
-"""Everything that explores is in every model file, and comes back when training goes on."""
+"""Explorer and bonus are in every model file, and are restored when training continues."""
 
 import copy
 from pathlib import Path
@@ -24,7 +24,7 @@ def same(one: object, other: object) -> bool:
 
 
 class Attached(DualAgentCallback):
-    """Notes what both agents start a training with."""
+    """Records the parameters of both agents at the start of training."""
 
     def _on_training_start(self) -> None:
         super()._on_training_start()
@@ -45,7 +45,7 @@ def test_training_goes_on_with_all_of_it(tmp_path: Path) -> None:
     loaded.learn(200, callback=callback, reset_num_timesteps=False)
     assert same(callback.start, end)
     assert callback.start_steps == 200 and loaded.num_timesteps == 400
-    assert loaded.replay_buffer.size() == 200  # of two environments
+    assert loaded.replay_buffer.size() == 200  # per environment
     assert loaded.rnd is loaded.env.rnd and loaded.rnd.n_frames == 400
     assert not same(loaded.get_parameters()["rnd"], end["rnd"])
     loaded.replay_buffer.check_valid()
@@ -112,7 +112,7 @@ def test_parameters_of_a_model_without_explorer(tmp_path: Path) -> None:
 def test_a_second_training_in_the_same_process_goes_on_too() -> None:
     model = trained(100)
     end = copy.deepcopy(model.get_parameters())
-    callback = Attached()  # builds an explorer of its own, which takes over the other's weights
+    callback = Attached()  # builds a new explorer, which takes over the weights of the last one
     model.learn(100, callback=callback, reset_num_timesteps=False)
     assert same(callback.start, end)
     assert model.explorer is callback.explorer
@@ -136,7 +136,7 @@ def test_bonus_of_another_frame_size(tmp_path: Path) -> None:
 def test_export_is_a_model_of_its_own(tmp_path: Path) -> None:
     callback = DualAgentCallback(save_path=str(tmp_path))
     trained(100, callback)
-    callback.on_training_end()  # RL Zoo does that a second time
+    callback.on_training_end()  # RL Zoo calls it a second time
     watched = DDQN.load(tmp_path / "exploration_agent.zip")
     assert same(watched.policy.state_dict(), callback.explorer.policy.state_dict())
     observation = Corridor().reset()[0]

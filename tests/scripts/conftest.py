@@ -1,4 +1,4 @@
-"""How the tests call a script: in this process, as if it had been typed."""
+"""Runs scripts in this process, as on the command line."""
 
 import runpy
 import sys
@@ -14,7 +14,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 @contextmanager
 def suppress_success() -> Iterator[None]:
-    """Click ends every command with SystemExit."""
+    """Click ends every command with SystemExit. Only failures are raised."""
     try:
         yield
     except SystemExit as end:

@@ -1,4 +1,4 @@
-"""``scripts/evaluate.py``: what it prints, and what it refuses."""
+"""``scripts/evaluate.py``: its output, and refused arguments."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""``scripts/record_videos.py``: which files it makes, and which it leaves alone."""
+"""``scripts/record_videos.py``: which files it writes, and which it leaves alone."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def bulk(script, checkpoint):
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every file, with its time of change and size."""
+    """Modification time and size of every file."""
     return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*.[mp]*")}
 
 
@@ -53,11 +53,11 @@ def test_bulk_makes_videos_and_folders_of_frames(bulk, tmp_path, capsys):
         assert {path.name for path in (folder / name).iterdir()} == {f"{number}.png" for number in range(count)}
         assert f"{name}.mp4: {count} frames, score 0, seed {int(name[-1]) - 1}\n" in said
     first, second = ((folder / f"bulk_trained_agent_{k}.mp4").read_bytes() for k in (1, 2))
-    assert first != second  # another seed, another game
+    assert first != second  # different seeds, different games
 
 
 def test_bulk_goes_on_where_it_was(bulk, tmp_path, capsys):
-    """Also with more videos than before; what is half there is recorded again, and the same."""
+    """A repeated command continues, also with more videos. An unfinished video is recorded again, with the same content."""
     bulk()
     folder = tmp_path / "bulk_videos"
     video = folder / "bulk_trained_agent_1.mp4"
@@ -190,5 +190,5 @@ def test_what_does_not_fit_the_agent_is_said(script, checkpoint, tmp_path, capsy
     [(20, 30, 6), (3, 50, 2), (1, 50, 1), (7, 30, 2), (5, 30, 2), (20, 0, 0), (20, 100, 20), (1, 49, 0), (200, 0.5, 1)],
 )
 def test_share_of_the_random_agent(total, percent, expected):
-    """A half is rounded up, where Python's round() would make 2.5 a 2."""
+    """Halves are rounded up. Python's round() would turn 2.5 into 2."""
     assert number_random(total, percent) == expected

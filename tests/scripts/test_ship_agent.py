@@ -1,4 +1,4 @@
-"""``scripts/ship_agent.py``: what is shipped plays like the original, and says where it comes from."""
+"""``scripts/ship_agent.py``: a shipped agent acts like the original, and its settings and scores come with it."""
 
 import json
 
@@ -26,7 +26,7 @@ def model():
 
 @pytest.fixture
 def runs(tmp_path, model):
-    """Folders of a training that was continued once, as RL Zoo leaves them; the second has the model."""
+    """RL Zoo's two run folders of a training that was continued once; the second has the model."""
     folders = [tmp_path / "logs" / "ddqn_per" / f"{GAME}_{number}" for number in (1, 2)]
     for number, folder in enumerate(folders):
         (folder / GAME).mkdir(parents=True)
@@ -52,7 +52,7 @@ def test_ships_the_network_and_says_where_it_comes_from(script, runs, model, tmp
     states = np.random.default_rng(0).integers(256, size=(50, 2, 84, 84), dtype=np.uint8)
     np.testing.assert_array_equal(small.predict(states, deterministic=True)[0], model.predict(states, deterministic=True)[0])
 
-    assert load_results(str(shipped))["r"].tolist() == [0.0, 1.0]  # games of both runs, in their order
+    assert load_results(str(shipped))["r"].tolist() == [0.0, 1.0]  # the games of both runs, in order
     settings = yaml.safe_load((shipped / GAME / "args.yml").read_text())
     assert (settings["seed"], settings["log_folder"], settings["uuid"]) == (3, "logs", False)
     assert not [path for path in shipped.rglob("*") if path.is_file() and b"somewhere" in path.read_bytes()]

@@ -1,4 +1,4 @@
-"""``scripts/train_dqn.py``: the original's flags in RL Zoo's words."""
+"""``scripts/train_dqn.py``: the original's flags become options of RL Zoo."""
 
 import ast
 import shlex
@@ -18,7 +18,7 @@ STOP = "stable_baselines3.common.callbacks.StopTrainingOnMaxEpisodes"
 
 @pytest.fixture
 def zoo_options(script, monkeypatch, capsys):
-    """The options that RL Zoo's ``train()`` is called with; they are also what is printed."""
+    """Returns the options that the script passes to RL Zoo's ``train()``, and checks that it prints the same."""
     seen = []
     monkeypatch.setitem(sys.modules, "rl_zoo3", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "rl_zoo3.train", SimpleNamespace(train=lambda: seen.append(sys.argv[1:])))
@@ -34,14 +34,14 @@ def zoo_options(script, monkeypatch, capsys):
 
 
 def callbacks(options):
-    """What ``-params`` says about callbacks, as RL Zoo reads it."""
+    """The callbacks in ``-params``, as RL Zoo parses them."""
     (word,) = [word for word in options if word.startswith("callback:")]
     return ast.literal_eval(word.removeprefix("callback:"))
 
 
 @pytest.fixture
 def recording(tmp_path):
-    """A file of hyperparameters that records gameplay and does something else too."""
+    """Writes a hyperparameter file with two callbacks, one of which records gameplay, and returns them."""
     own = ["mine.Callback", {"sb3_breakout.gameplay.Recorder": {"every": 10}}]
     (tmp_path / "mine.yml").write_text(yaml.dump({"BreakoutNoFrameskip-v4": {"callback": own, "n_envs": 3}}))
     return own
@@ -81,7 +81,7 @@ def test_buffer_and_checkpoints(zoo_options):
     ("options", "per_game"), [((), 4), (("-params", "n_envs:5"), 20), (("-conf", "ddqn_per_original"), 100)]
 )
 def test_episodes_are_counted_over_all_games(zoo_options, options, per_game):
-    """SB3's callback counts them per game: 32 games in our YAML, one in the original's preset."""
+    """SB3's callback counts episodes per game. Our YAML file has 32 games, the preset of the original one."""
     assert callbacks(zoo_options("--max_episodes", 100, *options))[-1] == {STOP: {"max_episodes": per_game, "verbose": 1}}
 
 

@@ -1,4 +1,4 @@
-"""The agent that the videos are of."""
+"""The agent of most of the videos."""
 
 from collections.abc import Callable
 

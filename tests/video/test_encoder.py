@@ -1,4 +1,4 @@
-"""Video files are whole, or an error says why there is none."""
+"""Either a video file is complete, or an error says why there is none."""
 
 from pathlib import Path
 
@@ -51,13 +51,13 @@ def test_an_encoder_that_fails_is_an_error_that_says_why(tmp_path, monkeypatch, 
     monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: str(broken))
     with pytest.raises(OSError, match=fault):
         with open_video(tmp_path / "game.mp4", 160, 256, 30) as video:
-            for _ in range(20):  # more than a pipe holds
+            for _ in range(20):  # more than fit into the pipe
                 video.write(np.zeros((256, 160, 3), np.uint8))
     assert list(tmp_path.iterdir()) == [broken]
 
 
 def test_a_file_that_lacks_pictures_is_an_error(tmp_path):
-    """The index at its beginning says how many there should be: only who reads them sees that the rest was cut off."""
+    """The index at the start of a file gives the number of pictures. Only reading them shows that the file was cut off."""
     path = tmp_path / "noise.mp4"
     noise = np.random.default_rng(0).integers(256, size=(30, 64, 64, 3), dtype=np.uint8)
     with open_video(path, 64, 64, 30, lossless=True) as video:

@@ -1,4 +1,4 @@
-"""Videos: the game that was played, in files that players open, whole or not at all."""
+"""Videos show the game that was played, common players open them, and a file is complete or absent."""
 
 import os
 import re
@@ -48,7 +48,7 @@ class Raising:
 
 @pytest.fixture(scope="module")
 def recorded(random_agent, tmp_path_factory) -> tuple[Path, list[Moment]]:
-    """A video with its folder of frames, and the moments of the same game."""
+    """A video with its folder of frames, and the moments of the same game played again."""
     path = tmp_path_factory.mktemp("videos") / "game.mp4"
     game = dict(seed=1, max_steps=STEPS)
     last = record_video(random_agent(1), path, with_frames=True, scale=1, **game)
@@ -59,7 +59,7 @@ def recorded(random_agent, tmp_path_factory) -> tuple[Path, list[Moment]]:
 
 @pytest.mark.parametrize("protocol", STICKINESS)
 def test_the_actions_of_a_video_play_the_same_game_again(random_agent, protocol):
-    """Screen by screen, point by point, in a bare emulator: so nothing that was executed is missing from the video."""
+    """In a bare emulator they give the same screens and scores, so the video shows every action that was executed."""
     moments = list(play_game(random_agent(0), protocol=protocol, noop_max=0, seed=5))
     plain = gym.make("BreakoutNoFrameskip-v4", repeat_action_probability=STICKINESS[protocol])
     screen, _ = plain.reset(seed=5)
@@ -96,7 +96,7 @@ def test_a_game_is_cut_at_the_limit(random_agent):
 
 
 def test_an_agent_with_a_memory_is_handed_its_state(random_agent):
-    """As by ``evaluate_policy``, for recurrent policies: the state it returned, and where episodes start."""
+    """As in ``evaluate_policy``, a recurrent policy gets the state it returned, and the starts of episodes."""
 
     class Remembering(Raising):
         def predict(self, observation, state=None, episode_start=None, deterministic=False):
@@ -106,7 +106,7 @@ def test_an_agent_with_a_memory_is_handed_its_state(random_agent):
 
     starts = []
     list(play_game(Remembering(random_agent(0), 0), max_steps=STEPS))
-    assert starts[0] and 1 < sum(starts) < len(starts)  # the first step, and a life's first
+    assert starts[0] and 1 < sum(starts) < len(starts)  # at the start and after a lost life
 
 
 def test_the_file_is_what_browsers_play(recorded):
@@ -129,8 +129,8 @@ def test_the_video_shows_what_was_played(recorded):
     played = np.array([annotate(moment, 1) for moment in moments], dtype=np.float32)
     for number, picture in enumerate(decoded):
         differences = np.abs(played - picture).mean(axis=(1, 2, 3))
-        assert differences[number] < 3 and differences.argmin() == number  # its own picture, not one before or after
-        lit = played[number].max(axis=2) > 190  # the ball, the paddle, the text: few pixels
+        assert differences[number] < 3 and differences.argmin() == number  # not the picture before or after
+        lit = played[number].max(axis=2) > 190  # ball, paddle and text: few pixels
         assert picture.max(axis=2)[lit].mean() > 150
 
 
@@ -148,7 +148,7 @@ def test_text_lies_below_the_screen(scale):
     moment = Moment(7, screen, "LEFT", 3.0, 5)
     picture = annotate(moment, scale)
     assert (picture.shape, picture.dtype) == ((256 * scale, 160 * scale, 3), np.uint8)
-    for row, column in np.ndindex(scale, scale):  # nearest neighbour: each pixel a square
+    for row, column in np.ndindex(scale, scale):  # nearest neighbour: each pixel becomes a square
         np.testing.assert_array_equal(picture[row : 210 * scale : scale, column::scale], screen)
     others = [dict(number=8), dict(lives=4), dict(action="RIGHT"), dict(score=4.0)]
     for line, other in zip([0, 0, 1, 2], others, strict=True):
@@ -165,7 +165,7 @@ def test_bars_show_which_action_is_best():
         values = {"NOTHING": 1.0, "FIRE": 1.0, "RIGHT": 1.0, "LEFT": 1.0} | {best: 2.0}
         changed = annotate(moment._replace(q_values=values)) != plain
         heights = changed[: (256 - 9) * 3].any(axis=2).sum(axis=0).reshape(160, 3).max(axis=1)
-        assert heights[column : column + 13].min() == heights.max() > 60  # the others lie on the ground
+        assert heights[column : column + 13].min() == heights.max() > 60  # the other bars have height 0
         assert np.flatnonzero(heights > 6).tolist() == list(range(column, column + 14))
     assert (annotate(moment._replace(q_values=dict.fromkeys("ABCDEFGHIJKLMNOPQR", 0.0))) != plain).any()
 
@@ -178,7 +178,7 @@ def test_q_values_are_those_of_the_states_shown():
     chosen = [moment for moment in moments if moment.q_values is not None]
     assert len(chosen) > STEPS // 2
     assert all(max(moment.q_values, key=moment.q_values.get) == moment.action for moment in chosen)
-    assert moments[0].q_values is None  # FIRE, which a wrapper presses
+    assert moments[0].q_values is None  # FIRE, pressed by the wrapper
 
 
 def test_strip_shows_the_recent_td_errors():
@@ -187,16 +187,16 @@ def test_strip_shows_the_recent_td_errors():
     assert picture.shape == (272 * 2, 160 * 2, 3)
     np.testing.assert_array_equal(picture[: 256 * 2], annotate(moment, scale=2))
     bars = picture[256 * 2 :, 152 * 2 : 156 * 2]  # a column for each moment
-    assert bars.any(axis=2).sum(axis=0).tolist() == [14, 14, 0, 0, 28, 28, 28, 28]  # square roots; 1 and more are full
+    assert bars.any(axis=2).sum(axis=0).tolist() == [14, 14, 0, 0, 28, 28, 28, 28]  # heights are square roots, full from 1 on
     assert (bars[-1, 6:] == (230, 159, 0)).all() and (bars[-1, [0, 4]] == (86, 180, 233)).all()
     others = [(0.25, float("nan"), 9.0, 1.1), (0.25, float("nan"), 9.0, float("nan"))]
-    for other in others:  # the number
+    for other in others:  # only the number changes
         changed = (annotate(moment._replace(td_errors=other), scale=2) != picture).any(axis=(0, 2))
         assert changed[: 76 * 2].any() and not changed[76 * 2 : 155 * 2].any()
 
 
 def test_td_errors_are_those_of_the_steps_shown():
-    """From the Q-values of the pictures alone: no n-step returns, one network, no reward but for a brick."""
+    """They equal one-step errors from the Q-values shown: online network only, and a reward of at most 1 per step."""
     env = evaluation_env(n_envs=1, max_steps=STEPS)
     model = DDQN("CnnPolicy", env, buffer_size=10, seed=0, device="cpu")
     env.close()
@@ -207,7 +207,7 @@ def test_td_errors_are_those_of_the_steps_shown():
         assert np.isnan(error) == (moment.q_values is None)
         assert len(following.td_errors) == min(len(moment.td_errors) + 1, 80)
         if following.lives < moment.lives:
-            assert error == pytest.approx(abs(moment.q_values[moment.action]), abs=1e-5)  # nothing is to come
+            assert error == pytest.approx(abs(moment.q_values[moment.action]), abs=1e-5)  # terminal: no reward follows
             checked += 100
         elif moment.q_values and following.q_values:
             reward = np.sign(following.score - moment.score)
@@ -289,7 +289,7 @@ video.onerror = () => say(`error,${video.error.message}`);
 
 @pytest.fixture
 def heard() -> Iterator[tuple[int, SimpleQueue[list[str]]]]:
-    """A port of this machine, and what a page says there."""
+    """A port of this machine, and the queue of what a page sends there."""
     said: SimpleQueue[list[str]] = SimpleQueue()
 
     class Listener(BaseHTTPRequestHandler):
@@ -312,7 +312,7 @@ def test_a_browser_plays_it(recorded, tmp_path, heard):
     shutil.copy(path, tmp_path / "game.mp4")
     (tmp_path / "page.html").write_text(PAGE.replace("PORT", str(port)))
     quiet = "--disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
-    own = ["--headless", "--no-sandbox", f"--user-data-dir={tmp_path / 'user'}", "--remote-debugging-port=0"]  # so it stays
+    own = ["--headless", "--no-sandbox", f"--user-data-dir={tmp_path / 'user'}", "--remote-debugging-port=0"]  # stays open
     command = ["chromium", *quiet, *own, (tmp_path / "page.html").as_uri()]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "HOME": str(tmp_path)}) as browser:
         try:
@@ -322,4 +322,4 @@ def test_a_browser_plays_it(recorded, tmp_path, heard):
             browser.terminate()
     assert size == "160x256"
     assert float(duration) == pytest.approx(len(moments) / 30, abs=0.01)
-    assert time == "1" and int(ready) >= 2  # HAVE_CURRENT_DATA: the picture at that time has been decoded
+    assert time == "1" and int(ready) >= 2  # HAVE_CURRENT_DATA: that picture has been decoded

@@ -1,4 +1,4 @@
-"""TD errors for videos, against formulas that are written out once more."""
+"""TD errors for videos, against formulas written out here."""
 
 import gymnasium as gym
 import numpy as np
@@ -20,7 +20,7 @@ STEP = dict(
 @pytest.mark.parametrize("terminated", [False, True])
 def test_expected_returns(terminated: bool) -> None:
     model = DDQN("MlpPolicy", gym.make("CartPole-v1"), buffer_size=10, gamma=GAMMA, seed=1, device="cpu")
-    with th.no_grad():  # nobody asks an old target network
+    with th.no_grad():  # the target network must not be used
         model.q_net_target.q_net[-1].bias.fill_(100.0)
     now, then = model.policy.q_values(STEP["obs"])[0], model.policy.q_values(STEP["next_obs"])[0]
     target = 0.5 if terminated else 0.5 + GAMMA * then.max()

@@ -1,4 +1,4 @@
-"""How the tests type commands: in a process and a folder of their own."""
+"""Runs commands for the tests, each in its own process and in a given folder."""
 
 import atexit
 import multiprocessing
@@ -17,7 +17,7 @@ ENJOY = (sys.executable, "-m", "rl_zoo3.enjoy")
 RECORD_VIDEO = (sys.executable, "-m", "rl_zoo3.record_video")
 RL_ZOO3 = str(Path(sys.executable).with_name("rl_zoo3"))  # the console command of this environment
 
-# Several invocations of the Zoo's train() in one process, each followed by a line with how it ended
+# Calls the Zoo's train() several times in one process, and prints how each call ended
 TRAIN_SEVERAL = """
 import json, sys
 from rl_zoo3.train import train
@@ -31,27 +31,27 @@ for arguments in json.loads(sys.argv[1]):
 """
 
 TIMEOUT = 1800  # seconds
-# Forks of a fresh interpreter that has imported what takes long, and has run nothing
+# Forks processes from a fresh interpreter that has only imported the modules that take long to import
 WARM = multiprocessing.get_context("forkserver")
 WARM.set_forkserver_preload(["torch._dynamo", "rl_zoo3.exp_manager", "sb3_breakout.gameplay.collect.collection"])
 
 
 def run(*command: str | Path, folder: Path, code: int = 0, **environment: str) -> str:
     """
-    Type a command and wait for its end.
+    Run a command and wait for its end.
 
-    :param command: what is typed; this environment's Python is started by :func:`start`, anything else as in a shell
-    :param folder: where
-    :param code: the exit code that it must have
+    :param command: words of the command; :func:`start` runs this environment's Python, ``subprocess`` anything else
+    :param folder: working directory
+    :param code: expected exit code
     :param environment: additional environment variables
-    :return: its output, stdout and stderr together
+    :return: output of the command, stdout and stderr together
     """
     words = [str(word) for word in command]
     with tempfile.NamedTemporaryFile("r+") as output:
         if words[0] == sys.executable:
             process = start(*words, folder=folder, output=Path(output.name), **environment)
             process.join(TIMEOUT)
-            process.kill()  # does nothing if it has ended
+            process.kill()  # no effect if it has ended
             process.join()
             exit_code = process.exitcode
         else:
@@ -66,33 +66,33 @@ def run(*command: str | Path, folder: Path, code: int = 0, **environment: str) -
 
 def start(*command: str | Path, folder: Path, output: Path = Path(os.devnull), **environment: str) -> BaseProcess:
     """
-    Type a command that begins with this environment's Python and go on. It is a fork of an interpreter that has imported
-    PyTorch and RL Zoo, and nothing else: importing them takes longer than most of these commands do.
+    Start a command that begins with this environment's Python, without waiting for it. It runs in a fork of an interpreter
+    that has already imported PyTorch and RL Zoo, since importing them takes longer than most of these commands.
 
-    :param command: what is typed
-    :param folder: where
+    :param command: words of the command
+    :param folder: working directory
     :param output: file for stdout and stderr
     :param environment: additional environment variables
-    :return: the process, the first of its own session
+    :return: the process, leader of its own session
     """
     words = [str(word) for word in command]
     assert words[0] == sys.executable
     process = WARM.Process(target=_python, args=(words[1:], folder, variables(environment), output))
     process.start()
-    atexit.register(process.kill)  # before multiprocessing waits for it: a failed test leaves it running
+    atexit.register(process.kill)  # else multiprocessing would wait at exit for the process of a failed test
     return process
 
 
 def variables(environment: dict[str, str]) -> dict[str, str]:
     """
     :param environment: additional environment variables
-    :return: all
+    :return: all environment variables of a command
     """
     return {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", **environment}
 
 
 def _python(words: list[str], folder: Path, environment: dict[str, str], output: Path) -> None:
-    """What ``python`` does with the words that follow it."""
+    """Run the words after ``python`` as the interpreter would."""
     os.setsid()
     descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):

@@ -1,4 +1,4 @@
-"""Names of hyperparameters: everything that is read is accepted, everything else refused."""
+"""Checks of hyperparameters: all names that are read are accepted, all others and wrong values are refused."""
 
 from pathlib import Path
 from pkgutil import resolve_name
@@ -39,7 +39,7 @@ def test_presets_are_found_by_their_bare_name(tmp_path: Path, monkeypatch: pytes
     preset = hyperparameter_file("ddqn_per", "ddqn_per_original")
     assert Path(preset).is_file()
     assert hyperparameter_file("ddqn_per", "ddqn_per_original.yml") == preset
-    # The user's own files and packages come first
+    # The user's own files and packages take precedence
     assert hyperparameter_file("ddqn_per", "mine.yml") == "mine.yml"
     assert hyperparameter_file("ddqn_per", "my_package.hyperparams") == "my_package.hyperparams"
     (tmp_path / "ddqn_per_original.yml").touch()
@@ -133,13 +133,13 @@ def test_text_that_is_no_number():
 def test_options_that_the_zoo_would_ignore(n_timesteps: int, save_freq: int):
     with pytest.raises(ValueError, match=r"(-n|--save-freq) must be .*at least 1, .*received"):
         check_command_line(n_timesteps, save_freq)
-    check_command_line(-1, -1)  # neither given
+    check_command_line(-1, -1)  # the defaults
     check_command_line(10, 10)
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_a_training_that_ends_before_learning_starts(algo: str):
-    """Given or left to the constructor, which has 10,000."""
+    """``learning_starts`` is given, or is the constructor's default of 10,000."""
     algorithm_class = resolve_name(ALGORITHMS[algo])
     for given, n_timesteps in (({"learning_starts": 1e2}, 100), ({}, 10_000)):
         with pytest.raises(ValueError, match=f"{algo}: a training of {n_timesteps} steps .* learning_starts={n_timesteps}"):

@@ -1,4 +1,4 @@
-"""What a user types: train, continue, optimize, enjoy, record_video; short trainings on CartPole-v1 and one on Breakout."""
+"""RL Zoo's commands: train, continue, optimize, enjoy and record_video, with short trainings on CartPole-v1 and Breakout."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ BREAKOUT = ("--env", "BreakoutNoFrameskip-v4", "-f", "logs")
 
 @pytest.fixture(scope="module")
 def cartpole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Folder and output of one training with most of the options that RL Zoo has."""
+    """Folder and output of a training with most of RL Zoo's options."""
     folder = tmp_path_factory.mktemp("cartpole")
     command = "-n 608 --seed 1 --device cpu -P -tb board --save-freq 200 --save-replay-buffer --eval-freq 300".split()
     output = run(*TRAIN, *CARTPOLE, *command, "-params", "learning_starts:100", "batch_size:16", folder=folder)
@@ -31,7 +31,7 @@ def cartpole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture(scope="module")
 def breakout(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Folder and output of a training on the game, with one of our presets, too short to learn anything."""
+    """Folder and output of a short training on Breakout with one of our presets."""
     folder = tmp_path_factory.mktemp("breakout")
     preset = ("-conf", "ddqn_per_original", "--eval-freq", "100000", "-n", "400")
     small = ("-params", "learning_starts:300", "gradient_steps:1", "batch_size:8", "buffer_size:1000")
@@ -46,8 +46,8 @@ def test_training_writes_what_the_zoo_writes(cartpole: tuple[Path, str]):
     assert written >= {"CartPole-v1.zip", "best_model.zip", "evaluations.npz", "replay_buffer.pkl", *checkpoints}
     assert output.count("Eval num_timesteps=") == 2
     config = yaml.unsafe_load((run_folder / "CartPole-v1" / "config.yml").read_text())
-    assert config["learning_starts"] == 100  # -params
-    assert config["buffer_size"] == 100_000  # the section CartPole-v1 of our YAML, which no option named
+    assert config["learning_starts"] == 100  # from -params
+    assert config["buffer_size"] == 100_000  # from section CartPole-v1 of our YAML file, found without -conf
 
 
 def test_progress_where_output_is_no_terminal(cartpole: tuple[Path, str]):
@@ -106,7 +106,7 @@ def test_optimize_completes_all_trials_and_trains_with_one_of_them(tmp_path: Pat
 
     (config,) = (tmp_path / "logs" / "ddqn_per").glob("*/CartPole-v1/config.yml")
     loaded = yaml.unsafe_load(config.read_text())
-    assert loaded["replay_buffer_kwargs"]["n_stack"] == 1  # not searched: as in the YAML file
+    assert loaded["replay_buffer_kwargs"]["n_stack"] == 1  # not searched, so as in the YAML file
     assert loaded["replay_buffer_kwargs"]["alpha"] == pytest.approx(float(trials[2]["params_alpha"]))
     assert loaded["n_steps"] == int(trials[2]["params_n_steps"])
 
@@ -124,7 +124,7 @@ def test_callbacks_of_ones_own_are_left_as_they_are(tmp_path: Path):
     (tmp_path / "mine.yml").write_text(yaml.dump({"CartPole-v1": config}))
     output = run(*TRAIN, *CARTPOLE, "-conf", "mine.yml", "--eval-freq", "-1", folder=tmp_path)
     assert {path.name for path in (tmp_path / "mine").iterdir()} == {"rl_model_50_steps.zip", "rl_model_100_steps.zip"}
-    assert "120/120" in output and "steps/s" not in output  # the user's bar, not that of -P
+    assert "120/120" in output and "steps/s" not in output  # the user's progress bar, not ours
 
 
 def test_mistakes_are_refused_before_anything_starts(cartpole: tuple[Path, str], tmp_path: Path):
@@ -151,7 +151,7 @@ def test_mistakes_are_refused_before_anything_starts(cartpole: tuple[Path, str],
         "n_envs must be a whole number of at least 1, received 'two'": ["-params", "n_envs:'two'"],
         "a training of 100 steps would learn nothing": ["-params", "learning_starts:100"],
         "frame_stack must be a whole number of at least 1, received -1": ["-params", "frame_stack:-1"],
-        "temperature_min must be": ["-params", "learning_starts:50", "temperature_min:-1.0"],  # when the run has a folder
+        "temperature_min must be": ["-params", "learning_starts:50", "temperature_min:-1.0"],  # after making the folder
         "batch_size=32 is more than the replay buffer holds": [
             "-params",
             "learning_starts:9",
@@ -168,7 +168,7 @@ def test_mistakes_are_refused_before_anything_starts(cartpole: tuple[Path, str],
     ends = [line for line in output.splitlines() if line.startswith("ENDED")]
     for end, message in zip(ends, mistakes, strict=True):
         assert end.startswith("ENDED SystemExit ") and message in end
-    assert not list((tmp_path / "logs").glob("*/*"))  # a folder would be the latest run for `enjoy`
+    assert not list((tmp_path / "logs").glob("*/*"))  # `enjoy` would take a left-over folder for the latest run
 
 
 def test_other_algorithms_of_the_zoo_are_as_before(tmp_path: Path):
@@ -177,7 +177,7 @@ def test_other_algorithms_of_the_zoo_are_as_before(tmp_path: Path):
     output = run(sys.executable, "-c", TRAIN_SEVERAL, invocations, folder=tmp_path)
     assert output.count("ENDED well") == 2, output
     assert "/rl_zoo3/hyperparams/dqn.yml" in output and "/rl_zoo3/hyperparams/ppo.yml" in output
-    assert "steps/s" not in output  # our progress lines
+    assert "steps/s" not in output  # not our progress lines
     assert (tmp_path / "logs" / "dqn" / "CartPole-v1_1" / "CartPole-v1.zip").is_file()
 
 
@@ -198,7 +198,7 @@ def test_breakout_scores_are_raw_under_shaped_rewards(breakout: tuple[Path, str]
 def test_record_video_of_breakout_needs_no_memory_for_the_buffer(breakout: tuple[Path, str]):
     folder, _ = breakout
     path = folder / "logs" / "ddqn_per" / "BreakoutNoFrameskip-v4_1" / "BreakoutNoFrameskip-v4.zip"
-    DDQN.load(path, buffer_size=10**9, device="cpu").save(path)  # 7 terabytes of frames
+    DDQN.load(path, buffer_size=10**9, device="cpu").save(path)  # would need 7 TB for its frames
     common = ("--algo", "ddqn_per", *BREAKOUT, "-n", "40")
     run(RL_ZOO3, "record_video", *common, "-o", "by_command", folder=folder)
     (video,) = (folder / "by_command").glob("*.mp4")
@@ -217,7 +217,7 @@ def test_optimize_on_breakout(tmp_path: Path):
 
 @pytest.mark.slow
 def test_optimize_from_two_processes_at_once(tmp_path: Path):
-    """One study in a journal file, as the workers of a cluster share it; then a training with one of its trials."""
+    """Two workers share a study in a journal file, as on a cluster; then a training uses one of its trials."""
     study = ("--storage", "study.log", "--study-name", "shared")
     optimize = ("-optimize", "--n-trials", "3", "--no-optim-plots", "--n-evaluations", "1", "--eval-episodes", "1")
     small = ("-params", "learning_starts:250", "n_timesteps:300")
@@ -243,7 +243,7 @@ def test_optimize_from_two_processes_at_once(tmp_path: Path):
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(tmp_path / "study.log")))
     trials = optuna.load_study(study_name="shared", storage=storage).trials
     assert [trial.state.name for trial in trials] == ["COMPLETE"] * 6
-    assert len({trial.params["learning_rate"] for trial in trials}) == 6  # nobody repeats what another has tried
+    assert len({trial.params["learning_rate"] for trial in trials}) == 6  # no worker repeats a trial of the other
 
     run(*TRAIN, *CARTPOLE, *study, "--trial-id", "5", "--eval-freq", "-1", *small, folder=tmp_path)
     (config,) = (tmp_path / "logs" / "ddqn_per").glob("*/CartPole-v1/config.yml")

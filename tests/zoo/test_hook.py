@@ -1,4 +1,4 @@
-"""The start-up hook: what it costs, where it reaches, and that a changed RL Zoo survives it."""
+"""The start-up hook: what it imports, that it reaches child processes, and that it does not break a changed RL Zoo."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from rl_zoo3.exp_manager import ExperimentManager as Manager  # as it is after our patch
+from rl_zoo3.exp_manager import ExperimentManager as Manager  # already patched
 
 import sb3_breakout
 from sb3_breakout import _hook
@@ -19,12 +19,12 @@ CHECKOUT = Path(sb3_breakout.__file__).parent.parent
 START_UP_LINE = "import sb3_breakout_startup; sb3_breakout_startup.start()"
 
 
-# As with SB3_BREAKOUT_HOOK=0
+# Same effect as SB3_BREAKOUT_HOOK=0
 WITHOUT_HOOK = "import sys; sys.meta_path[:] = [each for each in sys.meta_path if 'ZooFinder' not in str(each)]"
 
 
 def run_python(code: str, *options: str, path: Path | None = None) -> str:
-    """Run code in a fresh interpreter; ``path`` comes first on its sys.path."""
+    """Run code in a fresh interpreter, with ``path`` first on its sys.path, and return the output."""
     environment = {"PYTHONPATH": os.pathsep.join(map(str, (path, CHECKOUT)))} if path else {}
     result = subprocess.run(
         [sys.executable, *options, "-c", code], capture_output=True, text=True, timeout=120, env=environment
@@ -38,7 +38,7 @@ def test_hook_runs_when_python_starts():
 
 
 def start_up(code: str, path: Path = CHECKOUT, **environment: str) -> str:
-    """What is printed by code which follows the start-up line; ``path`` holds the package, and nothing else is installed."""
+    """Output of code in an interpreter without site-packages; ``path`` and then the checkout are on its sys.path."""
     program = f"import os, sys; sys.path += [{str(path)!r}, {str(CHECKOUT)!r}]; {code}"
     result = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=120, env=environment
@@ -53,7 +53,7 @@ def test_start_up_files_agree():
 
 
 def test_start_up_imports_next_to_nothing():
-    """``os`` is imported by each Python that has a site-packages folder."""
+    """Only the hook itself. ``os`` does not count: Python imports it anyway if there is a site-packages folder."""
     added = start_up(f"before = set(sys.modules); {START_UP_LINE}; print(sorted(set(sys.modules) - before))")
     assert added == "['sb3_breakout', 'sb3_breakout._hook', 'sb3_breakout_startup']"
 
@@ -68,7 +68,7 @@ def test_start_up_is_refused_by_an_environment_variable():
 
 
 def test_start_up_is_silent_when_the_package_is_gone(tmp_path: Path):
-    """As in an editable install whose folder was deleted: what is left is in site-packages."""
+    """As after deleting the folder of an editable install: only the start-up files in site-packages are left."""
     (tmp_path / "sb3_breakout_startup.py").write_text((CHECKOUT / "sb3_breakout_startup.py").read_text())
     program = f"import os, sys; sys.path.append({str(tmp_path)!r}); {WHAT_STARTED}"
     assert run_python(program, "-I", "-S").strip() == "['sb3_breakout_startup']"
@@ -110,7 +110,7 @@ if __name__ == "__main__":
 
 
 def test_modules_imported_before_install_are_patched(tmp_path: Path):
-    """A checkout that is not installed: ``install()`` comes after ``import rl_zoo3``."""
+    """In a checkout that is not installed, ``install()`` is called after ``import rl_zoo3``."""
     make_zoo(tmp_path, cli="def main():\n    print('original')\n")
     output = run_python(
         "import sys\n"
@@ -129,7 +129,7 @@ def test_modules_imported_before_install_are_patched(tmp_path: Path):
     assert output.strip() == "False True"
 
 
-# What a future rl_zoo3 may look like: nothing is where it was
+# A possible future rl_zoo3, in which everything we patch has moved
 FUTURE_ZOO = {
     "utils": "ALGORITHMS = {}\n",
     "hyperparams_opt": "SEARCH_SPACES = {}\n",

@@ -1,4 +1,4 @@
-"""The package as pip installs it, away from the checkout: what a user gets, and what is left of it after ``pip uninstall``."""
+"""The package installed by pip, outside of the checkout: it works, and ``pip uninstall`` removes all of it."""
 
 import os
 import shutil
@@ -25,8 +25,8 @@ pytestmark = [
 
 class Environment:
     """
-    A fresh virtual environment that sees the dependencies installed for the tests, but not their .pth files, so no other
-    sb3_breakout starts up in it.
+    A fresh virtual environment that can import the dependencies of the tests. It ignores their .pth files, so that no
+    other sb3_breakout starts in it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,7 +51,7 @@ class Environment:
 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the package is built from, without anything that lies about in the checkout."""
+    """A copy of the files that the package is built from, without other files of the checkout."""
     monkeypatch.delenv("PYTHONPATH", raising=False)
     copy = tmp_path / "source"
     copy.mkdir()
@@ -69,7 +69,7 @@ def installed(request: pytest.FixtureRequest, source: Path, tmp_path: Path) -> I
         environment.pip("wheel", *options, "-w", tmp_path / "dist", source)
         (wheel,) = (tmp_path / "dist").iterdir()
         agents = sum(path.stat().st_size for path in source.glob("rl-trained-agents/*/*/*.zip"))
-        assert wheel.stat().st_size <= agents + 1_000_000  # nothing else is large
+        assert wheel.stat().st_size <= agents + 1_000_000  # only the agents are large
         environment.pip("install", "--no-deps", wheel)
     else:
         environment.pip("install", *options, "-e", source)

@@ -1,4 +1,4 @@
-"""The bar of ``-P``: which figures, averaged over what, and where they go when there is no terminal."""
+"""The progress bar of ``-P``: its figures, what they are averaged over, and its lines without a terminal."""
 
 import re
 import sys
@@ -21,7 +21,7 @@ def make_ddqn(**kwargs: object) -> DDQN:
 
 
 class FakeModel:
-    """What the callback reads of a model, changeable at will."""
+    """The attributes of a model that the callback reads, for tests to set."""
 
     def __init__(self) -> None:
         self.num_timesteps = self._n_updates = self._episode_num = 0
@@ -44,7 +44,7 @@ def start(model: FakeModel, total_timesteps: int = 100) -> TrainingProgressCallb
 
 
 def step(model: FakeModel, callback: TrainingProgressCallback, loss: float | None = None, episode_ends: bool = False) -> None:
-    """One environment step, and one call of train() if there is a loss."""
+    """One environment step, followed by an update if a loss is given."""
     callback.on_rollout_start()
     model.num_timesteps += 1
     callback.on_step()
@@ -58,12 +58,12 @@ def test_loss_is_the_mean_over_the_last_ten_episodes():
     model = FakeModel()
     callback = start(model)
     assert "loss" not in callback.figures()
-    # Episode k has two updates with losses k and k + 1, so a mean of k + 0.5
+    # Episode k has two updates with losses k and k + 1, so its mean is k + 0.5
     for k in range(12):
         step(model, callback, loss=k)
         step(model, callback, loss=k + 1, episode_ends=True)
     step(model, callback)
-    # Episodes 2 to 11: their means are 2.5 to 11.5
+    # The mean over episodes 2 to 11, whose means are 2.5 to 11.5
     assert callback.figures()["loss"] == pytest.approx(7.0)
 
 
@@ -91,7 +91,7 @@ def test_reward_is_the_mean_over_the_last_ten_games():
     callback = start(model)
     assert "reward" not in callback.figures()
     model.ep_info_buffer = [{"r": float(score)} for score in range(13)]
-    assert callback.figures()["reward"] == 7.5  # 3 to 12
+    assert callback.figures()["reward"] == 7.5  # mean of 3 to 12
 
 
 def test_exploration_is_named_after_its_rule():
@@ -105,7 +105,7 @@ def test_exploration_is_named_after_its_rule():
 
 
 class Clock:
-    """Seconds that pass when the test says so."""
+    """A clock that the test sets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
@@ -119,7 +119,7 @@ def test_line_every_thirty_seconds_without_a_terminal(capsys: pytest.CaptureFixt
         clock.now += 0.5
         step(model, callback)
     callback.on_training_end()
-    callback.on_training_end()  # RL Zoo does that
+    callback.on_training_end()  # RL Zoo calls it twice
     assert capsys.readouterr().out.splitlines() == ["  6% | 60/1000 steps | 2 steps/s", "  7% | 70/1000 steps | 2 steps/s"]
 
 
@@ -134,7 +134,7 @@ def test_figures_in_the_last_line(capsys: pytest.CaptureFixture[str]):
 def test_total_is_what_ends_the_training(capsys: pytest.CaptureFixture[str], total_timesteps: int, shown: str):
     model = FakeModel()
     model.env.num_envs = 2
-    stop = StopTrainingOnMaxEpisodes(max_episodes=2)  # of each environment
+    stop = StopTrainingOnMaxEpisodes(max_episodes=2)  # per environment
     callback = TrainingProgressCallback(stop=stop)
     callback.init_callback(model)
     callback.on_training_start({"total_timesteps": total_timesteps}, {})
@@ -157,7 +157,7 @@ def test_ending_before_the_start_is_no_error():
 
 
 def without_colours(output: str) -> str:
-    """What a terminal shows; whether escape sequences are written depends on ``TERM`` and on ``CI``."""
+    """Remove escape sequences. Whether there are any depends on ``TERM`` and ``CI``."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output)
 
 
@@ -166,7 +166,7 @@ def test_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     monkeypatch.setenv("COLUMNS", "80")
     callback = TrainingProgressCallback()
     make_ddqn(exploration="epsilon_greedy").learn(200, callback=callback)
-    output = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out)  # without colours and cursor movements
+    output = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out)  # remove colours and cursor movements
     shown = next(line for line in reversed(output.splitlines()) if "%" in line)
     assert shown.startswith("100% reward=") and ", loss=" in shown and ", eps=" in shown
     assert "200/200" in shown and shown.endswith("it/s")

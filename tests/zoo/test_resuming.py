@@ -1,4 +1,4 @@
-"""``-i``: a training that was killed resumes as if it had not been."""
+"""``-i``: a training that was killed resumes as if it had not been interrupted."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ PARAMETERS = (
 
 
 def wait_for(folder: Path, pattern: str, process: BaseProcess) -> Path:
-    """:return: the first path of this pattern"""
+    """:return: the first path that matches the pattern, once there is one"""
     while not (found := sorted(folder.glob(pattern))):
         assert process.exitcode is None, f"the process ended before there was {pattern}"
         time.sleep(0.002)
@@ -42,7 +42,7 @@ def kill(process: BaseProcess) -> None:
 
 
 def leave_half_a_save(folder: Path) -> None:
-    """What a process that is killed while it saves leaves behind."""
+    """Leave the unfinished file of a process that was killed while saving."""
     code = f"""
 import os, signal
 from sb3_breakout.common.files import atomic_write
@@ -56,7 +56,7 @@ with atomic_write({str(folder / REPLAY_BUFFER)!r}) as aside:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """One training that went through, and one that was killed with -9 in the middle and continued."""
+    """Run folders of an uninterrupted training, and of one that was killed (kill -9) half way and then continued."""
     through, killed = tmp_path_factory.mktemp("through"), tmp_path_factory.mktemp("killed")
     run(*TRAIN, "-n", str(STEPS), *OPTIONS, *PARAMETERS, folder=through)
     first = killed / "logs" / "ddqn_per" / "CartPole-v1_1"
@@ -82,7 +82,7 @@ def test_counters_and_schedules(folders: tuple[Path, Path]) -> None:
 
 
 def test_exploration_goes_on(folders: tuple[Path, Path]) -> None:
-    """The temperature counts episodes: all of them, those before the interruption included."""
+    """The temperature depends on the number of all episodes, including those before the interruption."""
     half = DDQN.load(folders[1].parent / "CartPole-v1_1" / f"rl_model_{HALF}_steps.zip", device="cpu")
     resumed = DDQN.load(folders[1] / "CartPole-v1.zip", device="cpu")
     assert 0 < half.policy.exploration.episodes < resumed.policy.exploration.episodes
@@ -93,14 +93,14 @@ def test_exploration_goes_on(folders: tuple[Path, Path]) -> None:
 def test_buffer_goes_on(folders: tuple[Path, Path]) -> None:
     through, resumed = (PrioritizedReplayBuffer.load(folder / REPLAY_BUFFER) for folder in folders)
     assert through.size() == STEPS - 1  # SB3 saves checkpoints before it stores the step
-    # Resumed with the buffer of that checkpoint or of the one before, whichever was written when the process was killed
+    # The buffer that was resumed from is of that checkpoint, or of the previous one if the kill came first
     assert STEPS - 1 - resumed.size() in (1, 401)
     for buffer in (through, resumed):  # alpha moves in steps of 0.01
         assert buffer.alpha == pytest.approx(0.2, abs=0.011) and buffer.beta == pytest.approx(1.0, abs=0.01)
 
 
 def test_learning_goes_on(folders: tuple[Path, Path]) -> None:
-    """Scores after the interruption are those of an agent that has learned, not of random play (22 steps)."""
+    """Scores after the interruption are those of a trained agent, not of random play (22 steps)."""
     assert load_results(str(folders[1])).r.mean() > 30
 
 
@@ -115,14 +115,14 @@ def test_what_killed_saves_left_is_removed(folders: tuple[Path, Path]) -> None:
 
 @pytest.mark.slow
 def test_disk_use_of_a_training_that_is_killed_again_and_again(tmp_path: Path) -> None:
-    """Each run has the checkpoints it was asked for and one buffer; of the saves that were killed nothing stays."""
+    """Each run keeps its checkpoints and one buffer. At most one unfinished file of a killed save remains."""
     options = ("-n", "100000", *OPTIONS[:-1], "--save-freq", "60")
     runs, trained = tmp_path / "logs" / "ddqn_per", ()
     for number in range(1, 6):
         process = start(*TRAIN, *options, *trained, "-params", "learning_starts:10", "batch_size:2", folder=tmp_path)
         last = runs / f"CartPole-v1_{number}"
         wait_for(last, REPLAY_BUFFER, process)
-        wait_for(last, ".*.tmp", process)  # in the middle of a save
+        wait_for(last, ".*.tmp", process)  # a save is in progress
         kill(process)
         assert sum(len(list(each.glob(".*.tmp"))) for each in runs.iterdir()) <= 1
         newest = max(last.glob("rl_model_*.zip"), key=lambda path: int(path.name.split("_")[2]))
@@ -131,13 +131,13 @@ def test_disk_use_of_a_training_that_is_killed_again_and_again(tmp_path: Path) -
         names = {path.name for path in each.iterdir() if not path.name.startswith(("rl_model_", ".", "0.monitor"))}
         assert names == {REPLAY_BUFFER, "CartPole-v1"}
     steps = [int(path.name.split("_")[2]) for path in runs.glob("*/rl_model_*.zip")]
-    assert len(steps) == len(set(steps))  # no checkpoint twice
+    assert len(steps) == len(set(steps))  # no checkpoint is written twice
 
 
 @pytest.mark.parametrize("overlap", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("vec_env", ["dummy", pytest.param("subproc", marks=pytest.mark.slow)])
 def test_sigterm_saves_and_exits(tmp_path: Path, vec_env: str, overlap: bool) -> None:
-    """As a cluster sends it: to each process of the job."""
+    """SIGTERM goes to each process of the job, as on a cluster."""
     options = ("-n", "1000000", *OPTIONS[:-1], "--vec-env", vec_env, "--save-replay-buffer", *OPTIONS[-1:])
     process = start(*TRAIN, *options, *PARAMETERS, f"overlap_updates:{overlap}", folder=tmp_path)
     folder = tmp_path / "logs" / "ddqn_per" / "CartPole-v1_1"
@@ -148,7 +148,7 @@ def test_sigterm_saves_and_exits(tmp_path: Path, vec_env: str, overlap: bool) ->
     model = DDQN.load(folder / "CartPole-v1.zip", env=gym.make("CartPole-v1"))
     assert 400 <= model.num_timesteps < 1_000_000
     model.load_replay_buffer(folder / REPLAY_BUFFER)
-    assert model.num_timesteps - model.replay_buffer.size() in (0, 1)  # the step that was interrupted
+    assert model.num_timesteps - model.replay_buffer.size() in (0, 1)  # 1: the interrupted step
 
 
 def test_nothing_left_to_learn(folders: tuple[Path, Path]) -> None:
@@ -179,7 +179,7 @@ def test_without_its_buffer_the_agent_plays_before_it_learns(tmp_path: Path, fol
 
 
 def test_killed_in_the_middle_of_checkpoints(tmp_path: Path) -> None:
-    """At whatever moment it is killed, every checkpoint that is there loads."""
+    """Checkpoints can be loaded, at whatever moment the process was killed."""
     code = (
         "from pathlib import Path\n"
         "from sb3_breakout import DDQN\n"
@@ -205,7 +205,7 @@ def test_random_numbers_go_on(tmp_path: Path) -> None:
     model = DDQN("MlpPolicy", "CartPole-v1", learning_starts=10, buffer_size=1000, seed=0).learn(100)
     model.save(tmp_path / "model")
     model.save_replay_buffer(tmp_path / "buffer")
-    np.random.randint(2**31)  # what the environment is seeded with
+    np.random.randint(2**31)  # resuming draws a seed for the environment
     expected = np.random.random(5)
 
     class Draw(BaseCallback):
@@ -226,7 +226,7 @@ def test_random_numbers_go_on(tmp_path: Path) -> None:
 
 
 def test_buffer_that_cannot_be_written(tmp_path: Path) -> None:
-    """A full disk costs the checkpoint, not the training."""
+    """If a buffer cannot be written, for example to a full disk, training continues."""
     (tmp_path / "file").touch()
     model = DDQN("MlpPolicy", "CartPole-v1", learning_starts=10, buffer_size=1000, seed=0)
     with pytest.warns(UserWarning, match="was not saved to .*training continues"):

@@ -1,4 +1,4 @@
-"""What ``-optimize`` may draw is something that trains, and survives being stored as a finished trial."""
+"""Hyperparameters drawn by ``-optimize`` train, and can be read back from a finished trial."""
 
 import gymnasium as gym
 import numpy as np
@@ -48,7 +48,7 @@ def test_search_covers_what_is_ours():
 
 
 def test_steps_of_all_trials_cost_the_same():
-    """Samples per environment step are those of the YAML file."""
+    """The number of samples per environment step is not searched."""
     for seed in range(20):
         assert not draw(seed)[1].keys() & {"batch_size", "train_freq", "gradient_steps", "n_envs", "policy_kwargs"}
 

@@ -1,4 +1,4 @@
-"""``vec_env_class`` in YAML: the class of the training environments, and of no others."""
+"""``vec_env_class`` in YAML sets the class of the training environments only."""
 
 import csv
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.zoo.command_line import TRAIN, run
 BREAKOUT = ("--env", "BreakoutNoFrameskip-v4", "-f", "logs", "-n", "310", "--log-interval", "1000")
 SMALL = ("-params", "learning_starts:300", "batch_size:8", "buffer_size:1000", "n_envs:2", "callback:None")
 
-# Tells the class of every vectorised environment that the Zoo makes
+# Prints the class of every vectorized environment that the Zoo makes
 WATCH = """
 import sys
 from rl_zoo3 import exp_manager

@@ -1,4 +1,4 @@
-"""Games recorded while a model is trained: whole, provable, and without a trace in the training."""
+"""Games recorded during training are whole and can be verified, and recording does not change the training."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""Collecting: who plays, what a stopped collection leaves, and that the dataset depends on nothing but what was asked for."""
+"""Collecting: agents and their shares, interrupted collections, and that the settings alone determine the dataset."""
 
 import signal
 import subprocess
@@ -36,11 +36,11 @@ def test_agents_as_typed(logs: Path) -> None:
     assert [agent.share for agent in agents] == pytest.approx([0.3, 0.1, 0.2, 0.2, 0.2])
     assert [agent.name for agent in agents] == ["random", "ddqn_per:best", "ddqn_per:500", "ddqn_per:final", "best_model"]
     runs = [agent.trained.path.parent.name.rpartition("_")[2] for agent in agents if agent.trained is not None]
-    assert runs == ["10", "2", "10", "2"]  # the latest that has the file
+    assert runs == ["10", "2", "10", "2"]  # the latest run that has the file
 
 
 def test_files_of_one_name_are_told_apart(logs: Path, tmp_path: Path) -> None:
-    """RL Zoo calls the best model of every run best_model.zip."""
+    """RL Zoo calls the best model of every run best_model.zip, so folders are added to the names."""
     best = logs / "ddqn_per" / "BreakoutNoFrameskip-v4_2" / "best_model.zip"
     others = [
         logs / "ddqn_per" / "BreakoutNoFrameskip-v4_3" / best.name,
@@ -103,7 +103,7 @@ def test_same_dataset_in_any_order(logs: Path, tmp_path: Path) -> None:
     assert first["game"]["action_repeat_probability"] == 0.25 and len(first["executed_actions"]) == first["steps"]
     assert second["agent"]["name"] == "ddqn_per:best" and len(second["agent"]["checkpoint_sha256"]) == 64
     assert second["agent"]["evaluation_epsilon"] == 0.01
-    assert second["q_values"][:2] == [None, None]  # FIRE and RIGHT, which the wrapper pressed
+    assert second["q_values"][:2] == [None, None]  # FIRE and RIGHT, pressed by the wrapper
     assert np.shape(second["q_values"][2]) == (4,)
 
 
@@ -125,7 +125,7 @@ SETTINGS = Conditions(sticky=0.25, with_q_values=True, seed=3)
 
 @pytest.fixture(scope="module")
 def collected(agents: list[Agent], tmp_path_factory: pytest.TempPathFactory) -> GameplayFolder:
-    """A game of each agent."""
+    """A dataset with one game of each agent."""
     folder = GameplayFolder(tmp_path_factory.mktemp("collected"))
     folder.claim()
     list(collect(missing_games(folder, agents, 2, SETTINGS)))
@@ -181,7 +181,7 @@ def test_other_agents_do_not_mix(collected: GameplayFolder, agents: list[Agent],
     trained = agents[1].trained
     assert trained is not None
     changed = tmp_path / "best_model.zip"
-    changed.write_bytes(trained.path.read_bytes() + b" ")  # trained on
+    changed.write_bytes(trained.path.read_bytes() + b" ")  # as if the model had been trained further
     with pytest.raises(ValueError, match=r"episode_000002 was collected with the agent's file \(SHA-256\) "):
         missing_games(collected, [agents[0], replace(agents[1], trained=replace(trained, path=changed))], 2, SETTINGS)
 
@@ -228,7 +228,7 @@ def test_sigterm_leaves_a_dataset(tmp_path: Path, workers: int) -> None:
     while not data.numbers():
         assert process.exitcode is None
         time.sleep(0.05)
-    assert read_splits(data) == {"train": [], "validation": []}  # what a process killed now would leave
+    assert read_splits(data) == {"train": [], "validation": []}  # if it were killed now, the dataset would be valid
     process.terminate()
     process.join(60)
     assert process.exitcode == 128 + signal.SIGTERM
@@ -239,7 +239,7 @@ def test_sigterm_leaves_a_dataset(tmp_path: Path, workers: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_at_any_moment(tmp_path: Path, workers: int) -> None:
-    """kill -9, six times; what was whole stays whole, what was not is played again, and the end is as if nothing had been."""
+    """After six kill -9, whole episodes are unchanged, others are played again, and the final dataset is as without kills."""
     rng = np.random.default_rng(workers)
     data = GameplayFolder(tmp_path / "data")
     command = [*map(str, COLLECT), "--output", str(data.root), "--episodes", "400", "--workers", str(workers)]
@@ -253,7 +253,7 @@ def test_killed_at_any_moment(tmp_path: Path, workers: int) -> None:
             time.sleep(rng.uniform(0, 2))
             process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL, (tmp_path / "output.txt").read_text()
-        time.sleep(2)  # for the workers to notice
+        time.sleep(2)  # time for the workers to notice and end
         now = len(data.numbers())
         time.sleep(1)
         assert len(data.numbers()) == now > there

@@ -1,4 +1,4 @@
-"""Collecting on Ray clusters of this machine: the dataset is that of one process, whatever becomes of the nodes."""
+"""Collecting on local Ray clusters gives the dataset of a single process, also if nodes are lost."""
 
 import os
 import sys
@@ -29,7 +29,7 @@ ARGUMENTS = ("--agents", "random", "ddqn_per:best", "--q-values", "--seed", "3")
 
 Jobs = Callable[[Path], list[Job]]
 
-pytestmark = pytest.mark.filterwarnings("default")  # some versions of Ray warn of their own future and leave files open
+pytestmark = pytest.mark.filterwarnings("default")  # some versions of Ray give FutureWarnings and leave files open
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def two_nodes(cluster: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def jobs(logs: Path) -> Jobs:
-    """Makes a folder a dataset and says which of its games are missing."""
+    """Makes a folder a dataset and returns the jobs of its missing games."""
 
     def in_folder(root: Path) -> list[Job]:
         folder = GameplayFolder(root)
@@ -55,7 +55,7 @@ def jobs(logs: Path) -> Jobs:
 
 @pytest.fixture(scope="module")
 def expected(jobs: Jobs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The dataset as one process collects it."""
+    """The dataset as a single process collects it: file names and contents."""
     root = tmp_path_factory.mktemp("expected")
     list(collect(jobs(root)))
     rebuild_indexes(GameplayFolder(root), 3)
@@ -65,14 +65,14 @@ def expected(jobs: Jobs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 def check(root: Path, expected: dict[str, bytes]) -> None:
     rebuild_indexes(GameplayFolder(root), 3)
     assert GameplayFolder(root).numbers() == list(range(1, EPISODES + 1))
-    assert [fault for _, fault in verify_dataset(GameplayFolder(root))] == [None] * (EPISODES + 1)  # the indexes as well
+    assert [fault for _, fault in verify_dataset(GameplayFolder(root))] == [None] * (EPISODES + 1)  # + 1: the indexes
     assert content_of(root) == expected
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_one_of_two_nodes_is_lost(two_nodes: Any, jobs: Jobs, expected: dict[str, bytes], tmp_path: Path, seed: int) -> None:
-    """At a random moment, while both play; each episode is there once, as if nothing had been."""
+    """If a node is lost at a random moment while both play, each episode is still collected exactly once."""
     collect_on_ray = import_module(MODULE).collect_on_ray
     rng = np.random.default_rng(seed)
     last = rng.integers(1, EPISODES - 4)
@@ -88,7 +88,7 @@ def test_one_of_two_nodes_is_lost(two_nodes: Any, jobs: Jobs, expected: dict[str
 
 @pytest.mark.slow
 def test_the_only_node_that_plays_is_lost(cluster: Any, jobs: Jobs, expected: dict[str, bytes], tmp_path: Path) -> None:
-    """All that was played there and had not arrived is played again, on a node that comes later."""
+    """Games that had not arrived are played again on a node that joins later."""
     collect_on_ray = import_module(MODULE).collect_on_ray
     cluster.add_node(num_cpus=0)
     node = cluster.add_node(num_cpus=2)
@@ -104,19 +104,19 @@ def test_the_only_node_that_plays_is_lost(cluster: Any, jobs: Jobs, expected: di
 
 @pytest.mark.slow
 def test_command_goes_on(two_nodes: Any, logs: Path, jobs: Jobs, expected: dict[str, bytes], tmp_path: Path) -> None:
-    """A collection of the same command, stopped after some games, is completed by the cluster; and nothing reports to Ray."""
+    """The cluster completes a collection that was stopped after some games. Ray's own messages are not shown."""
     arguments = (*COLLECT, "--output", "data", "--episodes", str(EPISODES), "-f", logs, *ARGUMENTS)
     list(collect(jobs(tmp_path / "data")[2:5]))
     output = run(*arguments, "--ray", two_nodes.address, folder=tmp_path)
     assert f"data: {EPISODES} episodes" in output and "INFO" not in output
     check(tmp_path / "data", expected)
-    assert f"data: {EPISODES} episodes" in run(*arguments, folder=tmp_path)  # nothing is left to do, with or without Ray
+    assert f"data: {EPISODES} episodes" in run(*arguments, folder=tmp_path)  # nothing is missing, with or without Ray
     assert content_of(tmp_path / "data") == expected
 
 
 @pytest.mark.slow
 def test_games_that_fail(two_nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an agent raises is told at once; a game whose process ends each time is not tried for ever."""
+    """An agent's exception is raised at once. A game whose process ends every time is given up."""
     module = import_module(MODULE)
     DDQN("MlpPolicy", "CartPole-v1", buffer_size=100, device="cpu").save(tmp_path / "cartpole")
     agents = parse_agents([str(tmp_path / "cartpole.zip")], tmp_path)
@@ -137,7 +137,7 @@ def test_games_that_fail(two_nodes: Any, tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.slow
 def test_stopped_collection(two_nodes: Any, jobs: Jobs, expected: dict[str, bytes], tmp_path: Path) -> None:
-    """One that is closed in the middle leaves whole episodes only, and the cluster to others."""
+    """A collection closed in the middle leaves only whole episodes, and frees the cluster for others."""
     collect_on_ray = import_module(MODULE).collect_on_ray
     with closing(collect_on_ray(jobs(tmp_path), two_nodes.address)) as games:
         first = [next(games), next(games)]

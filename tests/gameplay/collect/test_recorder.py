@@ -1,4 +1,4 @@
-"""What the recorder hears is what the emulator was told, and the game does not notice it."""
+"""The recorder records exactly what the emulator executed, and does not change the game."""
 
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,11 @@ def breakout(wrapper: dict[str, Any] | None = None, **env_kwargs: Any) -> AtariP
 
 
 def play(env: gym.Env, actions: np.ndarray) -> list[tuple[Any, ...]]:
-    """Everything that an agent gets to see."""
+    """Play the actions and return all that ``reset`` and ``step`` returned."""
     seen: list[tuple[Any, ...]] = [env.reset(seed=3)]
     for action in actions:
         *step, info = env.step(int(action))
-        info.pop("episode", None)  # it has the time of day
+        info.pop("episode", None)  # contains the elapsed time
         seen.append((*step, info))
         if step[2] or step[3]:
             seen.append(env.reset())
@@ -48,10 +48,10 @@ def test_game_of_five_lives(tmp_path: Path, play_in: MakeGame) -> None:
     assert facts["lives"][0] == 5 and facts["lives"][-1] == 0 and sum(facts["life_lost"]) == 5
     assert facts["terminated"] and not facts["truncated"]
     assert facts["score"] == sum(facts["rewards"])
-    assert facts["ale_actions"][:2] == [1, 3]  # pressed by the wrapper at the game's start: FIRE, RIGHT
+    assert facts["ale_actions"][:2] == [1, 3]  # FIRE and RIGHT, pressed by the wrapper at the start
     lost = [step for step in range(steps - 1) if facts["life_lost"][step]]
     assert len(lost) == 4
-    for step in lost:  # and after a lost life: NOOP, FIRE, RIGHT
+    for step in lost:  # after a lost life the wrapper presses NOOP, FIRE and RIGHT
         assert facts["ale_actions"][step + 1 : step + 4] == [0, 1, 3]
         assert facts["actions"][step + 1 : step + 4] == ["NOTHING", "NOTHING", "RIGHT"]
     pressed = {0, 1} | {step + k for step in lost for k in (1, 2, 3)}
@@ -101,7 +101,7 @@ def test_recorded_game_is_the_same_game(tmp_path: Path) -> None:
 
 
 def test_executed_actions_are_those_of_the_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a game with sticky actions, cut in the middle of its last step: the agent's actions, some of them frames late."""
+    """In a game with sticky actions, some actions start frames late, and the frame limit cuts the last step short."""
     executed: list[int] = []
     step = AtariEnv.step
     monkeypatch.setattr(AtariEnv, "step", lambda self, action: executed.append(action) or step(self, action))
@@ -110,7 +110,7 @@ def test_executed_actions_are_those_of_the_emulator(tmp_path: Path, monkeypatch:
     for number in (1, 2):
         recorder.record(EpisodeWriter(tmp_path / f"episode_{number:06d}"), agent={"name": "hand"})
         env.reset(seed=number)
-        no_ops = len(executed) - 2 * 4  # FIRE and RIGHT are pressed
+        no_ops = len(executed) - 2 * 4  # without FIRE and RIGHT, four frames each
         rng = np.random.default_rng(number)
         while recorder.recording:
             if env.step(int(rng.integers(4)))[2]:
@@ -119,7 +119,7 @@ def test_executed_actions_are_those_of_the_emulator(tmp_path: Path, monkeypatch:
         assert [{0: 0, 1: 1, 3: 2, 4: 3}[each] for row in facts["executed_actions"] for each in row] == executed[no_ops:]
         assert [len(row) for row in facts["executed_actions"][:-1]] == [4] * (len(facts["actions"]) - 1)
         late = [row[0] != sent for row, sent in zip(facts["executed_actions"], facts["ale_actions"], strict=True)]
-        assert 0.1 < np.mean(late) < 0.3  # 0.25, less where the action before is the same
+        assert 0.1 < np.mean(late) < 0.3  # below 0.25: a repeated action can be the same one
         assert facts["game"]["action_repeat_probability"] == 0.25 and facts["truncated"]
         executed.clear()
     assert {len(Episode.open(path).facts["executed_actions"][-1]) for path in tmp_path.iterdir()} != {4}

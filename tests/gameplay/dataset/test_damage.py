@@ -1,4 +1,4 @@
-"""Whatever is wrong with a dataset, everything that reads it says so with the file and the reason, and goes no further."""
+"""Any damage to a dataset makes all its readers stop with an error that names the file and the reason."""
 
 import base64
 import json
@@ -43,7 +43,7 @@ def two_games(ten_short_games: Path, tmp_path: Path) -> Path:
 
 
 def say(**changes: Any) -> Damage:
-    """episode.json says something else."""
+    """Change values in episode.json."""
     return edit(lambda facts: facts.update(changes))
 
 
@@ -56,7 +56,7 @@ def say_of_env(**changes: Any) -> Damage:
 
 
 def third(name: str, value: Any) -> Damage:
-    """The third entry of a list is another."""
+    """Change the entry of step 3 in a list."""
     return edit(lambda facts: facts[name].__setitem__(3, value))
 
 
@@ -82,7 +82,7 @@ def replace_by_folder(name: str) -> Damage:
 
 
 def replace_by_link(name: str) -> Damage:
-    """To a good file, which is elsewhere."""
+    """Replace a file by a link to the same file in another place."""
 
     def damage(folder: Path) -> None:
         (folder / name).rename(folder.parent.parent.parent.parent / "elsewhere")
@@ -111,12 +111,12 @@ def become_a_link(folder: Path) -> None:
 
 def become_a_pipe(folder: Path) -> None:
     (folder / "episode.json").unlink()
-    os.mkfifo(folder / "episode.json")  # whoever opens it waits for ever
+    os.mkfifo(folder / "episode.json")  # a reader that opened it would wait for ever
 
 
 DEEP = 100_000 * b"["
 
-# What is wrong, and what is said about it when the episode is opened
+# Damage, and the error when the episode is opened
 AT_OPENING: list[tuple[Damage, str]] = [
     (cut("episode.json"), r"episode.json: Invalid JSON: .* line \d+"),
     (lambda folder: (folder / "episode.json").unlink(), "episode.json is missing"),
@@ -186,7 +186,7 @@ AT_OPENING: list[tuple[Damage, str]] = [
     (replace_by_folder("frame_000003.png"), "frame_000003.png is not a regular file"),
     (replace_by_link("frame_000003.png"), "frame_000003.png is not a regular file"),
 ]
-# ... when its pictures are read
+# ... and when its pictures are read
 AT_READING: list[tuple[Damage, str]] = [
     (write("frame_000003.png", b""), "frame_000003.png is not a complete PNG file"),
     (write("frame_000003.png", b"no picture"), "frame_000003.png is not a complete PNG file"),
@@ -197,7 +197,7 @@ AT_READING: list[tuple[Damage, str]] = [
     (picture((84, 84, 4)), "frame_000003.png has .* colour type 6"),
     (picture((42, 84)), r"frame_000003.png has .* shape \(42, 84, 1\)"),
 ]
-# ... when it is played again
+# ... and when it is replayed
 AT_PLAYING: list[tuple[Damage, str]] = [
     (say(start_state=""), "start_state is not a state of the emulator .* cut off"),
     (say(start_state="é"), "start_state is not a state of the emulator"),
@@ -325,7 +325,7 @@ def test_nothing_is_imported(two_games: Path, tmp_path: Path, monkeypatch: pytes
 
 
 def test_little_is_unpacked(two_games: Path) -> None:
-    """Neither of a state of 64 MB in 64 kB, nor of a picture that says it has 400 million pixels."""
+    """Neither a compressed state of 64 MB nor a PNG file that claims 400 million pixels is unpacked whole."""
     bomb = base64.b64encode(zlib.compress(bytes(2**26))).decode()
     say(start_state=bomb)(GameplayFolder(two_games).episodes / DAMAGED)
     tracemalloc.start()
@@ -339,7 +339,7 @@ def test_little_is_unpacked(two_games: Path) -> None:
 
 
 def test_command_judges_every_episode(data: Path, tmp_path: Path) -> None:
-    """Ten episodes with a fault each: ten lines and no traceback."""
+    """Ten damaged episodes give ten lines and no traceback."""
     faults = [*AT_OPENING[2:9], *AT_PLAYING[:2], AT_READING[4]]
     folder = GameplayFolder(data)
     for number, (damage, _) in enumerate(faults, start=1):

@@ -1,4 +1,4 @@
-"""Each export, read back by the library that its readers use, is what was recorded."""
+"""Each export equals the recorded episodes when read with the library of its format."""
 
 import json
 import pickle
@@ -31,7 +31,7 @@ def by_split(root: Path) -> Iterator[tuple[str, Episode]]:
 
 
 def frames_of(file: Path) -> list[np.ndarray]:
-    """:return: the pictures of a video at 15 per second, (height, width, 3) uint8 RGB"""
+    """:return: the pictures of a video of 15 per second, each (height, width, 3) uint8 RGB"""
     video = cv2.VideoCapture(str(file))
     assert video.get(cv2.CAP_PROP_FPS) == 15
     frames = []
@@ -62,7 +62,7 @@ def test_npz_of_sticky_actions(tmp_path: Path, play_in: MakeGame) -> None:
     with np.load(tmp_path / "out" / "train" / f"{episode.name}.npz") as arrays:
         executed = arrays["executed_actions"].tolist()
     assert executed[:-1] == episode.facts["executed_actions"][:-1]
-    assert executed[-1] == [*episode.facts["executed_actions"][-1], -1, -1]  # the last step has two frames
+    assert executed[-1] == [*episode.facts["executed_actions"][-1], -1, -1]  # the last step was cut to two frames
 
 
 @pytest.mark.parametrize("colour", [False, True])
@@ -112,7 +112,7 @@ def test_minari(ten_short_games: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def _played(env: gym.Env, episode: Episode) -> np.ndarray:
-    """:return: what an environment shows, from the start of an episode, at its actions"""
+    """:return: observations of an environment that replays an episode's actions from its start state"""
     env.reset()
     env.unwrapped.restore_state(decode_state(episode.facts["start_state"]))
     actions = [action.value for action in env.unwrapped._action_set]
@@ -180,7 +180,7 @@ def test_encoder_that_fails_leaves_nothing(ten_short_games: Path, tmp_path: Path
     (tmp_path / "ffmpeg").chmod(0o755)
     command = f"{sys.executable} {SCRIPTS / 'export_gameplay.py'} {ten_short_games} --to mp4 --output out"
     if missing == "disk":
-        output = run("bash", "-c", f"ulimit -f 4; {command}", folder=tmp_path, code=1)  # no file above 4 kB
+        output = run("bash", "-c", f"ulimit -f 4; {command}", folder=tmp_path, code=1)  # no file may exceed 4 kB
     else:
         output = run("bash", "-c", command, folder=tmp_path, code=1, IMAGEIO_FFMPEG_EXE=str(tmp_path / "ffmpeg"))
     assert "Error: ffmpeg could not write" in output and "Traceback" not in output and "Written" not in output

@@ -1,4 +1,4 @@
-"""Nothing is overwritten, nothing is half there, and episodes stay on their side of the split."""
+"""Nothing is overwritten, no unfinished files remain, and episodes never change their split."""
 
 import errno
 import json
@@ -16,8 +16,8 @@ from tests.gameplay.conftest import SHORT, MakeGame, record
 from tests.zoo.command_line import run
 
 ROOT = Path(__file__).parents[3]
-# Starts a dataset in a process that is killed before its n-th change to the disk, n = 0, 1, ..., until one is not killed; each
-# time the parent goes on with what is there
+# For n = 0, 1, ..., creates a dataset in a process that is killed before its n-th change to the disk, until one is not killed.
+# Each time the parent then creates the dataset in the same folder
 KILLED_STARTS = """
 import os, signal, sys
 from sb3_breakout.gameplay.dataset.layout import GameplayFolder
@@ -105,7 +105,7 @@ def test_start_on_a_full_disk_is_gone_on_with(tmp_path: Path, monkeypatch: pytes
 
 def test_start_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
     kills = int(run(sys.executable, "-c", KILLED_STARTS, tmp_path, folder=ROOT))
-    assert kills >= 4  # two folders and a file are made, the file is renamed
+    assert kills >= 4  # it makes two folders and a file, and renames the file
     for number in range(kills + 1):
         folder = GameplayFolder(tmp_path / str(number))
         folder.check()
@@ -125,7 +125,7 @@ def test_episode_that_is_there_is_not_overwritten(data: Path, play_in: MakeGame)
     before = content_of(data)
     with pytest.raises(FileExistsError, match="episode_000003"):
         EpisodeWriter(GameplayFolder(data).episode(3))
-    late = EpisodeWriter(GameplayFolder(data).episode(11))  # another process is faster
+    late = EpisodeWriter(GameplayFolder(data).episode(11))  # below, the same episode is recorded first
     record(data, play_in(**SHORT))
     with pytest.raises(OSError, match=r"episode_000011 could not be written \(it is there by now: does another process"):
         late.finish({})
@@ -164,6 +164,6 @@ def test_leftovers_of_killed_processes(data: Path) -> None:
     left = [path.name for path in folder.episodes.glob(".*")]
     assert len(left) == 1 and left[0].startswith(".episode_000012.")
     folder.claim()
-    assert [path.name for path in folder.episodes.glob(".*")] == left  # it is being written
+    assert [path.name for path in folder.episodes.glob(".*")] == left  # the one still being written stays
     assert folder.numbers() == list(range(1, 11))
     young.give_up()

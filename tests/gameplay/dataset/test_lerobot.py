@@ -1,4 +1,4 @@
-"""The LeRobot export: its files; and what LeRobot itself reads, where ``LEROBOT_PYTHON`` says where it is installed."""
+"""The LeRobot export: its files, and what LeRobot reads. The latter needs ``LEROBOT_PYTHON``, an interpreter with LeRobot."""
 
 import json
 import os
@@ -39,7 +39,9 @@ def rows_of(path: Path, tmp_path: Path) -> list[dict[str, Any]]:
 def check_row(row: dict[str, Any], episode: Episode, number: int, step: int) -> None:
     """
     :param row: numbers and texts of a frame
-    :param number: of the episode in its split
+    :param episode: what was recorded
+    :param number: number of the episode in its split
+    :param step: number of the frame in the episode
     """
     facts, end = episode.facts, len(episode)
     assert (row["episode_index"], row["frame_index"], row["task_index"]) == (number, step, 0)
@@ -131,7 +133,7 @@ assert merged.num_frames == sum(map(len, read.values()))
 @pytest.mark.slow
 @pytest.mark.skipif("LEROBOT_PYTHON" not in os.environ, reason="needs LEROBOT_PYTHON, of an environment with LeRobot")
 def test_lerobot_reads_what_was_recorded(ten_short_games: Path, exported: Path, tmp_path: Path) -> None:
-    """LeRobot has an environment of its own: what it depends on excludes what RL Zoo does."""
+    """LeRobot runs in its own Python environment, since its dependencies conflict with RL Zoo's."""
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache"), "PYTHONPATH": ""}
     command = [os.environ["LEROBOT_PYTHON"], "-c", READER, str(exported), str(tmp_path)]
     subprocess.run(command, env=os.environ | offline, check=True)
@@ -143,6 +145,6 @@ def test_lerobot_reads_what_was_recorded(ten_short_games: Path, exported: Path, 
         assert columns["index"].tolist() == list(range(len(expected))) and set(columns["task"]) == {"Play Breakout."}
         for index, (number, episode, step) in enumerate(expected):
             check_row({name: values[index] for name, values in columns.items()}, episode, number, step)
-            pixels = columns["observation.image"][index] * 255  # (3, height, width), from 0 to 1
+            pixels = columns["observation.image"][index] * 255  # (3, height, width), from 0 to 1 in LeRobot
             assert np.array_equal(pixels.round(), episode.frame(step).repeat(3, axis=2).transpose(2, 0, 1))
             np.testing.assert_allclose(pixels, pixels.round(), atol=1e-4)

@@ -1,4 +1,4 @@
-"""The page knows every episode and points at pictures that are there."""
+"""The HTML page contains every episode, and its pictures exist."""
 
 import html
 import json
@@ -38,7 +38,7 @@ def test_what_the_page_knows(page: Path) -> None:
     for shown in episodes:
         episode = Episode.open(page.parent / "raw_gameplay" / "episodes" / shown["name"])
         assert shown["actions"] == "".join(label[0] for label in episode.facts["actions"])
-        assert shown["pressed"] == [0, 1]  # FIRE and RIGHT of a life that outlasts the game
+        assert shown["pressed"] == [0, 1]  # FIRE and RIGHT at the start; no life is lost
         assert shown["lost"] == np.flatnonzero(-np.diff(episode.facts["lives"])).tolist()
         assert shown["score"] == sum(reward for _, reward in shown["rewards"]) == episode.facts["score"]
     assert episodes[0]["agent"] == "</script>" and page.read_text().count("</script>") == 1
@@ -73,7 +73,7 @@ document.title = JSON.stringify(seen);
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")
-@pytest.mark.parametrize("width", [500, 1280])  # the narrowest window that Chromium opens, and a desk's
+@pytest.mark.parametrize("width", [500, 1280])  # the narrowest window of Chromium, and that of a desktop
 def test_page_in_a_browser(page: Path, tmp_path: Path, width: int) -> None:
     page.write_text(page.read_text() + CHECKS)
     profile = f"--user-data-dir={tmp_path / 'profile'}"
@@ -84,9 +84,9 @@ def test_page_in_a_browser(page: Path, tmp_path: Path, width: int) -> None:
     assert "10 of 10 episodes" in shown
     seen = json.loads(html.unescape(re.findall("<title>(.*?)</title>", shown)[0]))
     first, second = (Episode.open(GameplayFolder(page.parent).episode(number)).facts for number in (1, 2))
-    assert seen["width"] <= 0  # nothing lies outside of the window
+    assert seen["width"] <= 0  # no horizontal scrolling
     assert seen["marks"] == np.count_nonzero(first["rewards"]) + sum(first["life_lost"])
-    assert [int(name.split(":")[0]) for name in seen["bins"]] == list(range(len(seen["bins"])))  # without gaps
+    assert [int(name.split(":")[0]) for name in seen["bins"]] == list(range(len(seen["bins"])))  # no gaps
     assert seen["source"] == "raw_gameplay/episodes/episode_000002/frame_000001.png"
     assert seen["state"].startswith(f"frame 1 of {second['steps']}: action {second['actions'][1]}, ")
     assert seen["speed"] == "2"

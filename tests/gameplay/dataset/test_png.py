@@ -1,4 +1,4 @@
-"""Screens as PNG files: what the emulator shows, for every reader of PNG."""
+"""Screens as PNG files: several PNG readers return the emulator's screen."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Reading a dataset back: what was recorded, and clear words about what is damaged."""
+"""GameplayDataset returns what was recorded, and refuses wrong arguments with clear errors."""
 
 import json
 from pathlib import Path

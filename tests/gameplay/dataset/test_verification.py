@@ -1,4 +1,4 @@
-"""The proof holds for what was recorded, and for nothing else."""
+"""Verification accepts recorded episodes and rejects any change to them."""
 
 import json
 import re
@@ -46,13 +46,13 @@ def test_games_of_five_lives_with_sticky_actions(
     tmp_path: Path, play_in: MakeGame, wrapper: dict[str, float], env_kwargs: dict[str, float]
 ) -> None:
     env = play_in(wrapper, **env_kwargs)
-    first, second = record(tmp_path / "data", env, episodes=2)  # the second goes on with the emulator of the first
+    first, second = record(tmp_path / "data", env, episodes=2)  # the second continues with the emulator of the first
     assert first.facts["lives"][-1] == second.facts["lives"][-1] == 0
     assert faults(tmp_path / "data") == {}
 
 
 def execute(step: int, *actions: int) -> Callable[[Any], None]:
-    """The executed actions of a step are others."""
+    """Change the executed actions of a step."""
     return lambda facts: facts["executed_actions"].__setitem__(step, list(actions))
 
 
@@ -74,7 +74,7 @@ def test_executed_actions_that_were_not(tmp_path: Path, play_in: MakeGame, edit:
 
 
 def test_executed_actions_decide_the_pictures(tmp_path: Path, play_in: MakeGame) -> None:
-    """A late RIGHT moves the paddle less: the pictures that follow are others."""
+    """A late LEFT or RIGHT moves the paddle less. Recorded as if it had been on time, it must be found to be false."""
     (recorded,) = record(tmp_path / "data", play_in(dict(action_repeat_probability=0.25), **SHORT))
     sent = recorded.facts["ale_actions"]
     late = next(
