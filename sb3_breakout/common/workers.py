@@ -41,6 +41,7 @@ def worker_processes(number: int) -> Iterator[ProcessPoolExecutor]:
 def _prepare() -> None:
     """In a worker, ignore Ctrl-C (the parent handles it), and end at once when the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a parent that ignores it would hand that down
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -19,10 +19,14 @@ from tests.replay.streams import FrameStackStream
 
 @pytest.fixture(autouse=True)
 def interrupted_by_ctrl_c() -> Iterator[None]:
-    """Install Python's SIGINT handler: a process that a script started in the background ignores SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """
+    Install Python's SIGINT handler: a process that a script started in the background ignores SIGINT. ``Termination`` leaves
+    SIGTERM ignored.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.getsignal(signal.SIGTERM)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
