@@ -103,7 +103,7 @@ class ResumableDQN(DDQNArguments):
             try:
                 return super().load(path, *args, **kwargs)
             except ValueError as error:
-                if "explorer" not in str(error):  # the name of SB3's first unknown part
+                if "Key explorer." not in str(error):  # the name of SB3's first unknown part
                     raise
                 raise ValueError(f"{path} was saved by DDQNRND, which has two agents: load it with DDQNRND.load().") from error
 

@@ -16,6 +16,7 @@ from sb3_breakout.gameplay.dataset.layout import EMULATOR_FRAMES_PER_SECOND, Gam
 from sb3_breakout.gameplay.dataset.provenance import label_of, stickiness
 
 TEMPLATE = Path(__file__).with_name("page.html")
+LETTERS = {action.value: label_of(action.name)[0] for action in ale_py.Action.__members__.values()}  # L, N or R
 
 
 def write_page(folder: GameplayFolder) -> Path:
@@ -63,8 +64,7 @@ def _summary(episode: Episode, split: str) -> dict[str, Any]:
         "lost": [step for step, lost in enumerate(facts["life_lost"]) if lost],
     }
     if "executed_actions" in facts:
-        labels = {action.value: label_of(action.name)[0] for action in ale_py.Action.__members__.values()}
-        summary["executed"] = ["".join(labels[action] for action in actions) for actions in facts["executed_actions"]]
+        summary["executed"] = ["".join(LETTERS[action] for action in actions) for actions in facts["executed_actions"]]
     if "q_values" in facts:
         summary["q"] = [values and [round(value, 3) for value in values] for values in facts["q_values"]]
         summary["names"] = _action_names(facts["game"]["env_id"], facts["game"]["env_kwargs"].get("full_action_space", False))
